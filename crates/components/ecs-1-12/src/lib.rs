@@ -1,0 +1,1 @@
+//! The mapping ecs-1.12 as a component.

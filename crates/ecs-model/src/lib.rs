@@ -1,0 +1,1 @@
+//! ECS document writer and field catalogue.

@@ -1,0 +1,1 @@
+//! Client and walks of MISP's REST API: the Source.

@@ -1,0 +1,1 @@
+//! One folder an output, and the dead letters.

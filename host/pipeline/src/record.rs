@@ -1,0 +1,234 @@
+//! What moves through the pipeline: pages of records in, deliveries out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use splitter::{Record, Records};
+
+/// Where a source continues. Opaque to the pipeline: the source that made it reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor(pub String);
+
+/// One answer of a source, not yet read: its records come one by one.
+#[derive(Debug)]
+pub struct Page {
+    /// The records in the order of the answer.
+    pub records: Records,
+    /// Where to continue once every record of this page is acknowledged.
+    pub cursor: Cursor,
+    /// When the answer arrived, UNIX milliseconds by the host's clock.
+    pub fetched_ms: i64,
+    /// What the source knows of the page.
+    pub facts: PageFacts,
+}
+
+/// Counts of one page, for the report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageFacts {
+    /// How many the source says match, over all pages (MISP: `X-Result-Count`).
+    pub matched: Option<u64>,
+    /// Events (or loose attributes) in this answer.
+    pub items: u64,
+    /// Items that were seen before at the same position and are left out.
+    pub seen_before: u64,
+    /// Bytes of the answer after decompression.
+    pub bytes: u64,
+}
+
+/// Records that go through the mapping in one call.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// `now` for the mapping, UNIX milliseconds.
+    pub now_ms: i64,
+}
+
+/// What the receiver does with a document (`operation` in wit/mapping.wit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Store it, in place of what has the same id.
+    Put,
+    /// Remove what has this id.
+    Delete,
+}
+
+/// The kind of a [`Note`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// The attribute's type has no indicator type in this mapping.
+    UnmappedType,
+    /// A value did not fit its field; the field is left out and named in `error.message`.
+    BadValue,
+    /// A value was replaced because it is personal or secret.
+    Redacted,
+    /// Something was cut to a limit.
+    Truncated,
+    /// Anything else.
+    Other,
+}
+
+/// Something to know of a document that was mapped all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What kind of thing.
+    pub kind: NoteKind,
+    /// The field it is about.
+    pub field: String,
+    /// One sentence.
+    pub text: String,
+}
+
+/// One document of a mapping, with what the host needs to act on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The same attribute has the same id for ever.
+    pub id: String,
+    /// MISP's attribute uuid; `None` for the document of an event without attributes.
+    pub attribute: Option<String>,
+    /// MISP's attribute `timestamp`, UNIX seconds.
+    pub attribute_timestamp: Option<i64>,
+    /// Put or delete.
+    pub operation: Operation,
+    /// The dataset, if the mapping sets one.
+    pub dataset: Option<String>,
+    /// `@timestamp`, UNIX milliseconds.
+    pub timestamp_ms: i64,
+    /// The last change MISP knows of, UNIX milliseconds.
+    pub modified_ms: i64,
+    /// When the indicator stops being valid, UNIX milliseconds.
+    pub expires_ms: Option<i64>,
+    /// Equal for two bodies that differ only in what moves by itself.
+    pub fingerprint: u64,
+    /// One JSON object, UTF-8, no newline.
+    pub body: Bytes,
+    /// What to know of it.
+    pub notes: Vec<Note>,
+}
+
+/// Why something was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// The input is not the JSON it should be.
+    Malformed,
+    /// The input is of a shape the mapping does not take.
+    Unsupported,
+    /// A value makes a document impossible.
+    Invalid,
+    /// The mapping's own reason.
+    Other,
+    /// The mapping trapped, ran out of time, memory or output, or answered wrongly.
+    Fault,
+    /// An output refused the document.
+    Output,
+}
+
+/// A kind and one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What kind of refusal.
+    pub kind: RefusalKind,
+    /// What happened, for a person.
+    pub text: String,
+}
+
+/// One attribute that did not become a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The attribute's uuid, where the input has one.
+    pub attribute: Option<String>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// How many attributes of one type became which type of indicator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// MISP's attribute type; empty for an event without attributes.
+    pub attribute_type: String,
+    /// `threat.indicator.type`; `None` if the document has none.
+    pub indicator_type: Option<String>,
+    /// How many.
+    pub count: u32,
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The event's uuid; empty if the record has none.
+    pub event: String,
+    /// One document an attribute.
+    pub documents: Vec<Document>,
+    /// The attributes that became none.
+    pub refused: Vec<Refused>,
+    /// Counts by type.
+    pub tallies: Vec<Tally>,
+}
+
+/// A record's outcome, or why the whole record was refused.
+pub type Mapped = Result<Outcome, Reason>;
+
+/// What identifies the mapping that made a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingIdentity {
+    /// `description.name`, such as `ecs-1.12`.
+    pub name: String,
+    /// `description.version`.
+    pub version: String,
+    /// SHA-256 of the component's bytes, 64 hex digits.
+    pub digest: String,
+}
+
+/// A document on its way to an output.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The event's uuid; empty if there is none.
+    pub event: Arc<str>,
+    /// The host's write version: a higher one is newer. One a page.
+    pub version: u64,
+    /// The document.
+    pub document: Document,
+}
+
+/// What an output did with one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is stored (or a delete is done).
+    Stored,
+    /// The same was there already.
+    Duplicate,
+    /// Something newer was there already.
+    Stale,
+    /// This output leaves such deliveries out by its settings (deletes, by default).
+    Skipped,
+    /// The output will never take it.
+    Rejected {
+        /// What the receiver said.
+        text: String,
+    },
+}
+
+/// One thing that was refused, as it is written to the dead letters.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadLetter {
+    /// When, UNIX milliseconds.
+    pub time_ms: i64,
+    /// The instance's name.
+    pub instance: String,
+    /// The event's uuid, where known.
+    pub event: Option<String>,
+    /// The attribute's uuid, where known.
+    pub attribute: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// The mapping that was at work.
+    pub mapping: MappingIdentity,
+    /// The output that refused it, if it was one.
+    pub output: Option<String>,
+    /// What was refused, as text: the record as MISP sent it, or the document.
+    pub input: String,
+}

@@ -1,0 +1,1 @@
+//! Runs a mapping component: the only crate that names wasmtime.

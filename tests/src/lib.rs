@@ -1,0 +1,1 @@
+//! Fakes, fixtures, oracles and the suites that run whole processes.
