@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::spool::Body;
-
 /// How an event is cut, and what is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitLimits {
@@ -82,58 +80,4 @@ pub enum SplitError {
         #[from]
         source: std::io::Error,
     },
-}
-
-/// The records of a body, in order. Reads the body as it goes; nothing of it stays in memory.
-#[derive(Debug)]
-pub struct Records {
-    _body: Body,
-    _limits: SplitLimits,
-    heads: Vec<EventHead>,
-}
-
-impl Records {
-    /// Reads one answer of MISP: exactly one JSON value, a page. Looks at all of it
-    /// once, so that a truncated or unparsable answer is an error here and not
-    /// after half of its records.
-    ///
-    /// # Errors
-    /// When the body is not one whole JSON page.
-    pub fn from_answer(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
-        Ok(Self {
-            _body: body,
-            _limits: limits,
-            heads: Vec::new(),
-        })
-    }
-
-    /// Reads whatever a person has: any number of JSON values one after another,
-    /// pretty-printed or one a line. A bad one is an error in the sequence and
-    /// costs itself only.
-    ///
-    /// # Errors
-    /// When the body cannot be read.
-    pub fn from_input(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
-        Ok(Self {
-            _body: body,
-            _limits: limits,
-            heads: Vec::new(),
-        })
-    }
-
-    /// The heads of the page's events (or of its loose attributes), in order.
-    pub fn heads(&self) -> &[EventHead] {
-        &self.heads
-    }
-
-    /// Leaves out the items for which `keep` says no; the number is the item's place in [`Self::heads`].
-    pub fn retain(&mut self, _keep: impl FnMut(usize, &EventHead) -> bool) {}
-}
-
-impl Iterator for Records {
-    type Item = Result<Record, SplitError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
 }
