@@ -174,7 +174,9 @@ mod tests {
     #[test]
     fn order_is_checked() {
         assert!(FIELDS.is_sorted());
-        assert!(!Catalogue::new(&[field("b"), field("a")]).is_sorted());
-        assert!(!Catalogue::new(&[field("a"), field("a")]).is_sorted());
+        const UNSORTED: Catalogue = Catalogue::new(&[field("b"), field("a")]);
+        const TWICE: Catalogue = Catalogue::new(&[field("a"), field("a")]);
+        assert!(!UNSORTED.is_sorted());
+        assert!(!TWICE.is_sorted());
     }
 }

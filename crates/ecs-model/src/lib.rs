@@ -4,6 +4,7 @@
 
 mod catalogue;
 pub mod check;
+pub mod date;
 pub mod json;
 mod leaves;
 mod template;
