@@ -29,6 +29,22 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// Every type.
+    pub const ALL: [DataType; 7] = [
+        DataType::Keyword,
+        DataType::Wildcard,
+        DataType::MatchOnlyText,
+        DataType::Long,
+        DataType::Date,
+        DataType::Boolean,
+        DataType::Ip,
+    ];
+
+    /// The type that Elasticsearch's mappings call so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name that Elasticsearch's mappings use.
     pub fn name(self) -> &'static str {
         match self {
