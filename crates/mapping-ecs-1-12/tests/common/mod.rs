@@ -1,6 +1,7 @@
 //! The golden folders, and one mapped record in a form a person can read.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "only tests call it")]
 
 use std::path::{Path, PathBuf};
 
