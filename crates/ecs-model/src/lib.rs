@@ -1,1 +1,14 @@
-//! ECS document writer and field catalogue.
+//! ECS documents: the catalogue of the fields a mapping can write ([`Catalogue`]),
+//! a writer that can write no other field ([`Template`], [`Leaves`]), and a check of
+//! finished documents ([`check`]).
+
+mod catalogue;
+pub mod check;
+pub mod date;
+pub mod json;
+mod leaves;
+mod template;
+
+pub use catalogue::{Catalogue, DataType, FieldId, FieldSpec, Origin};
+pub use leaves::Leaves;
+pub use template::{StaticLeaf, Template};

@@ -1,1 +1,75 @@
-//! The mapping ecs-1.12: misp.* at the root, ECS 1.12.
+//! The mapping ecs-1.12: `misp.*` at the root, ECS 1.12.
+//!
+//! One document an attribute, in the layout of the first release of Elastic's MISP
+//! integration, without what that one lost. [`Ecs112`] is the way in.
+
+mod document;
+mod event;
+mod fields;
+mod indicator;
+mod members;
+mod problems;
+mod record;
+mod settings;
+mod types;
+
+use mapping::original::Secrets;
+use mapping::statics::StaticFields;
+use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
+
+use crate::settings::Options;
+
+/// The types whose values no document holds.
+const SECRETS: Secrets = Secrets(&["pgp-private-key"]);
+
+/// Fields of type `date` that hold seconds since the epoch; an index template has to
+/// give them the format `epoch_second`.
+const EPOCH_SECOND_FIELDS: &str = "misp.attribute.timestamp,misp.context.attribute.timestamp,\
+     misp.publish_timestamp,misp.timestamp";
+
+/// The search flags it needs: galaxies, reports and proposals have no field here.
+const REQUEST: &str = r#"{"excludeGalaxy":1,"noEventReports":1,"noShadowAttributes":1}"#;
+
+/// The mapping `ecs-1.12`.
+#[derive(Debug, Clone)]
+pub struct Ecs112 {
+    options: Options,
+    statics: StaticFields,
+}
+
+impl Mapping for Ecs112 {
+    fn describe() -> Description {
+        let extra = [
+            ("redact-types", SECRETS.0.join(",")),
+            ("epoch-second-fields", EPOCH_SECOND_FIELDS.to_owned()),
+        ];
+        Description {
+            name: "ecs-1.12".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ecs_version: "1.12".to_owned(),
+            settings_schema: settings::schema(),
+            fields: mapping::fields(fields::CATALOGUE),
+            extra: extra.map(|(key, value)| (key.to_owned(), value)).into(),
+        }
+    }
+
+    fn new(settings: &[u8], origin: Origin) -> Result<Self, SettingsError> {
+        let options = Options::read(settings)?;
+        let own: Vec<&str> = fields::CATALOGUE
+            .fields()
+            .iter()
+            .map(|field| field.name)
+            .filter(|name| options.writes(name))
+            .collect();
+        let statics = StaticFields::read(&origin.static_fields, &own)?;
+        Ok(Self { options, statics })
+    }
+
+    fn request(&self) -> String {
+        REQUEST.to_owned()
+    }
+
+    fn transform(&self, record: &[u8], now_ms: i64) -> Result<Outcome, Rejection> {
+        record::map(self, record, now_ms)
+    }
+}

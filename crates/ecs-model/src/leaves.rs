@@ -1,0 +1,74 @@
+//! The values of one document, before they are put in order.
+
+use std::ops::Range;
+
+use crate::{Catalogue, FieldId};
+
+/// Fields and their values as JSON text. Reused from document to document.
+#[derive(Debug, Clone)]
+pub struct Leaves {
+    text: Vec<u8>,
+    spans: Vec<Range<usize>>,
+}
+
+impl Leaves {
+    /// None yet.
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self {
+            text: Vec::new(),
+            spans: vec![0..0; catalogue.fields().len()],
+        }
+    }
+
+    /// Forgets all values.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.spans.fill(0..0);
+    }
+
+    /// Sets a field to what `write` appends; appending nothing leaves it absent.
+    pub fn set(&mut self, field: FieldId, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.text.len();
+        write(&mut self.text);
+        let end = self.text.len();
+        if let Some(span) = self.spans.get_mut(field.index()) {
+            *span = start..end;
+        }
+    }
+
+    /// Sets a field to a string.
+    pub fn string(&mut self, field: FieldId, text: &str) {
+        self.set(field, |out| crate::json::string(out, text));
+    }
+
+    /// Sets a field to an integer.
+    pub fn integer(&mut self, field: FieldId, value: i64) {
+        self.set(field, |out| crate::json::integer(out, value));
+    }
+
+    /// Sets a field to a flag.
+    pub fn boolean(&mut self, field: FieldId, value: bool) {
+        self.set(field, |out| crate::json::boolean(out, value));
+    }
+
+    /// Takes a field's value away.
+    pub fn remove(&mut self, field: FieldId) {
+        if let Some(span) = self.spans.get_mut(field.index()) {
+            *span = 0..0;
+        }
+    }
+
+    /// The JSON text of a field; `None` if it is absent.
+    pub fn get(&self, field: FieldId) -> Option<&[u8]> {
+        let span = self.spans.get(field.index())?;
+        self.text.get(span.clone()).filter(|text| !text.is_empty())
+    }
+
+    /// The fields that are set, in catalogue order.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &[u8])> {
+        (0..self.spans.len()).filter_map(|index| {
+            let field = FieldId::at(index);
+            Some((field, self.get(field)?))
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! Document ids.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// Base64 of SHA-1 over, for each part, one byte 0 and the part: 28 characters.
+pub fn sha1_base64(parts: &[&str]) -> String {
+    let mut hash = Sha1::new();
+    for part in parts {
+        hash.update([0]);
+        hash.update(part.as_bytes());
+    }
+    STANDARD.encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two ids that another implementation of the rule made.
+    #[test]
+    fn checked_values() {
+        assert_eq!(
+            sha1_base64(&["572b4ab3-1af0-4d91-9cd5-07a1c0a8ab16"]),
+            "q6lpiHbh9egUDLtW5bXtByUtRaw="
+        );
+        assert_eq!(
+            sha1_base64(&[
+                "3b322e1a-1dd8-490c-ab96-12e1bc3ee6a3",
+                "ff97cc32-815e-4fc9-9d4b-cab9822027a6"
+            ]),
+            "KvRh9QLuDtDdtSuGcmMr2GYNDEM="
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! `event.original`: the record of one attribute, as JSON text.
+//!
+//! An attribute that is split out of a larger record gets that record's event, holding
+//! only this attribute: compact, keys sorted. All that does not change from attribute
+//! to attribute is written once ([`Frame`]), already escaped for the string it ends in.
+
+use ecs_model::json;
+use misp_model::{Json, Object};
+
+use crate::REDACTED;
+
+/// Left out of an event or attribute where they hold anything: they can be a
+/// thousand times the attribute's size, and each attribute would repeat them.
+const LEFT_OUT: [&str; 4] = ["EventReport", "Galaxy", "RelatedEvent", "ShadowAttribute"];
+
+/// The attribute types whose values are secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Secrets(pub &'static [&'static str]);
+
+impl Secrets {
+    /// Is it a type whose values are secret?
+    pub fn covers(self, attribute_type: &str) -> bool {
+        self.0.contains(&attribute_type)
+    }
+
+    /// Is it an attribute of such a type?
+    pub fn is_secret(self, object: &Object<'_>) -> bool {
+        matches!(object.get("type"), Some(Json::String(kind)) if self.covers(kind))
+    }
+
+    /// Is there such an attribute anywhere in it?
+    pub fn any_in(self, json: &Json<'_>) -> bool {
+        match json {
+            Json::Array(items) => items.iter().any(|item| self.any_in(item)),
+            Json::Object(object) => {
+                self.is_secret(object) || object.iter().any(|(_, value)| self.any_in(value))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Appends a value: compact, keys sorted, secrets redacted.
+pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
+    match value {
+        Json::Null => out.extend_from_slice(b"null"),
+        Json::Bool(flag) => json::boolean(out, *flag),
+        Json::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Json::String(text) => json::string(out, text),
+        Json::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                compact(out, item, secrets);
+            }
+            out.push(b']');
+        }
+        Json::Object(object) => compact_object(out, object, secrets, |_, _| true),
+    }
+}
+
+fn compact_object(
+    out: &mut Vec<u8>,
+    object: &Object<'_>,
+    secrets: Secrets,
+    keep: impl Fn(&str, &Json<'_>) -> bool,
+) {
+    out.push(b'{');
+    members(out, object, secrets, keep);
+    out.push(b'}');
+}
+
+fn members(
+    out: &mut Vec<u8>,
+    object: &Object<'_>,
+    secrets: Secrets,
+    keep: impl Fn(&str, &Json<'_>) -> bool,
+) {
+    let secret = secrets.is_secret(object);
+    for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
+        member(out, key);
+        if secret && matches!(key, "value" | "data") {
+            json::string(out, REDACTED);
+        } else {
+            compact(out, value, secrets);
+        }
+    }
+}
+
+/// Appends a key, after a comma unless it is the object's first.
+fn member(out: &mut Vec<u8>, key: &str) {
+    if !matches!(out.last(), Some(b'{')) {
+        out.push(b',');
+    }
+    json::string(out, key);
+    out.push(b':');
+}
+
+/// An attribute without what is left out; a loose one also without its event and object.
+fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
+    compact_object(out, attribute, secrets, |key, value| {
+        keep(key, value) && !matches!(key, "Event" | "Object")
+    });
+}
+
+fn keep(key: &str, value: &Json<'_>) -> bool {
+    value.is_empty() || !LEFT_OUT.contains(&key)
+}
+
+/// An event's text with two gaps, for its `Attribute` and its `Object`.
+#[derive(Debug, Clone)]
+pub struct EventText {
+    before: Vec<u8>,
+    between: Vec<u8>,
+    after: Vec<u8>,
+    secrets: Secrets,
+}
+
+impl EventText {
+    /// The text of an event. `Attribute` and `Object` always stand in it, so that a
+    /// slice of an event gives the same text as the event.
+    pub fn new(event: &Object<'_>, secrets: Secrets) -> Self {
+        let mut text = br#"{"Event":{"#.to_vec();
+        members(&mut text, event, secrets, |key, value| {
+            key < "Attribute" && keep(key, value)
+        });
+        member(&mut text, "Attribute");
+        let before = escape(&text);
+        text.clear();
+        members(&mut text, event, secrets, |key, value| {
+            key > "Attribute" && key < "Object" && keep(key, value)
+        });
+        member(&mut text, "Object");
+        let between = escape(&text);
+        text.clear();
+        members(&mut text, event, secrets, |key, value| {
+            key > "Object" && keep(key, value)
+        });
+        text.extend_from_slice(b"}}");
+        let after = escape(&text);
+        Self {
+            before,
+            between,
+            after,
+            secrets,
+        }
+    }
+
+    /// The frame of the event's own attributes.
+    pub fn attribute_frame(&self) -> Frame {
+        let after = [self.between.as_slice(), b"[]", &self.after].concat();
+        Frame {
+            before: self.before.clone(),
+            after,
+            secrets: self.secrets,
+        }
+    }
+
+    /// The frame of the attributes of one of its objects; `beside` is the event-level
+    /// attribute of a pre-split record.
+    pub fn object_frame(&self, object: &Object<'_>, beside: Option<&Object<'_>>) -> Frame {
+        let mut attribute = b"[]".to_vec();
+        if let Some(beside) = beside {
+            attribute.clear();
+            compact_attribute(&mut attribute, beside, self.secrets);
+        }
+        let mut before = [self.before.as_slice(), &escape(&attribute), &self.between].concat();
+        let mut text = b"{".to_vec();
+        members(&mut text, object, self.secrets, |key, value| {
+            key < "Attribute" && keep(key, value)
+        });
+        member(&mut text, "Attribute");
+        before.extend_from_slice(&escape(&text));
+        text.clear();
+        members(&mut text, object, self.secrets, |key, value| {
+            key > "Attribute" && keep(key, value)
+        });
+        text.push(b'}');
+        let after = [escape(&text).as_slice(), &self.after].concat();
+        Frame {
+            before,
+            after,
+            secrets: self.secrets,
+        }
+    }
+
+    /// Appends the text of an event without any attribute, as a JSON string.
+    pub fn write_without_attribute(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        for part in [
+            self.before.as_slice(),
+            b"[]",
+            &self.between,
+            b"[]",
+            &self.after,
+        ] {
+            out.extend_from_slice(part);
+        }
+        out.push(b'"');
+    }
+}
+
+/// The text around one attribute.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    before: Vec<u8>,
+    after: Vec<u8>,
+    secrets: Secrets,
+}
+
+impl Frame {
+    /// Appends the text with this attribute in it, as a JSON string.
+    pub fn write(&self, out: &mut Vec<u8>, attribute: &Object<'_>) {
+        let mut text = Vec::new();
+        compact_attribute(&mut text, attribute, self.secrets);
+        out.push(b'"');
+        out.extend_from_slice(&self.before);
+        json::escaped(out, &text);
+        out.extend_from_slice(&self.after);
+        out.push(b'"');
+    }
+}
+
+/// Appends a whole record as it was given, as a JSON string; its secrets redacted.
+pub fn write_as_given(out: &mut Vec<u8>, bytes: &[u8], record: &Json<'_>, secrets: Secrets) {
+    out.push(b'"');
+    if secrets.any_in(record) {
+        let mut text = Vec::new();
+        compact(&mut text, record, secrets);
+        json::escaped(out, &text);
+    } else {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        json::escaped(out, bytes.trim_ascii());
+    }
+    out.push(b'"');
+}
+
+fn escape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 8);
+    json::escaped(&mut out, text);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRETS: Secrets = Secrets(&["pgp-private-key"]);
+
+    fn event_text(event: &str) -> EventText {
+        EventText::new(
+            Json::parse(event.as_bytes()).unwrap().as_object().unwrap(),
+            SECRETS,
+        )
+    }
+
+    fn framed(frame: &Frame, attribute: &str) -> String {
+        let mut out = Vec::new();
+        frame.write(
+            &mut out,
+            Json::parse(attribute.as_bytes())
+                .unwrap()
+                .as_object()
+                .unwrap(),
+        );
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn an_attribute_stands_alone_in_its_event() {
+        let text = event_text(
+            r#"{"uuid":"u","info":"a \"b\"","Attribute":[1,2],"Tag":[{"z":1,"a":2}],"Galaxy":[1],"EventReport":[],"Orgc":{}}"#,
+        );
+        assert_eq!(
+            framed(
+                &text.attribute_frame(),
+                r#"{"value":"v","id":"1","Galaxy":[],"ShadowAttribute":[1]}"#
+            ),
+            r#"{"Event":{"Attribute":{"Galaxy":[],"id":"1","value":"v"},"EventReport":[],"Object":[],"Orgc":{},"Tag":[{"a":2,"z":1}],"info":"a \"b\"","uuid":"u"}}"#
+        );
+    }
+
+    #[test]
+    fn an_object_attribute_stands_in_its_object() {
+        let text = event_text(r#"{"Attribute":[1],"Object":[1]}"#);
+        let object = Json::parse(br#"{"name":"file","Attribute":[1],"AA":1}"#).unwrap();
+        let frame = text.object_frame(object.as_object().unwrap(), None);
+        assert_eq!(
+            framed(&frame, r#"{"id":"1"}"#),
+            r#"{"Event":{"Attribute":[],"Object":{"AA":1,"Attribute":{"id":"1"},"name":"file"}}}"#
+        );
+        let bare = Json::parse(b"{}").unwrap();
+        let beside = Json::parse(br#"{"id":"2"}"#).unwrap();
+        let frame = text.object_frame(bare.as_object().unwrap(), beside.as_object());
+        assert_eq!(
+            framed(&frame, r#"{"id":"1"}"#),
+            r#"{"Event":{"Attribute":{"id":"2"},"Object":{"Attribute":{"id":"1"}}}}"#
+        );
+    }
+
+    #[test]
+    fn an_event_without_attributes() {
+        let mut out = Vec::new();
+        event_text("{}").write_without_attribute(&mut out);
+        let text: String = serde_json::from_slice(&out).unwrap();
+        assert_eq!(text, r#"{"Event":{"Attribute":[],"Object":[]}}"#);
+    }
+
+    #[test]
+    fn secrets_are_redacted_everywhere() {
+        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y"}"#;
+        let text = framed(&event_text("{}").attribute_frame(), attribute);
+        assert!(
+            text.contains(r#""value":"[redacted]""#) && text.contains(r#""data":"[redacted]""#)
+        );
+
+        let given = br#" {"Event":{"ShadowAttribute":[{"type":"pgp-private-key","value":"x"}]}} "#;
+        let mut out = Vec::new();
+        write_as_given(&mut out, given, &Json::parse(given).unwrap(), SECRETS);
+        let text: String = serde_json::from_slice(&out).unwrap();
+        assert!(text.contains(r#""value":"[redacted]""#));
+    }
+
+    #[test]
+    fn without_secrets_the_bytes_stay() {
+        let given = b" { \"b\":1, \"a\":2 }\n";
+        let mut out = Vec::new();
+        write_as_given(&mut out, given, &Json::parse(given).unwrap(), SECRETS);
+        let text: String = serde_json::from_slice(&out).unwrap();
+        assert_eq!(text, "{ \"b\":1, \"a\":2 }");
+    }
+}

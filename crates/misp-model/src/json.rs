@@ -1,0 +1,277 @@
+//! A JSON tree that borrows from the bytes it was read from.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+/// One JSON value. Nesting is limited to 128 levels, by `serde_json`, when it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number. Integers beyond 64 bits lose digits.
+    Number(Number),
+    /// A string, borrowed where it holds no escape.
+    String(Cow<'a, str>),
+    /// A list.
+    Array(Vec<Json<'a>>),
+    /// An object.
+    Object(Object<'a>),
+}
+
+/// The bytes are not one JSON value.
+#[derive(Debug, thiserror::Error)]
+#[error("not valid JSON: {0}")]
+pub struct ParseError(#[from] serde_json::Error);
+
+impl<'a> Json<'a> {
+    /// Reads one JSON value; a byte order mark before it is skipped.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one JSON value in UTF-8, or nest deeper than 128 levels.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// The object, if it is one.
+    pub fn as_object(&self) -> Option<&Object<'a>> {
+        match self {
+            Json::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The elements, if it is a list.
+    pub fn as_array(&self) -> Option<&[Json<'a>]> {
+        match self {
+            Json::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Is it `null`?
+    pub fn is_null(&self) -> bool {
+        matches!(self, Json::Null)
+    }
+
+    /// Does it hold nothing: `null`, an empty string, list or object?
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Json::Null => true,
+            Json::Bool(_) | Json::Number(_) => false,
+            Json::String(text) => text.is_empty(),
+            Json::Array(items) => items.is_empty(),
+            Json::Object(object) => object.is_empty(),
+        }
+    }
+}
+
+/// A JSON object, its members sorted by key (members of one key in input order).
+///
+/// Sorted because every output of this project is: lookups and sorted copies then
+/// cost nothing more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> Object<'a> {
+    /// The value of a key. Of several members with that key the last counts.
+    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
+        let end = self.0.partition_point(|(k, _)| k.as_ref() <= key);
+        let (found, value) = self.0.get(end.checked_sub(1)?)?;
+        (found == key).then_some(value)
+    }
+
+    /// The value of a key, unless it is absent or `null`.
+    pub fn some(&self, key: &str) -> Option<&Json<'a>> {
+        self.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Every value of a key, in input order.
+    pub fn all<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s Json<'a>> + 's {
+        let start = self.0.partition_point(|(k, _)| k.as_ref() < key);
+        self.0
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(move |(k, _)| k == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Is the key there?
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The members in key order, each key once: of several the last counts.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        let next_keys = self.0.iter().skip(1).map(|(k, _)| Some(k.as_ref()));
+        self.0
+            .iter()
+            .zip(next_keys.chain(std::iter::once(None)))
+            .filter(|((key, _), next)| *next != Some(key.as_ref()))
+            .map(|((key, value), _)| (key.as_ref(), value))
+    }
+
+    /// How many members it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Has it no member?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> FromIterator<(Cow<'a, str>, Json<'a>)> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Json<'a>)>>(members: I) -> Self {
+        let mut members: Vec<_> = members.into_iter().collect();
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self(members)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Json::String(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Json::String(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Key(key), value)) = map.next_entry()? {
+            members.push((key, value));
+        }
+        // Stable: members of one key keep their order, and the last of them counts.
+        members.sort_by(|(a, _), (b, _): &(Cow<'_, str>, _)| a.cmp(b));
+        Ok(Json::Object(Object(members)))
+    }
+}
+
+/// A key, borrowed where it can be: serde's own `Cow<str>` is always owned.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_sorted_and_the_last_of_a_key_counts() {
+        let json = Json::parse(br#"{"b":1,"a":2,"b":3}"#).unwrap();
+        let object = json.as_object().unwrap();
+        assert_eq!(object.get("b"), Some(&Json::Number(3.into())));
+        assert_eq!(object.get("c"), None);
+        assert_eq!(object.all("b").count(), 2);
+        let keys: Vec<_> = object.iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["a", "b"]);
+    }
+
+    #[test]
+    fn strings_borrow_unless_they_hold_an_escape() {
+        let json = Json::parse(br#"["plain","a\nb"]"#).unwrap();
+        assert!(matches!(
+            json.as_array().unwrap(),
+            [
+                Json::String(Cow::Borrowed("plain")),
+                Json::String(Cow::Owned(_))
+            ]
+        ));
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        assert!(Json::parse(deep.as_bytes()).is_err());
+        let fine = "[".repeat(100) + &"]".repeat(100);
+        assert!(Json::parse(fine.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn anything_but_one_value_is_an_error() {
+        for bad in [
+            &b""[..],
+            b"{",
+            b"{} {}",
+            b"\xff",
+            b"\"\\ud800\"",
+            b"{\"a\":NaN}",
+        ] {
+            assert!(Json::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Json::parse(b"\xef\xbb\xbf{}\r\n").is_ok());
+    }
+}
