@@ -1,5 +1,6 @@
 //! A process that commits in a loop is killed at any moment: after reopening the
-//! cursor is the last acknowledged one or newer, and no version comes again.
+//! cursor is the last acknowledged one or newer, and no version comes again. While it
+//! lives, no other process gets in.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use pipeline::{Commit, Cursor, State};
 
-use crate::Store;
+use crate::{Store, StoreError};
 
 const FOLDER: &str = "MISP_ECS_TEST_CRASH_FOLDER";
 
@@ -65,6 +66,11 @@ fn kill_after(folder: &Path, count: usize) -> (Vec<u64>, u64) {
         }
         lines += 1;
         if lines == count {
+            let refused = Store::open(folder).err();
+            let Some(StoreError::Held { pid, .. }) = refused else {
+                panic!("a second host got in: {refused:?}");
+            };
+            assert_eq!(pid, Some(child.id()));
             child.kill().unwrap();
         }
     }
