@@ -13,7 +13,15 @@ use crate::error::IoContext;
 /// A held lock: dropping it lets go.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone lets go only when no process that is just being started from
+        // this one has a copy of the file.
+        let _held_until_closed = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -41,7 +49,7 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .context("could not write", &path)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
