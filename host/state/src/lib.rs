@@ -1,1 +1,22 @@
 //! The embedded store: cursors and the write version.
+//!
+//! One folder, one host: `state.redb` is the database, `lock` says who has it. Tables
+//! are in `tables/`, one a file; a change of their shape is a step in `schema.rs`.
+
+mod error;
+mod folder;
+mod lock;
+mod schema;
+mod store;
+mod tables;
+mod versions;
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod tests;
+
+pub use error::{FolderError, StoreError};
+pub use folder::state_folder;
+pub use store::Store;
+pub use tables::cursors::InstanceState;

@@ -119,7 +119,7 @@ impl JsonSchema for ByteSize {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer"],
-            "pattern": "^\\s*(0|[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE][iI]?)?[bB]?)\\s*$",
+            "pattern": "^\\s*(0|[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE][iI]?[bB]?|[bB]))\\s*$",
             "minimum": 0,
             "maximum": 0,
             "examples": ["64KiB", "100MiB", "1GB"],

@@ -48,6 +48,7 @@ fn child() {
                 .push(|bytes| serde_json::to_writer(bytes, &document))
                 .unwrap();
         }
+        writeln!(out, "writing").unwrap();
         writer.append(&lines).unwrap();
         for line in 0..4 {
             writeln!(out, "acknowledged {round}-{batch}-{line}").unwrap();
@@ -56,9 +57,9 @@ fn child() {
     }
 }
 
-/// Runs the child until it has acknowledged so many lines, kills it, and gives the ids
+/// Runs the child, kills it while it writes its batch number `count`, and gives the ids
 /// it acknowledged.
-fn kill_after(folder: &Path, round: usize, count: usize) -> Vec<String> {
+fn kill_in(folder: &Path, round: usize, count: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "line_file::crash_tests::child",
@@ -72,18 +73,20 @@ fn kill_after(folder: &Path, round: usize, count: usize) -> Vec<String> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut acknowledged = Vec::new();
+    let (mut acknowledged, mut batches) = (Vec::new(), 0);
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some((_, id)) = line.split_once("acknowledged ") {
             acknowledged.push(id.to_owned());
-        }
-        if acknowledged.len() == count {
-            child.kill().unwrap();
+        } else if line.ends_with("writing") {
+            batches += 1;
+            if batches == count {
+                child.kill().unwrap();
+            }
         }
     }
     child.wait().unwrap();
-    assert!(acknowledged.len() >= count, "the child ended by itself");
+    assert!(batches >= count, "the child ended by itself");
     acknowledged
 }
 
@@ -92,7 +95,7 @@ fn kill_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeSet::new();
     for round in 0..20 {
-        acknowledged.extend(kill_after(folder.path(), round, 1 + round * 3));
+        acknowledged.extend(kill_in(folder.path(), round, 1 + round));
     }
     writer(folder.path()).open().unwrap();
     let mut found = BTreeSet::new();

@@ -2,7 +2,7 @@
 //! acknowledged, so its document comes again and the piece can go.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::de::IgnoredAny;
@@ -88,13 +88,18 @@ fn kind_of(file: &mut File, start: u64) -> io::Result<Tail> {
     }
 }
 
-fn all_zero(tail: impl Read) -> io::Result<bool> {
-    for byte in tail.bytes() {
-        if byte? != 0 {
+fn all_zero(mut tail: impl BufRead) -> io::Result<bool> {
+    loop {
+        let chunk = tail.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(true);
+        }
+        if chunk.iter().any(|byte| *byte != 0) {
             return Ok(false);
         }
+        let length = chunk.len();
+        tail.consume(length);
     }
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -238,6 +238,14 @@ impl Writer {
     }
 }
 
+impl Drop for Current {
+    fn drop(&mut self) {
+        // Closing alone lets go only when no process that is just being started from
+        // this one has a copy of the file.
+        let _held_until_closed = self.file.unlock();
+    }
+}
+
 impl Current {
     /// The length of the whole lines; what a failed write left after them is cut first.
     fn good_length(&mut self, path: &Path) -> Result<u64, LineFileError> {

@@ -1,4 +1,5 @@
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use pipeline::{Class, Classify, Output, Verdict};
@@ -109,4 +110,54 @@ async fn a_closed_reader_is_fatal_and_says_so() {
     let error = output.write(&[put("a", 2)]).await.unwrap_err();
     assert_eq!(error.class(), Class::Fatal);
     assert!(error.to_string().contains("has closed it"), "{error}");
+}
+
+/// Not a test of its own: a process with a standard output to look at.
+#[tokio::test]
+#[ignore = "started by the_real_standard_output_is_written_until_it_is_closed"]
+async fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let output = StdoutOutput::new("out", &StdoutOptions::default());
+    output.check().await.unwrap();
+    // A pipe holds less than all of this: it ends when the reader goes away.
+    for version in 0..100_000 {
+        let batch: Vec<_> = (0..100).map(|id| put(&id.to_string(), version)).collect();
+        if let Err(error) = output.write(&batch).await {
+            assert_eq!(error.class(), Class::Fatal, "{error}");
+            std::process::exit(42);
+        }
+    }
+}
+
+const CHILD: &str = "MISP_ECS_TEST_STDOUT";
+
+#[test]
+fn the_real_standard_output_is_written_until_it_is_closed() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "stdout::tests::child",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The test harness of the child says a few words first.
+    let lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut documents = lines.filter_map(|line| {
+        let start = line.find('{')?;
+        serde_json::from_str::<serde_json::Value>(&line[start..]).ok()
+    });
+    for id in (0..1_000).map(|id| id % 100) {
+        assert_eq!(documents.next().unwrap()["id"], id.to_string());
+    }
+    drop(documents);
+    assert_eq!(child.wait().unwrap().code(), Some(42));
 }

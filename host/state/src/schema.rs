@@ -1,0 +1,42 @@
+//! The shape of the tables, by number, and the way from each to the next.
+
+use redb::WriteTransaction;
+
+use crate::error::Trouble;
+use crate::tables::{cursors, meta};
+
+/// A step makes schema N + 1 of schema N. They run in one transaction: a database is
+/// never between two schemas.
+pub(crate) type Step = fn(&WriteTransaction) -> Result<(), Trouble>;
+
+/// Every step there has been, from an empty database on. Released steps never change.
+pub(crate) const STEPS: &[Step] = &[create];
+
+/// Schema 1: `meta` and `cursors`.
+fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    cursors::create(transaction)?;
+    meta::set_agent_id(transaction, &uuid::Uuid::new_v4().to_string())
+}
+
+/// Takes the steps that are missing. Says from which schema it came, if it moved.
+pub(crate) fn upgrade(
+    transaction: &WriteTransaction,
+    steps: &[Step],
+) -> Result<Option<u64>, Trouble> {
+    let found = meta::read(transaction)?.schema;
+    let known = steps.len() as u64;
+    let missing = usize::try_from(found)
+        .ok()
+        .and_then(|found| steps.get(found..));
+    let Some(missing) = missing else {
+        return Err(Trouble::FromTheFuture { found, known });
+    };
+    for step in missing {
+        step(transaction)?;
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    meta::set_schema(transaction, known)?;
+    Ok(Some(found))
+}

@@ -1,0 +1,323 @@
+//! The store: one database, one host, one transaction a commit.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pipeline::{Commit, Cursor, State, StateError};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use crate::StoreError;
+use crate::error::{IoContext, Trouble};
+use crate::lock::Lock;
+use crate::schema::{STEPS, Step, upgrade};
+use crate::tables::cursors::{self, InstanceState};
+use crate::tables::meta::{self, Meta};
+use crate::versions::Versions;
+
+const FILE: &str = "state.redb";
+/// Memory for pages of the database. redb's default is 1 GiB.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// What survives the process, in one folder that this host alone has.
+///
+/// Every call may wait for the disk: from async code, call it on a blocking thread.
+pub struct Store {
+    path: PathBuf,
+    agent_id: String,
+    inner: Mutex<Inner>,
+    _lock: Lock,
+}
+
+struct Inner {
+    /// `None` after an I/O error: redb then wants to be opened anew.
+    database: Option<Database>,
+    versions: Versions,
+}
+
+impl Store {
+    /// Opens the state in this folder; makes both if they are missing.
+    ///
+    /// # Errors
+    /// When another host holds it, when it is damaged (it is then left as it is), when a
+    /// newer program wrote it, or when the disk refuses.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with(folder, STEPS)
+    }
+
+    pub(crate) fn open_with(folder: &Path, steps: &[Step]) -> Result<Self, StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .context("could not create the state folder", folder)?;
+        let lock = Lock::take(folder)?;
+        let path = folder.join(FILE);
+        if !path.try_exists().context("could not look for", &path)? {
+            create(folder, &path, steps)?;
+        }
+        let (database, meta) = open_existing(&path, steps)?;
+        let versions = Versions::after_start(meta.reserved_version.max(meta.last_version));
+        Ok(Self {
+            path,
+            agent_id: meta.agent_id,
+            inner: Mutex::new(Inner {
+                database: Some(database),
+                versions,
+            }),
+            _lock: lock,
+        })
+    }
+
+    /// Moves a database out of the way, under a name with the time, so that the next
+    /// open starts without state. Gives the new path; `None` if there was none.
+    ///
+    /// # Errors
+    /// When another host holds the state or the disk refuses.
+    pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let _lock = Lock::take(folder)?;
+        let path = folder.join(FILE);
+        if !path.try_exists().context("could not look for", &path)? {
+            return Ok(None);
+        }
+        let mut time = SystemTime::now();
+        let mut target = name_aside(folder, time);
+        while target.exists() {
+            time += Duration::from_millis(1);
+            target = name_aside(folder, time);
+        }
+        fs::rename(&path, &target).context("could not move away", &path)?;
+        sync(folder)?;
+        Ok(Some(target))
+    }
+
+    /// Identifies this host in its documents (`agent.id`): a random UUID, made with the
+    /// state and kept as long as it.
+    #[must_use]
+    pub fn agent_id(&self) -> &str {
+        &self.agent_id
+    }
+
+    /// What is remembered of every instance, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn instances(&self) -> Result<Vec<InstanceState>, StoreError> {
+        self.read(cursors::all)
+    }
+
+    /// Forgets an instance: its next walk is a first one. Write versions go on. Says
+    /// whether there was anything to forget.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn reset(&self, instance: &str) -> Result<bool, StoreError> {
+        self.write(&mut self.inner(), |transaction| {
+            cursors::remove(transaction, instance)
+        })
+    }
+
+    /// As [`State::next_version`].
+    ///
+    /// # Errors
+    /// When the store cannot be written, or no version is left.
+    pub fn next_version(&self, now_ms: i64) -> Result<u64, StoreError> {
+        let mut inner = self.inner();
+        let versions = inner.versions;
+        let next = versions
+            .next(now_ms)
+            .ok_or_else(|| StoreError::VersionsUsedUp {
+                path: self.path.clone(),
+                last: versions.last,
+            })?;
+        if let Some(bound) = versions.bound_for(next) {
+            self.write(&mut inner, |transaction| {
+                meta::set_reserved(transaction, bound)
+            })?;
+            inner.versions.reserved = bound;
+        }
+        inner.versions.last = next;
+        Ok(next)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        self.with(&mut self.inner(), |database| work(&database.begin_read()?))
+    }
+
+    /// One durable transaction: all of it is on the disk when this returns, or none.
+    fn write<T>(
+        &self,
+        inner: &mut Inner,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        self.with(inner, |database| {
+            let transaction = database.begin_write()?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// Works on the database, opened anew if the last work failed.
+    fn with<T>(
+        &self,
+        inner: &mut Inner,
+        work: impl FnOnce(&Database) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let database = match inner.database.take() {
+            Some(database) => database,
+            None => open_existing(&self.path, STEPS)?.0,
+        };
+        // Kept only on success: after an I/O error redb refuses everything.
+        let done = work(&database).map_err(|trouble| trouble.at(&self.path))?;
+        inner.database = Some(database);
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Ends as a crash does: nothing is tidied up.
+    pub(crate) fn crash(self) {
+        let mut inner = self.inner();
+        inner.versions.last = inner.versions.reserved;
+    }
+
+    /// Work that fails, as on a disk that is full for a moment.
+    pub(crate) fn fail_once(&self) {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = redb::Error::from(redb::StorageError::Io(full));
+        let failed = self.read(|_| Err::<(), _>(Trouble::Database(error)));
+        assert_eq!(
+            pipeline::Classify::class(&failed.unwrap_err()),
+            pipeline::Class::Transient { after: None }
+        );
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let mut inner = self.inner();
+        let last = inner.versions.last;
+        if last == inner.versions.reserved {
+            return;
+        }
+        let lowered = self.write(&mut inner, |transaction| {
+            meta::set_reserved(transaction, last)
+        });
+        if let Err(error) = lowered {
+            // The bound stays where it is: a few versions are left out, none comes twice.
+            tracing::debug!(%error, "the bound of the write versions was not lowered");
+        }
+    }
+}
+
+impl State for Store {
+    fn cursor(&self, instance: &str) -> Result<Option<Cursor>, StateError> {
+        let state = self.read(|transaction| cursors::get(transaction, instance));
+        let state = state.map_err(StateError::new)?;
+        Ok(state.map(|state| Cursor(state.cursor)))
+    }
+
+    fn next_version(&self, fetched_ms: i64) -> Result<u64, StateError> {
+        Self::next_version(self, fetched_ms).map_err(StateError::new)
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError> {
+        let state = InstanceState {
+            instance: commit.instance.to_owned(),
+            cursor: commit.cursor.0.clone(),
+            version: commit.version,
+            updated_ms: now_ms(),
+        };
+        self.write(&mut self.inner(), |transaction| {
+            cursors::set(transaction, &state)?;
+            meta::raise_last(transaction, state.version)
+        })
+        .map_err(StateError::new)
+    }
+}
+
+/// Makes the database beside its place and moves it there when it is whole: a file
+/// under its own name that is empty or cut short is damage, never a first start.
+fn create(folder: &Path, path: &Path, steps: &[Step]) -> Result<(), StoreError> {
+    let new = folder.join(format!("{FILE}.new"));
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .context("could not create", &new)?;
+    builder()
+        .create(&new)
+        .map_err(Trouble::from)
+        .and_then(|database| prepared(database, steps))
+        .and_then(|(database, _)| Ok(database.close()?))
+        .map_err(|trouble| trouble.at(&new))?;
+    fs::rename(&new, path).context("could not name", path)?;
+    sync(folder)?;
+    tracing::info!(path = %path.display(), "made a new state");
+    Ok(())
+}
+
+fn open_existing(path: &Path, steps: &[Step]) -> Result<(Database, Meta), StoreError> {
+    if fs::metadata(path).context("could not look at", path)?.len() == 0 {
+        return Err(Trouble::Damaged("it is empty".to_owned()).at(path));
+    }
+    builder()
+        .open(path)
+        .map_err(Trouble::from)
+        .and_then(|database| prepared(database, steps))
+        .map_err(|trouble| trouble.at(path))
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        // Reads the file once; without it a file that was altered may make redb panic.
+        .set_check_integrity_on_open(true);
+    builder
+}
+
+/// Brings the database to the newest schema.
+fn prepared(database: Database, steps: &[Step]) -> Result<(Database, Meta), Trouble> {
+    let transaction = database.begin_write()?;
+    if let Some(from) = upgrade(&transaction, steps)?.filter(|from| *from > 0) {
+        tracing::info!(from, to = steps.len(), "upgraded the state");
+    }
+    let meta = meta::read(&transaction)?;
+    transaction.commit()?;
+    Ok((database, meta))
+}
+
+/// `state.redb-20260101T000000.000Z`.
+fn name_aside(folder: &Path, time: SystemTime) -> PathBuf {
+    let stamp = humantime::format_rfc3339_millis(time)
+        .to_string()
+        .replace(['-', ':'], "");
+    folder.join(format!("{FILE}-{stamp}"))
+}
+
+fn sync(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .context("could not sync", folder)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,86 @@
+//! Where each instance's source continues.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Trouble;
+
+/// Instance name to a JSON object.
+const TABLE: TableDefinition<'_, &str, &str> = TableDefinition::new("cursors");
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    cursor: String,
+    version: u64,
+    updated_ms: i64,
+}
+
+/// What is remembered of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstanceState {
+    /// The instance's name.
+    pub instance: String,
+    /// Where its source continues, as the source wrote it.
+    pub cursor: String,
+    /// The write version of its last commit.
+    pub version: u64,
+    /// When that was, UNIX milliseconds by the host's clock.
+    pub updated_ms: i64,
+}
+
+/// Makes the table, so that readers find it.
+pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(TABLE)?;
+    Ok(())
+}
+
+pub(crate) fn set(transaction: &WriteTransaction, state: &InstanceState) -> Result<(), Trouble> {
+    let row = Row {
+        cursor: state.cursor.clone(),
+        version: state.version,
+        updated_ms: state.updated_ms,
+    };
+    let text = serde_json::to_string(&row).map_err(|error| Trouble::Damaged(error.to_string()))?;
+    transaction
+        .open_table(TABLE)?
+        .insert(state.instance.as_str(), text.as_str())?;
+    Ok(())
+}
+
+/// Forgets the instance; says whether there was anything to forget.
+pub(crate) fn remove(transaction: &WriteTransaction, instance: &str) -> Result<bool, Trouble> {
+    let mut table = transaction.open_table(TABLE)?;
+    let existed = table.remove(instance)?.is_some();
+    Ok(existed)
+}
+
+pub(crate) fn get(
+    transaction: &ReadTransaction,
+    instance: &str,
+) -> Result<Option<InstanceState>, Trouble> {
+    match transaction.open_table(TABLE)?.get(instance)? {
+        None => Ok(None),
+        Some(text) => read(instance, text.value()).map(Some),
+    }
+}
+
+/// Every instance, by name.
+pub(crate) fn all(transaction: &ReadTransaction) -> Result<Vec<InstanceState>, Trouble> {
+    let mut found = Vec::new();
+    for entry in transaction.open_table(TABLE)?.iter()? {
+        let (instance, text) = entry?;
+        found.push(read(instance.value(), text.value())?);
+    }
+    Ok(found)
+}
+
+fn read(instance: &str, text: &str) -> Result<InstanceState, Trouble> {
+    let row: Row = serde_json::from_str(text)
+        .map_err(|error| Trouble::Damaged(format!("the cursor of {instance:?}: {error}")))?;
+    Ok(InstanceState {
+        instance: instance.to_owned(),
+        cursor: row.cursor,
+        version: row.version,
+        updated_ms: row.updated_ms,
+    })
+}
