@@ -190,6 +190,8 @@ pub struct Delivery {
     pub event: Arc<str>,
     /// The host's write version: a higher one is newer. One a page.
     pub version: u64,
+    /// The mapping that made the document. A swap may change it between deliveries.
+    pub mapping: Arc<MappingIdentity>,
     /// The document.
     pub document: Document,
 }

@@ -1,0 +1,247 @@
+//! What came in and what became of it: the account that must balance.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::record::{Mapped, NoteKind, Operation, PageFacts, RefusalKind, Verdict};
+
+/// Counts of one instance since the host started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Walks that reached their end.
+    pub walks: u64,
+    /// Answers received.
+    pub pages: u64,
+    /// Their bytes, after decompression.
+    pub bytes: u64,
+    /// How many items the source said would match, at the start of the last walk.
+    pub matched: Option<u64>,
+    /// Events (or loose attributes) received.
+    pub items: u64,
+    /// Items left out because they were seen before at the same position.
+    pub seen_before: u64,
+    /// What must become one document each: attributes, and events that have none.
+    pub received: u64,
+    /// Documents that the mapping made.
+    pub documents: u64,
+    /// Those of them that say: delete.
+    pub deletes: u64,
+    /// What the mapping, the splitter or an output refused; each has its dead letter.
+    pub refused: u64,
+    /// Received and neither acknowledged nor refused yet.
+    pub in_flight: u64,
+    /// Attributes by MISP type and indicator type (`None`: the type has none in this mapping).
+    pub mapped: BTreeMap<String, BTreeMap<Option<String>, u64>>,
+    /// Notes of the mapping, by kind.
+    pub notes: BTreeMap<NoteKind, u64>,
+    /// Refusals by kind.
+    pub refusals: BTreeMap<RefusalKind, u64>,
+    /// What each output did.
+    pub outputs: BTreeMap<String, Verdicts>,
+}
+
+/// Verdicts of one output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Verdicts {
+    /// Stored, or deleted.
+    pub stored: u64,
+    /// The same was there.
+    pub duplicate: u64,
+    /// Something newer was there.
+    pub stale: u64,
+    /// Left out by the output's settings.
+    pub skipped: u64,
+    /// Refused for good.
+    pub rejected: u64,
+}
+
+impl Verdicts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.stored + self.duplicate + self.stale + self.skipped + self.rejected
+    }
+
+    fn count(&mut self, verdict: &Verdict) {
+        let counter = match verdict {
+            Verdict::Stored => &mut self.stored,
+            Verdict::Duplicate => &mut self.duplicate,
+            Verdict::Stale => &mut self.stale,
+            Verdict::Skipped => &mut self.skipped,
+            Verdict::Rejected { .. } => &mut self.rejected,
+        };
+        *counter += 1;
+    }
+}
+
+impl Counts {
+    /// Does the account balance? Everything received is a document or refused or
+    /// on its way, and every output has a verdict for every document that is not.
+    ///
+    /// # Errors
+    /// One sentence that names the two sides.
+    pub fn balance(&self) -> Result<(), String> {
+        let mapping_refused: u64 = self
+            .refusals
+            .iter()
+            .filter(|(kind, _)| **kind != RefusalKind::Output)
+            .map(|(_, count)| count)
+            .sum();
+        let settled = self.documents + mapping_refused;
+        if self.received != settled + self.in_flight {
+            return Err(format!(
+                "received {} but {} documents + {} refused + {} in flight",
+                self.received, self.documents, mapping_refused, self.in_flight
+            ));
+        }
+        for (name, verdicts) in &self.outputs {
+            if verdicts.total() != self.documents {
+                return Err(format!(
+                    "{} documents but {} verdicts of output {name}",
+                    self.documents,
+                    verdicts.total()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes whose type the mapping has no indicator type for, most first.
+    pub fn unmapped(&self) -> Vec<(&str, u64)> {
+        let mut unmapped: Vec<(&str, u64)> = self
+            .mapped
+            .iter()
+            .filter_map(|(kind, by)| by.get(&None).map(|count| (kind.as_str(), *count)))
+            .filter(|(kind, _)| !kind.is_empty())
+            .collect();
+        unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        unmapped
+    }
+}
+
+/// How an instance is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "status")]
+pub enum Health {
+    /// Nothing has been tried yet.
+    #[default]
+    Starting,
+    /// The last try of everything succeeded.
+    Running,
+    /// Something fails and is tried again.
+    Degraded {
+        /// What fails: `source`, `mapping`, `output NAME`, `dead letters`, `state`.
+        stage: String,
+        /// The last error.
+        error: String,
+    },
+    /// It has stopped.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// The running account of one instance, shared between the pipeline and whoever reports.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    counts: Mutex<(Counts, Health)>,
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, (Counts, Health)> {
+        // A panic while counting leaves plain numbers behind: nothing to protect.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts as they are now.
+    pub fn counts(&self) -> Counts {
+        self.lock().0.clone()
+    }
+
+    /// How the instance is doing now.
+    pub fn health(&self) -> Health {
+        self.lock().1.clone()
+    }
+
+    pub(crate) fn set_health(&self, health: Health) {
+        self.lock().1 = health;
+    }
+
+    pub(crate) fn name_outputs<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let mut guard = self.lock();
+        for name in names {
+            guard.0.outputs.entry(name.to_owned()).or_default();
+        }
+    }
+
+    pub(crate) fn page(&self, facts: &PageFacts, first_of_walk: bool) {
+        let counts = &mut self.lock().0;
+        counts.pages += 1;
+        counts.bytes += facts.bytes;
+        counts.items += facts.items;
+        counts.seen_before += facts.seen_before;
+        if first_of_walk {
+            counts.matched = facts.matched;
+        }
+    }
+
+    pub(crate) fn received(&self, units: u64) {
+        let counts = &mut self.lock().0;
+        counts.received += units;
+        counts.in_flight += units;
+    }
+
+    /// Everything of a batch is acknowledged or refused.
+    pub(crate) fn settled(&self, batch: &Settled<'_>) {
+        let counts = &mut self.lock().0;
+        counts.in_flight = counts.in_flight.saturating_sub(batch.units);
+        for mapped in batch.mapped {
+            match mapped {
+                Ok(outcome) => {
+                    counts.documents += outcome.documents.len() as u64;
+                    for document in &outcome.documents {
+                        counts.deletes += u64::from(document.operation == Operation::Delete);
+                        for note in &document.notes {
+                            *counts.notes.entry(note.kind).or_default() += 1;
+                        }
+                    }
+                    for tally in &outcome.tallies {
+                        *counts
+                            .mapped
+                            .entry(tally.attribute_type.clone())
+                            .or_default()
+                            .entry(tally.indicator_type.clone())
+                            .or_default() += u64::from(tally.count);
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        for (kind, units) in batch.refused {
+            counts.refused += units;
+            *counts.refusals.entry(*kind).or_default() += units;
+        }
+        for (name, verdicts) in batch.verdicts {
+            let output = counts.outputs.entry((*name).to_owned()).or_default();
+            verdicts.iter().for_each(|verdict| output.count(verdict));
+        }
+    }
+
+    pub(crate) fn walked(&self) {
+        self.lock().0.walks += 1;
+    }
+}
+
+/// What a batch came to.
+pub(crate) struct Settled<'a> {
+    /// What was received with it.
+    pub(crate) units: u64,
+    /// What the mapping made of it.
+    pub(crate) mapped: &'a [Mapped],
+    /// What was refused, and how many units each refusal stands for.
+    pub(crate) refused: &'a [(RefusalKind, u64)],
+    /// The verdicts of each output.
+    pub(crate) verdicts: &'a [(&'a str, Vec<Verdict>)],
+}
