@@ -1,1 +1,78 @@
-fn main() {}
+//! The binary: arguments, configuration, wiring, signals, reports.
+
+mod args;
+mod catalogue;
+mod commands;
+mod config;
+mod engine;
+mod mappings;
+mod signals;
+mod summary;
+mod wiring;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Args, Command};
+
+/// Wrong usage, configuration or input.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = start_logging(&args).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        runtime.block_on(dispatch(&args.command))
+    });
+    result.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        let usage = matches!(args.command, Command::Transform(_))
+            || error.downcast_ref::<config::ConfigError>().is_some();
+        ExitCode::from(if usage { USAGE } else { 1 })
+    })
+}
+
+async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(run) => commands::run(run).await,
+        Command::Transform(transform) => commands::transform(transform).await,
+        Command::Mapping { command } => commands::mapping(command),
+        Command::Check(configured) => commands::check(configured).await,
+        Command::Config => {
+            io::stdout().lock().write_all(config::reference().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn start_logging(args: &Args) -> anyhow::Result<()> {
+    let default = match args.command {
+        Command::Run(_) => "info",
+        _ => "warn",
+    };
+    let level = args.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| anyhow::anyhow!("--log {level}: {error}"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    if args.log_json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+    Ok(())
+}
+
+/// Tells a person something on stderr. A closed stderr is nobody to tell.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

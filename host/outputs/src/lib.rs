@@ -1,1 +1,22 @@
 //! One folder an output, and the dead letters.
+//!
+//! Every output folder has the same files: `options.rs` (what the configuration
+//! says), `output.rs` (the [`pipeline::Output`]), `tests.rs`. A new output is a new
+//! folder, a variant of [`OutputOptions`], and a line in the contract suite.
+
+mod dead_letters;
+pub mod envelope;
+mod file;
+mod line_file;
+mod lines;
+mod options;
+mod stdout;
+
+#[cfg(test)]
+mod contract;
+
+pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
+pub use file::{FileOptions, FileOutput};
+pub use line_file::{Fsync, LineFileError};
+pub use options::OutputOptions;
+pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};

@@ -169,7 +169,11 @@ fn find_attribute<'a>(value: &'a Value, uuid: &str) -> Option<&'a Value> {
 }
 
 /// The deliveries of one mapped record.
-pub(crate) fn deliveries(mapped: &Mapped, version: u64) -> Vec<Delivery> {
+pub(crate) fn deliveries(
+    mapped: &Mapped,
+    version: u64,
+    mapping: &Arc<MappingIdentity>,
+) -> Vec<Delivery> {
     let Ok(outcome) = mapped else {
         return Vec::new();
     };
@@ -180,6 +184,7 @@ pub(crate) fn deliveries(mapped: &Mapped, version: u64) -> Vec<Delivery> {
         .map(|document| Delivery {
             event: Arc::clone(&event),
             version,
+            mapping: Arc::clone(mapping),
             document: document.clone(),
         })
         .collect()

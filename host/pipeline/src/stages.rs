@@ -39,7 +39,7 @@ pub(crate) enum Work {
 pub(crate) struct MappedBatch {
     version: u64,
     now_ms: i64,
-    mapping: MappingIdentity,
+    mapping: Arc<MappingIdentity>,
     records: Vec<Record>,
     broken: Vec<SplitError>,
     mapped: Vec<Mapped>,
@@ -172,7 +172,7 @@ impl Map<'_> {
             self.ledger.received(piece.units());
             if !piece.records.is_empty() || !piece.broken.is_empty() {
                 // Asked first: after a swap in the middle the letters name the older one.
-                let mapping = self.transform.identity();
+                let mapping = Arc::new(self.transform.identity());
                 let mapped = self.transform(&piece.records, now_ms).await?;
                 let batch = MappedBatch {
                     version,
@@ -253,7 +253,7 @@ impl Deliver<'_> {
         let deliveries: Vec<Delivery> = batch
             .mapped
             .iter()
-            .flat_map(|mapped| deliveries(mapped, batch.version))
+            .flat_map(|mapped| deliveries(mapped, batch.version, &batch.mapping))
             .collect();
         let verdicts = try_join_all(
             self.outputs

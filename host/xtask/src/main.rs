@@ -1,1 +1,63 @@
-fn main() {}
+//! What the commands of the README call: `cargo xtask demo`, `cargo xtask test` and more.
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a build tool talks to its user on the terminal"
+)]
+
+mod arrows;
+mod bench;
+mod component;
+mod demo;
+mod dist;
+mod generate;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Builds, demonstrates, tests, measures")]
+struct Args {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build everything and poll a made-up MISP with it.
+    Demo,
+    /// Every check and test.
+    Test,
+    /// Build the mapping components into target/mappings and beside the binaries.
+    Component,
+    /// Build what is released, in target/dist.
+    Dist,
+    /// Measure; ratios within one run, because machines differ.
+    Bench {
+        /// Fewer repetitions.
+        #[arg(long)]
+        quick: bool,
+        /// One JSON object on stdout and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write generated pages anew.
+    Generate,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Task::Demo => demo::demo(),
+        Task::Test => test::test(),
+        Task::Component => {
+            for path in component::build_all()? {
+                println!("{}", path.display());
+            }
+            Ok(())
+        }
+        Task::Dist => dist::dist().map(drop),
+        Task::Bench { quick, json } => bench::bench(quick, json),
+        Task::Generate => generate::generate(),
+    }
+}

@@ -1,0 +1,9 @@
+//! NDJSON on standard output.
+
+mod options;
+mod output;
+#[cfg(test)]
+mod tests;
+
+pub use options::StdoutOptions;
+pub use output::{StdoutError, StdoutOutput};

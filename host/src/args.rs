@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Polls MISP and writes every attribute as an ECS threat-indicator document.
+#[derive(Debug, Parser)]
+#[command(name = "misp-ecs", version, about, max_term_width = 100)]
+pub(crate) struct Args {
+    /// How much to log on stderr: error, warn, info, debug, trace (default info; `transform` and `mapping`: warn).
+    #[arg(long, global = true, env = "MISP_ECS_LOG", value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+    /// Logs as JSON lines.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Poll MISP and write documents: by interval, or one pass with --once.
+    ///
+    /// Without a configuration file, MISP_URL and MISP_API_KEY (or
+    /// MISP_API_KEY_FILE) say what to poll, and documents go to stdout.
+    Run(Run),
+    /// Map files or standard input: pages, events, attributes, feed files; JSON or NDJSON.
+    ///
+    /// Exit code: 0 all mapped, 1 something was refused, 2 unreadable input or wrong usage.
+    Transform(Transform),
+    /// Show mappings: which there are, what one is, which fields it writes.
+    Mapping {
+        #[command(subcommand)]
+        command: Mapping,
+    },
+    /// Try everything before the first run: configuration, MISP, key, filters, outputs.
+    Check(Configured),
+    /// Print the reference of the configuration file.
+    Config,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Configured {
+    /// The configuration file (YAML). Without it: MISP_URL and MISP_API_KEY.
+    #[arg(long, short, env = "MISP_ECS_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder that remembers what went out, before the configuration's `state.path`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// One pass over every instance, a summary on stderr, and the end.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Transform {
+    /// The mapping: a name or a component file.
+    #[arg(long, value_name = "NAME|PATH", default_value = crate::mappings::DEFAULT)]
+    pub(crate) mapping: String,
+    /// The mapping's settings, a YAML or JSON file (what `mapping.settings` is in the configuration).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// One line a record: every document with its id, operation, notes, and what was refused.
+    #[arg(long, conflicts_with = "deletes")]
+    pub(crate) envelope: bool,
+    /// Print deleted attributes too, as tombstone lines.
+    #[arg(long)]
+    pub(crate) deletes: bool,
+    /// Leave out the fields that do not come from MISP (agent.*, data_stream.*, event.module ..).
+    #[arg(long)]
+    pub(crate) no_static_fields: bool,
+    /// Files; none or `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mapping {
+    /// The mappings that a name finds.
+    List,
+    /// What a mapping says of itself: version, digest, settings.
+    Info {
+        /// A name or a component file.
+        #[arg(default_value = crate::mappings::DEFAULT)]
+        mapping: String,
+    },
+    /// Every field that a document can hold.
+    Fields {
+        /// A name or a component file.
+        #[arg(default_value = crate::mappings::DEFAULT)]
+        mapping: String,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Markdown)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table.
+    Markdown,
+    /// A list of objects.
+    Json,
+}

@@ -1,0 +1,311 @@
+//! `misp-ecs transform`: files in, documents out, without a server.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use pipeline::{Batch, Document, Mapped, Operation, Outcome, Reason, RefusalKind, Refused, Transform as _};
+use runtime::{Mapper, Origin};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use splitter::{Record, Records, Spool, SpoolLimits, SplitError, SplitLimits};
+
+use crate::args::Transform;
+use crate::config::{Facts, StaticFields};
+use crate::mappings::Places;
+
+/// Attributes and bytes in one call of the mapping.
+const BATCH_ATTRIBUTES: u32 = 1_000;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Runs the command. `Err` is unreadable input or wrong usage.
+pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
+    let mapper = start(args)?;
+    let stdout = io::stdout().lock();
+    let mut printer = Printer {
+        out: BufWriter::with_capacity(1 << 18, stdout),
+        envelope: args.envelope,
+        deletes: args.deletes,
+        refused: 0,
+    };
+    let stdin = [PathBuf::from("-")];
+    let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
+    for path in files {
+        let body = read(path)?;
+        let records = Records::from_input(body, SplitLimits::default())
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        match map_all(records, path, &mapper, &mut printer).await {
+            Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
+            result => result?,
+        }
+    }
+    printer.out.flush()?;
+    if printer.refused == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    crate::say(&format!(
+        "{} refused; everything else was mapped",
+        crate::summary::thousands(printer.refused)
+    ));
+    Ok(ExitCode::from(1))
+}
+
+fn start(args: &Transform) -> anyhow::Result<Mapper> {
+    let settings: Value = match &args.settings {
+        None => Value::Object(serde_json::Map::new()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+            serde_saphyr::from_str(&text)
+                .with_context(|| format!("{} is neither YAML nor JSON", path.display()))?
+        }
+    };
+    if !settings.is_object() {
+        bail!("the settings are not an object of keys and values");
+    }
+    let static_fields = if args.no_static_fields {
+        Vec::new()
+    } else {
+        let object = StaticFields::default().object(&Facts::default(), &[]);
+        serde_json::to_vec(&object)?
+    };
+    let engine = crate::engine::engine(None, &crate::config::Limits::default())?;
+    let mapping = crate::engine::load(&engine, &args.mapping, &Places::new(None))?;
+    let origin = Origin {
+        name: "transform".to_owned(),
+        url: None,
+        static_fields,
+    };
+    Mapper::start(&engine, &mapping, serde_json::to_vec(&settings)?, origin)
+        .with_context(|| format!("the mapping {} did not start", args.mapping))
+}
+
+fn read(path: &Path) -> anyhow::Result<splitter::Body> {
+    let (mut input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
+        (Box::new(io::stdin().lock()), "standard input".to_owned())
+    } else {
+        let file = File::open(path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        (Box::new(file), path.display().to_string())
+    };
+    let mut spool = Spool::new(SpoolLimits::default());
+    let mut piece = vec![0; 1 << 18];
+    loop {
+        let length = input
+            .read(&mut piece)
+            .with_context(|| format!("{name} cannot be read"))?;
+        if length == 0 {
+            break;
+        }
+        spool
+            .push(piece.get(..length).unwrap_or_default())
+            .with_context(|| name.clone())?;
+    }
+    spool.finish().with_context(|| name)
+}
+
+async fn map_all(
+    records: Records,
+    path: &Path,
+    mapper: &Mapper,
+    printer: &mut Printer<impl Write>,
+) -> anyhow::Result<()> {
+    let now_ms = pipeline::now_ms();
+    let mut batch: Vec<Record> = Vec::new();
+    let (mut attributes, mut bytes) = (0, 0);
+    for record in records {
+        match record {
+            Ok(record) => {
+                attributes += record.attributes.max(1);
+                bytes += record.json.len();
+                batch.push(record);
+            }
+            Err(SplitError::Io { source }) => {
+                return Err(source).with_context(|| format!("{} cannot be read", path.display()));
+            }
+            Err(error) => {
+                // In order: what came before it goes out before it.
+                flush(&mut batch, now_ms, mapper, printer).await?;
+                (attributes, bytes) = (0, 0);
+                crate::say(&format!("{}: {error}", path.display()));
+                printer.unreadable(&error)?;
+            }
+        }
+        if attributes >= BATCH_ATTRIBUTES || bytes >= BATCH_BYTES {
+            flush(&mut batch, now_ms, mapper, printer).await?;
+            (attributes, bytes) = (0, 0);
+        }
+    }
+    flush(&mut batch, now_ms, mapper, printer).await
+}
+
+async fn flush(
+    batch: &mut Vec<Record>,
+    now_ms: i64,
+    mapper: &Mapper,
+    printer: &mut Printer<impl Write>,
+) -> anyhow::Result<()> {
+    let records = std::mem::take(batch);
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mapped = mapper.transform(Batch { records, now_ms }).await?;
+    mapped.iter().try_for_each(|mapped| printer.record(mapped))
+}
+
+/// Prints results.
+struct Printer<W> {
+    out: W,
+    envelope: bool,
+    deletes: bool,
+    refused: u64,
+}
+
+impl<W: Write> Printer<W> {
+    fn record(&mut self, mapped: &Mapped) -> anyhow::Result<()> {
+        let refused = match mapped {
+            Ok(outcome) => &outcome.refused[..],
+            Err(reason) => &[Refused {
+                attribute: None,
+                reason: reason.clone(),
+            }],
+        };
+        self.refused += refused.len() as u64;
+        for one in refused {
+            crate::say(&format!(
+                "refused {}: {}",
+                one.attribute.as_deref().unwrap_or("record"),
+                one.reason.text
+            ));
+        }
+        if self.envelope {
+            let empty = Outcome::default();
+            return self.line(&Envelope::new(mapped.as_ref().unwrap_or(&empty), refused)?);
+        }
+        let documents = mapped.iter().flat_map(|outcome| &outcome.documents);
+        for document in documents {
+            match document.operation {
+                Operation::Put => {
+                    self.out.write_all(&document.body)?;
+                    self.out.write_all(b"\n")?;
+                }
+                Operation::Delete if self.deletes => self.line(&Tombstone::of(document))?,
+                Operation::Delete => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, error: &SplitError) -> anyhow::Result<()> {
+        self.refused += 1;
+        if self.envelope {
+            let refused = [Refused {
+                attribute: None,
+                reason: Reason {
+                    kind: RefusalKind::Malformed,
+                    text: error.to_string(),
+                },
+            }];
+            self.line(&Envelope::new(&Outcome::default(), &refused)?)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")?;
+        Ok(())
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// The line of one record.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    event: &'a str,
+    documents: Vec<EnvelopeDocument<'a>>,
+    refused: &'a [Refused],
+    tallies: &'a [pipeline::Tally],
+}
+
+#[derive(Serialize)]
+struct EnvelopeDocument<'a> {
+    id: &'a str,
+    attribute: Option<&'a str>,
+    attribute_timestamp: Option<i64>,
+    operation: Operation,
+    dataset: Option<&'a str>,
+    timestamp_ms: i64,
+    modified_ms: i64,
+    expires_ms: Option<i64>,
+    fingerprint: String,
+    body: &'a RawValue,
+    notes: &'a [pipeline::Note],
+}
+
+impl<'a> Envelope<'a> {
+    fn new(outcome: &'a Outcome, refused: &'a [Refused]) -> anyhow::Result<Self> {
+        let documents = outcome
+            .documents
+            .iter()
+            .map(|document| {
+                Ok(EnvelopeDocument {
+                    id: &document.id,
+                    attribute: document.attribute.as_deref(),
+                    attribute_timestamp: document.attribute_timestamp,
+                    operation: document.operation,
+                    dataset: document.dataset.as_deref(),
+                    timestamp_ms: document.timestamp_ms,
+                    modified_ms: document.modified_ms,
+                    expires_ms: document.expires_ms,
+                    fingerprint: format!("{:016x}", document.fingerprint),
+                    body: serde_json::from_slice(&document.body)?,
+                    notes: &document.notes,
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            event: &outcome.event,
+            documents,
+            refused,
+            tallies: &outcome.tallies,
+        })
+    }
+}
+
+/// The line of a deleted attribute: the version is the observation's, here the document's own clock.
+#[derive(Serialize)]
+struct Tombstone<'a> {
+    misp_ecs: TombstoneFields<'a>,
+}
+
+#[derive(Serialize)]
+struct TombstoneFields<'a> {
+    id: &'a str,
+    operation: Operation,
+    version: i64,
+}
+
+impl<'a> Tombstone<'a> {
+    fn of(document: &'a Document) -> Self {
+        Self {
+            misp_ecs: TombstoneFields {
+                id: &document.id,
+                operation: document.operation,
+                version: document.modified_ms,
+            },
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Reads the configuration from a file or from the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use misp_client::ApiKey;
+use schemars::schema_for;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::unknown_keys::{self, UnknownKey};
+use super::{
+    Config, DeadLettersConfig, Instance, Limits, Loaded, MappingConfig, StateConfig, StaticFields,
+};
+
+/// A configuration that cannot be used. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// Neither a file nor the environment.
+    #[error(
+        "nothing says which MISP to poll: set MISP_URL and MISP_API_KEY (or MISP_API_KEY_FILE), or give a configuration file with --config"
+    )]
+    Nothing,
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    File {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    /// The file is no YAML, or a value does not fit.
+    #[error("{path}: {text}")]
+    Invalid { path: PathBuf, text: String },
+    /// A key that does not exist.
+    #[error("{path}: {key}")]
+    UnknownKey { path: PathBuf, key: UnknownKey },
+    /// A static field that no catalogue holds.
+    #[error(
+        "`static_fields`: there is no field `{field}`; `misp-ecs mapping fields` lists what there is"
+    )]
+    UnknownField { field: String },
+    /// No key for an instance.
+    #[error(
+        "no API key for {instance}: give `api_key_file`, or set MISP_API_KEY or MISP_API_KEY_FILE"
+    )]
+    NoKey { instance: String },
+    /// A key that cannot be one.
+    #[error("the API key for {instance} cannot be used: {text}")]
+    BadKey { instance: String, text: String },
+    /// Two instances share their state.
+    #[error("two instances are called {name}: give each a `name` of its own, its state is kept under it")]
+    SameName { name: String },
+    /// Nothing to poll.
+    #[error("{path}: `instances` is empty: name at least one")]
+    NoInstances { path: PathBuf },
+}
+
+/// The configuration in a file.
+pub(crate) fn from_file(
+    path: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    let config = parse(path, &text)?;
+    let directory = path
+        .parent()
+        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+        .map(Path::to_owned);
+    finish(config, directory, environment)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let invalid = |text: String| ConfigError::Invalid {
+        path: path.to_owned(),
+        text,
+    };
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    let schema = schema_for!(Config);
+    if let Some(key) = unknown_keys::first(&value, schema.as_value()) {
+        return Err(ConfigError::UnknownKey {
+            path: path.to_owned(),
+            key,
+        });
+    }
+    let config: Config = serde_path_to_error::deserialize(&value)
+        .map_err(|error| invalid(format!("`{}`: {}", error.path(), error.inner())))?;
+    if config.instances.is_empty() {
+        return Err(ConfigError::NoInstances {
+            path: path.to_owned(),
+        });
+    }
+    Ok(config)
+}
+
+/// The configuration that `MISP_URL` and the key's variables make.
+pub(crate) fn from_environment(
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    let url = environment("MISP_URL").ok_or(ConfigError::Nothing)?;
+    let only_url = BTreeMap::from([("url", url)]);
+    let instance = Instance::deserialize(
+        serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(only_url.into_iter()),
+    )
+    .map_err(|error| ConfigError::Invalid {
+        path: PathBuf::from("MISP_URL"),
+        text: error.to_string(),
+    })?;
+    let config = Config {
+        instances: vec![instance],
+        mapping: MappingConfig::default(),
+        outputs: BTreeMap::new(),
+        state: StateConfig::default(),
+        dead_letters: DeadLettersConfig::default(),
+        static_fields: StaticFields::default(),
+        limits: Limits::default(),
+    };
+    finish(config, None, environment)
+}
+
+fn finish(
+    mut config: Config,
+    directory: Option<PathBuf>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    let mut names = std::collections::BTreeSet::new();
+    for instance in &mut config.instances {
+        while instance.url.ends_with('/') {
+            instance.url.pop();
+        }
+        if !names.insert(instance.label().to_owned()) {
+            return Err(ConfigError::SameName {
+                name: instance.label().to_owned(),
+            });
+        }
+    }
+    if let Some(directory) = &directory {
+        config.resolve_paths(directory);
+    }
+    let keys = config
+        .instances
+        .iter()
+        .map(|instance| key_of(instance, &environment))
+        .collect::<Result<_, _>>()?;
+    Ok(Loaded {
+        config,
+        keys,
+        directory,
+    })
+}
+
+fn key_of(
+    instance: &Instance,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<ApiKey, ConfigError> {
+    let file = instance
+        .api_key_file
+        .clone()
+        .or_else(|| match environment("MISP_API_KEY") {
+            Some(_) => None,
+            None => environment("MISP_API_KEY_FILE").map(PathBuf::from),
+        });
+    let text = match file {
+        Some(path) => {
+            std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?
+        }
+        None => environment("MISP_API_KEY").ok_or_else(|| ConfigError::NoKey {
+            instance: instance.label().to_owned(),
+        })?,
+    };
+    ApiKey::new(text.trim()).map_err(|error| ConfigError::BadKey {
+        instance: instance.label().to_owned(),
+        text: error.to_string(),
+    })
+}
+
+impl Config {
+    /// Paths in the file are relative to the file.
+    fn resolve_paths(&mut self, directory: &Path) {
+        let resolve = |path: &mut Option<PathBuf>| {
+            if let Some(path) = path {
+                *path = directory.join(&*path);
+            }
+        };
+        for instance in &mut self.instances {
+            resolve(&mut instance.api_key_file);
+            resolve(&mut instance.trace_file);
+            resolve(&mut instance.tls.ca_file);
+            resolve(&mut instance.tls.client_cert_file);
+            resolve(&mut instance.tls.client_key_file);
+        }
+        resolve(&mut self.mapping.path);
+        resolve(&mut self.state.path);
+        resolve(&mut self.dead_letters.path);
+        for output in self.outputs.values_mut() {
+            if let super::OutputConfig::File(file) = output {
+                file.path = directory.join(&file.path);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    const KEY: &str = "0123456789012345678901234567890123456789";
+
+    fn parsed(text: &str) -> Result<Config, ConfigError> {
+        parse(Path::new("misp-ecs.yaml"), text)
+    }
+
+    #[test]
+    fn two_variables_are_a_configuration() {
+        let loaded = from_environment(environment(&[
+            ("MISP_URL", "https://misp.example.org/"),
+            ("MISP_API_KEY", KEY),
+        ]))
+        .unwrap();
+        let instance = &loaded.config.instances[0];
+        assert_eq!(instance.label(), "https://misp.example.org");
+        assert_eq!(instance.page_size, 50);
+        assert!(!format!("{loaded:?}").contains(KEY));
+    }
+
+    #[test]
+    fn nothing_at_all_says_what_to_set() {
+        let error = from_environment(|_| None).unwrap_err().to_string();
+        assert!(error.contains("MISP_URL") && error.contains("--config"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_and_where() {
+        let error = parsed("instances: [{url: u, page_sise: 3}]").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "misp-ecs.yaml: unknown key `page_sise` in `instances[0]`: did you mean `page_size`?"
+        );
+        let error = parsed("instances: [{url: u}]\noutputs: {out: {type: file, path: x, fsink: batch}}")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("`fsink` in `outputs.out`: did you mean `fsync`?"), "{error}");
+        let error = parsed("instances: [{url: u}]\nmappings: {}").unwrap_err().to_string();
+        assert!(error.contains("did you mean `mapping`?"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_named() {
+        let error = parsed("instances: [{url: u, interval: 10}]").unwrap_err().to_string();
+        assert!(error.contains("instances[0].interval"), "{error}");
+        let error = parsed("instances: [{url: u, lookback: someday}]").unwrap_err().to_string();
+        assert!(error.contains("neither `all` nor a duration"), "{error}");
+    }
+
+    #[test]
+    fn the_whole_shape_is_taken() {
+        let config = parsed(
+            r"
+instances:
+  - {name: lab, url: https://misp.example.org, api_key_file: key, endpoint: events, interval: 10m,
+     lookback: 90d, page_size: 20, filters: {tags: ['tlp:green'], to_ids: 1}, tags: [lab]}
+mapping: {name: ecs-1.12, settings: {preserve_original_event: false}}
+outputs: {lines: {type: file, path: out.ndjson}, screen: {type: stdout, deletes: true}}
+state: {path: state}
+dead_letters: {path: dead.ndjson}
+static_fields: {agent: false, cloud: {provider: example}}
+",
+        )
+        .unwrap();
+        assert_eq!(config.outputs.len(), 2);
+    }
+
+    #[test]
+    fn two_instances_of_one_name_would_share_their_state() {
+        let config = parsed("instances: [{url: https://a.example}, {url: https://a.example/}]").unwrap();
+        let error = finish(config, None, environment(&[("MISP_API_KEY", KEY)])).unwrap_err();
+        assert!(matches!(error, ConfigError::SameName { .. }));
+    }
+}

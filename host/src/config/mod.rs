@@ -1,0 +1,260 @@
+//! The configuration: one YAML file, or a few environment variables instead.
+//!
+//! The doc comments here are the reference: `host/CONFIG.md` is generated from them.
+
+mod load;
+mod reference;
+mod static_fields;
+mod unknown_keys;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use misp_client::ApiKey;
+use outputs::{FileOptions, StdoutOptions};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use units::{ByteSize, Duration};
+
+pub(crate) use load::{ConfigError, from_environment, from_file};
+pub(crate) use reference::reference;
+pub(crate) use static_fields::{Facts, StaticFields};
+pub(crate) use unknown_keys::nearest;
+
+/// The configuration file of misp-ecs.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The MISP instances to poll, each with its own schedule, key and state.
+    pub(crate) instances: Vec<Instance>,
+    /// How MISP's JSON becomes documents.
+    #[serde(default)]
+    pub(crate) mapping: MappingConfig,
+    /// Where documents go, by a name of your choice. Each output gets every document.
+    /// None given: NDJSON on stdout.
+    #[serde(default)]
+    pub(crate) outputs: BTreeMap<String, OutputConfig>,
+    /// What survives a restart.
+    #[serde(default)]
+    pub(crate) state: StateConfig,
+    /// Where refused input is kept.
+    #[serde(default)]
+    pub(crate) dead_letters: DeadLettersConfig,
+    /// Fields that the host knows and adds to every document.
+    #[serde(default)]
+    pub(crate) static_fields: StaticFields,
+    /// Limits of the mapping component.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+}
+
+/// One MISP instance.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Instance {
+    /// Its name in logs, reports and the state. Default: its URL.
+    pub(crate) name: Option<String>,
+    /// The base URL, such as `https://misp.example.org`.
+    pub(crate) url: String,
+    /// A file that holds the API key (`Authorization` of MISP), and nothing else.
+    /// Not given: the environment variable `MISP_API_KEY`, or the file that
+    /// `MISP_API_KEY_FILE` names.
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// What is read: `events`.
+    #[serde(default)]
+    pub(crate) endpoint: Endpoint,
+    /// From the start of one poll to the start of the next.
+    #[serde(default = "ten_minutes")]
+    pub(crate) interval: Duration,
+    /// How far back the first poll looks, by the time of publishing: `all`, or a duration such as `90d`.
+    #[serde(default)]
+    pub(crate) lookback: Lookback,
+    /// Events in one answer. MISP builds an answer whole before it sends the first
+    /// byte; after a server error or a time-out the host halves this by itself.
+    #[serde(default = "fifty")]
+    pub(crate) page_size: u32,
+    /// Filters of MISP's search, passed on as they are: `tags`, `type`, `to_ids`,
+    /// `threat_level_id`, `eventinfo` and so on.
+    #[serde(default)]
+    pub(crate) filters: Map<String, Value>,
+    /// Tags to add to every document, after MISP's own.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+    /// How long to wait for the connection.
+    #[serde(default = "ten_seconds")]
+    pub(crate) connect_timeout: Duration,
+    /// How long to wait for an answer: that of a whole page.
+    #[serde(default = "five_minutes")]
+    pub(crate) read_timeout: Duration,
+    /// A proxy URL, such as `http://proxy.example.org:3128`. Not given: the
+    /// variables `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`.
+    pub(crate) proxy: Option<String>,
+    /// How the connection is secured.
+    #[serde(default)]
+    pub(crate) tls: Tls,
+    /// The largest answer that is taken, after decompression.
+    #[serde(default = "four_gibibytes")]
+    pub(crate) max_answer: ByteSize,
+    /// A file to which every request and the head of every answer is written, the
+    /// key redacted. For finding out what a server does; it grows without limit.
+    pub(crate) trace_file: Option<PathBuf>,
+}
+
+/// What is read from an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Endpoint {
+    /// Whole events with their objects and galaxies (`events/restSearch`).
+    #[default]
+    Events,
+}
+
+/// How far back the first poll looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Lookback {
+    /// Everything that was ever published.
+    #[default]
+    All,
+    /// What was published in this time before now.
+    For(Duration),
+}
+
+impl<'de> Deserialize<'de> for Lookback {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::For).map_err(|error| {
+            serde::de::Error::custom(format!("neither `all` nor a duration: {error}"))
+        })
+    }
+}
+
+impl JsonSchema for Lookback {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Lookback".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "default": "all" })
+    }
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// Whether the server's certificate is checked. Turning it off lets anybody
+    /// between you and MISP read the key.
+    pub(crate) verify: bool,
+    /// A PEM file with the certificate authority of the server, beside those of the system.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A PEM file with a client certificate.
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// A PEM file with the key of the client certificate.
+    pub(crate) client_key_file: Option<PathBuf>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+        }
+    }
+}
+
+/// How MISP's JSON becomes documents.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MappingConfig {
+    /// A mapping by name, such as `ecs-1.12`: looked for as a path, beside this
+    /// file, beside the executable (`mappings/`), in `share/misp-ecs/mappings` of
+    /// its prefix, and among those inside the executable. Default: `ecs-1.12`.
+    pub(crate) name: Option<String>,
+    /// A component file, instead of a name. Relative to this file.
+    pub(crate) path: Option<PathBuf>,
+    /// Settings of the mapping: `misp-ecs mapping info` shows which there are.
+    pub(crate) settings: Map<String, Value>,
+}
+
+/// Where documents go.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(crate) enum OutputConfig {
+    /// One document a line on standard output.
+    Stdout(StdoutOptions),
+    /// One document a line in a file.
+    File(FileOptions),
+}
+
+/// What survives a restart.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StateConfig {
+    /// The folder of the state. Default: `$STATE_DIRECTORY` (systemd sets it), else
+    /// `$XDG_STATE_HOME/misp-ecs`, else `~/.local/state/misp-ecs`.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Where refused input is kept.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DeadLettersConfig {
+    /// A file of JSON lines: input, reason, mapping, time. Default:
+    /// `dead-letters.ndjson` in the state folder.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Limits of the mapping component. A record that passes one is refused, alone.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Memory of one instance. Default: 256MiB.
+    pub(crate) memory: Option<ByteSize>,
+    /// Time of one call. Default: 30s.
+    pub(crate) time: Option<Duration>,
+    /// Bytes that one call may return. Default: 64MiB.
+    pub(crate) output: Option<ByteSize>,
+}
+
+impl Instance {
+    /// The name, or the URL where there is none.
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.url)
+    }
+}
+
+/// A configuration with the keys that its instances use.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// One an instance, in order.
+    pub(crate) keys: Vec<ApiKey>,
+    /// The folder that relative paths and mapping names are looked up in.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+fn four_gibibytes() -> ByteSize {
+    ByteSize::gib(4)
+}

@@ -1,0 +1,143 @@
+//! Finds a mapping by its name or path.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
+
+/// The mapping of those who name none.
+pub(crate) const DEFAULT: &str = "ecs-1.12";
+
+const ENDING: &str = ".component.wasm";
+
+/// A component, found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where it was, for people.
+    pub(crate) place: String,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Where mappings are looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// The configuration's folder.
+    pub(crate) config: Option<PathBuf>,
+    /// The executable.
+    pub(crate) executable: Option<PathBuf>,
+}
+
+impl Places {
+    /// Beside the running executable and, if given, in the configuration's folder.
+    pub(crate) fn new(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            executable: std::env::current_exe().ok(),
+        }
+    }
+
+    fn folders(&self) -> Vec<PathBuf> {
+        let beside = self.executable.as_deref().and_then(Path::parent);
+        let prefix = beside.and_then(Path::parent);
+        let mut folders: Vec<PathBuf> = self.config.iter().cloned().collect();
+        folders.extend(beside.map(|folder| folder.join("mappings")));
+        folders.extend(prefix.map(|prefix| prefix.join("share/misp-ecs/mappings")));
+        folders
+    }
+
+    /// The component at a path, or of this name.
+    pub(crate) fn find(&self, name: &str) -> anyhow::Result<Found> {
+        let path = Path::new(name);
+        if path.is_file() {
+            return read(path);
+        }
+        let file = format!("{name}{ENDING}");
+        for folder in self.folders() {
+            let path = folder.join(&file);
+            if path.is_file() {
+                return read(&path);
+            }
+        }
+        if let Some((_, bytes)) = embedded::MAPPINGS.iter().find(|(known, _)| *known == name) {
+            return Ok(Found {
+                place: "inside the executable".to_owned(),
+                bytes: bytes.to_vec(),
+            });
+        }
+        let known = self.list();
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = match crate::config::nearest(name, names.iter().copied()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if names.is_empty() => {
+                "none is installed: build them with `cargo xtask component`, or use a binary of `cargo xtask dist`".to_owned()
+            }
+            None => format!("there are: {}", names.join(", ")),
+        };
+        bail!("no mapping `{name}`: {hint}");
+    }
+
+    /// Every mapping that a name finds, with its place.
+    pub(crate) fn list(&self) -> Vec<(String, String)> {
+        let mut list: Vec<(String, String)> = Vec::new();
+        let mut add = |name: &str, place: String| {
+            if !list.iter().any(|(known, _)| known == name) {
+                list.push((name.to_owned(), place));
+            }
+        };
+        for folder in self.folders() {
+            let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .collect();
+            files.sort();
+            for path in files {
+                let name = path.file_name().and_then(|name| name.to_str());
+                if let Some(name) = name.and_then(|name| name.strip_suffix(ENDING)) {
+                    add(name, path.display().to_string());
+                }
+            }
+        }
+        for (name, _) in embedded::MAPPINGS {
+            add(name, "inside the executable".to_owned());
+        }
+        list
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Found> {
+    Ok(Found {
+        place: path.display().to_string(),
+        bytes: std::fs::read(path)
+            .with_context(|| format!("the mapping {} cannot be read", path.display()))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configurations_folder_wins_over_the_prefix() {
+        let root = tempfile::tempdir().unwrap();
+        let config = root.path().join("etc");
+        let share = root.path().join("share/misp-ecs/mappings");
+        for folder in [&config, &share] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let places = Places {
+            config: Some(config.clone()),
+            executable: Some(root.path().join("bin/misp-ecs")),
+        };
+        std::fs::write(share.join("mine.component.wasm"), b"share").unwrap();
+        assert_eq!(places.find("mine").unwrap().bytes, b"share");
+        std::fs::write(config.join("mine.component.wasm"), b"config").unwrap();
+        assert_eq!(places.find("mine").unwrap().bytes, b"config");
+        let error = places.find("mime").unwrap_err().to_string();
+        assert!(error.contains("did you mean `mine`?"), "{error}");
+    }
+}

@@ -1,0 +1,202 @@
+//! What a person reads after a pass: what came, what became of it, and why there is nothing if there is nothing.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use pipeline::{Counts, NoteKind};
+
+/// How many rows a table shows before it sums up the rest.
+const ROWS: usize = 12;
+
+/// The summary of one instance.
+pub(crate) fn summary(instance: &str, counts: &Counts, took: Duration, dead_letters: &str) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_summary(&mut text, instance, counts, took, dead_letters);
+    text
+}
+
+fn write_summary(
+    out: &mut String,
+    instance: &str,
+    counts: &Counts,
+    took: Duration,
+    dead_letters: &str,
+) -> std::fmt::Result {
+    let rate = counts.documents as f64 / took.as_secs_f64().max(0.001);
+    writeln!(out, "{instance}")?;
+    write!(out, "  fetched   {} events", thousands(counts.items - counts.seen_before))?;
+    if counts.seen_before > 0 {
+        write!(out, " (and {} that were here before)", thousands(counts.seen_before))?;
+    }
+    writeln!(
+        out,
+        " in {} answers, {}",
+        thousands(counts.pages),
+        bytes(counts.bytes)
+    )?;
+    writeln!(
+        out,
+        "  mapped    {} documents in {:.1} s ({}/s)",
+        thousands(counts.documents),
+        took.as_secs_f64(),
+        thousands(rate as u64)
+    )?;
+    types(out, counts)?;
+    let unmapped = counts.unmapped();
+    if !unmapped.is_empty() {
+        let total: u64 = unmapped.iter().map(|(_, count)| count).sum();
+        let names: Vec<String> = unmapped
+            .iter()
+            .take(ROWS)
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        let rest = unmapped.len().saturating_sub(ROWS);
+        let more = if rest > 0 { format!(", {rest} more types") } else { String::new() };
+        writeln!(
+            out,
+            "  unmapped  {}: no indicator type for {}{more} (the documents are written all the same)",
+            thousands(total),
+            names.join(", ")
+        )?;
+    }
+    for (kind, count) in &counts.notes {
+        let what = match kind {
+            NoteKind::UnmappedType => continue,
+            NoteKind::BadValue => "values that did not fit their field (see error.message)",
+            NoteKind::Redacted => "values redacted",
+            NoteKind::Truncated => "lists cut to their limit",
+            NoteKind::Other => "other notes",
+        };
+        writeln!(out, "  noted     {} {what}", thousands(*count))?;
+    }
+    if counts.refused > 0 {
+        writeln!(
+            out,
+            "  refused   {}: see {dead_letters}",
+            thousands(counts.refused)
+        )?;
+    } else {
+        writeln!(out, "  refused   none")?;
+    }
+    for (name, verdicts) in &counts.outputs {
+        write!(out, "  written   {} to {name}", thousands(verdicts.stored))?;
+        let others = [
+            (verdicts.duplicate, "already there"),
+            (verdicts.stale, "older than what is there"),
+            (verdicts.skipped, "deletes left out"),
+            (verdicts.rejected, "rejected"),
+        ];
+        for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
+            write!(out, ", {} {what}", thousands(*count))?;
+        }
+        writeln!(out)?;
+    }
+    if counts.in_flight > 0 {
+        writeln!(
+            out,
+            "  in flight {}: not acknowledged, they come again",
+            thousands(counts.in_flight)
+        )?;
+    }
+    match counts.balance() {
+        Ok(()) => writeln!(
+            out,
+            "  account   {} received = {} documents + {} refused before them + {} in flight",
+            thousands(counts.received),
+            thousands(counts.documents),
+            thousands(counts.received - counts.documents - counts.in_flight),
+            thousands(counts.in_flight)
+        )?,
+        Err(error) => writeln!(out, "  account   DOES NOT BALANCE: {error}; please report this")?,
+    }
+    if counts.received == 0 {
+        writeln!(out, "{}", why_nothing(counts))?;
+    }
+    Ok(())
+}
+
+/// Attribute types by indicator type, most first.
+fn types(out: &mut String, counts: &Counts) -> std::fmt::Result {
+    let mut rows: Vec<(&str, &str, u64)> = counts
+        .mapped
+        .iter()
+        .flat_map(|(kind, by)| {
+            by.iter().filter_map(|(indicator, count)| {
+                Some((kind.as_str(), indicator.as_deref()?, *count))
+            })
+        })
+        .collect();
+    rows.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    for (kind, indicator, count) in rows.iter().take(ROWS) {
+        writeln!(out, "    {:>10}  {kind} -> {indicator}", thousands(*count))?;
+    }
+    let rest: u64 = rows.iter().skip(ROWS).map(|(_, _, count)| count).sum();
+    if rest > 0 {
+        writeln!(
+            out,
+            "    {:>10}  of {} more types",
+            thousands(rest),
+            rows.len() - ROWS
+        )?;
+    }
+    Ok(())
+}
+
+fn why_nothing(counts: &Counts) -> &'static str {
+    match (counts.matched, counts.items, counts.seen_before) {
+        (_, items, seen) if items > 0 && items == seen => {
+            "  nothing new: everything that matches was delivered before"
+        }
+        (Some(0), ..) => {
+            "  nothing matched on the server: is something published, do the filters' tags and types exist, may the key's organisation see the events? `misp-ecs check` asks"
+        }
+        _ => "  nothing came: `misp-ecs check` asks the server what your filters would find",
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes(count: u64) -> String {
+    bytesize::ByteSize(count).display().iec_short().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn an_empty_pass_explains_itself() {
+        let counts = Counts {
+            matched: Some(0),
+            ..Counts::default()
+        };
+        let text = summary("lab", &counts, Duration::from_secs(1), "dead-letters.ndjson");
+        assert!(text.contains("nothing matched on the server"), "{text}");
+        let counts = Counts {
+            items: 3,
+            seen_before: 3,
+            ..Counts::default()
+        };
+        let text = summary("lab", &counts, Duration::from_secs(1), "dead-letters.ndjson");
+        assert!(text.contains("delivered before"), "{text}");
+    }
+}

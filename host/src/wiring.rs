@@ -1,0 +1,210 @@
+//! Puts the parts together as the configuration says.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use misp_client::{Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
+use outputs::{DeadLetterFile, FileOutput, StdoutOptions, StdoutOutput};
+use pipeline::{Backoff, DeadLetters, Ledger, Options, Output, Pipeline, State};
+use runtime::{Engine, LoadedMapping, Mapper, Origin};
+use serde_json::{Map, Value};
+use splitter::{SpoolLimits, SplitLimits};
+use state::Store;
+
+use crate::args::Configured;
+use crate::config::{
+    Config, Facts, Instance, Loaded, Lookback, OutputConfig, from_environment, from_file,
+};
+use crate::mappings::{self, Places};
+
+/// Everything that runs.
+pub(crate) struct Wired {
+    pub(crate) pipelines: Vec<Pipeline>,
+    /// Where dead letters are, for people.
+    pub(crate) dead_letters: String,
+}
+
+/// Reads the configuration that the command line names.
+pub(crate) fn load_config(configured: &Configured) -> anyhow::Result<Loaded> {
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let loaded = match &configured.config {
+        Some(path) => from_file(path, environment)?,
+        None => from_environment(environment)?,
+    };
+    if let Some(field) = loaded.config.static_fields.unknown() {
+        return Err(crate::config::ConfigError::UnknownField { field }.into());
+    }
+    Ok(loaded)
+}
+
+/// The folder of the state.
+pub(crate) fn state_folder(configured: &Configured, config: &Config) -> anyhow::Result<PathBuf> {
+    state::state_folder(configured.state.clone(), config.state.path.clone(), |name| {
+        std::env::var_os(name)
+    })
+    .context("no folder for the state")
+}
+
+/// Builds every pipeline of the configuration.
+pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<Wired> {
+    let loaded = load_config(configured)?;
+    let folder = state_folder(configured, &loaded.config)?;
+    let store = Arc::new(Store::open(&folder)?);
+    let config = &loaded.config;
+    let letters_path = dead_letters_path(config, &folder);
+    let dead_letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterFile::open(&letters_path)?);
+    let outputs = open_outputs(config)?;
+    let engine = crate::engine::engine(Some(&folder), &config.limits)?;
+    let mapping = load_mapping(&engine, &loaded)?;
+    let facts = Facts {
+        agent_id: Some(store.agent_id()?),
+        ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
+    };
+    let mut pipelines = Vec::new();
+    for (instance, key) in config.instances.iter().zip(&loaded.keys) {
+        let mapper = start_mapper(&engine, &mapping, config, instance, &facts)?;
+        let client = Client::new(client_options(instance, key.clone(), &folder))
+            .with_context(|| format!("instance {}", instance.label()))?;
+        let walk = walk_options(instance, &mapper)?;
+        let cursor = State::cursor(store.as_ref(), instance.label())?;
+        let source = EventsWalk::new(client, walk, cursor.as_ref())
+            .with_context(|| format!("instance {}", instance.label()))?;
+        pipelines.push(Pipeline {
+            instance: instance.label().to_owned(),
+            source: Box::new(source),
+            transform: Arc::new(mapper),
+            outputs: outputs.clone(),
+            dead_letters: Arc::clone(&dead_letters),
+            state: Arc::clone(&store) as Arc<dyn State>,
+            ledger: Arc::new(Ledger::default()),
+            options: Options {
+                interval: (!once).then(|| instance.interval.get()),
+                backoff: if once { Backoff::ONE_PASS } else { Backoff::SERVICE },
+                redact: redacted_types(&mapping),
+                ..Options::default()
+            },
+        });
+    }
+    Ok(Wired {
+        pipelines,
+        dead_letters: letters_path.display().to_string(),
+    })
+}
+
+/// Where dead letters are kept.
+pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
+    config
+        .dead_letters
+        .path
+        .clone()
+        .unwrap_or_else(|| folder.join("dead-letters.ndjson"))
+}
+
+/// The outputs of the configuration; stdout where there are none.
+pub(crate) fn open_outputs(config: &Config) -> anyhow::Result<Vec<Arc<dyn Output>>> {
+    if config.outputs.is_empty() {
+        let stdout = StdoutOutput::new("stdout".to_owned(), StdoutOptions::default());
+        return Ok(vec![Arc::new(stdout)]);
+    }
+    config
+        .outputs
+        .iter()
+        .map(|(name, output)| -> anyhow::Result<Arc<dyn Output>> {
+            Ok(match output {
+                OutputConfig::Stdout(options) => {
+                    Arc::new(StdoutOutput::new(name.clone(), options.clone()))
+                }
+                OutputConfig::File(options) => Arc::new(
+                    FileOutput::open(name.clone(), options.clone())
+                        .with_context(|| format!("output {name}"))?,
+                ),
+            })
+        })
+        .collect()
+}
+
+/// The configured mapping, compiled.
+pub(crate) fn load_mapping(engine: &Engine, loaded: &Loaded) -> anyhow::Result<LoadedMapping> {
+    let mapping = &loaded.config.mapping;
+    let name = match (&mapping.path, &mapping.name) {
+        (Some(path), _) => path.display().to_string(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => mappings::DEFAULT.to_owned(),
+    };
+    crate::engine::load(engine, &name, &Places::new(loaded.directory.clone()))
+}
+
+/// The mapping at work for one instance.
+pub(crate) fn start_mapper(
+    engine: &Engine,
+    mapping: &LoadedMapping,
+    config: &Config,
+    instance: &Instance,
+    facts: &Facts,
+) -> anyhow::Result<Mapper> {
+    let static_fields = config.static_fields.object(facts, &instance.tags);
+    let origin = Origin {
+        name: instance.label().to_owned(),
+        url: Some(instance.url.clone()),
+        static_fields: serde_json::to_vec(&static_fields)?,
+    };
+    let settings = serde_json::to_vec(&config.mapping.settings)?;
+    Mapper::start(engine, mapping, settings, origin)
+        .context("`mapping.settings` were not accepted")
+}
+
+/// How the client of an instance connects.
+pub(crate) fn client_options(
+    instance: &Instance,
+    key: misp_client::ApiKey,
+    folder: &Path,
+) -> ClientOptions {
+    ClientOptions {
+        connect_timeout: instance.connect_timeout.get(),
+        read_timeout: instance.read_timeout.get(),
+        proxy: instance.proxy.clone(),
+        tls: TlsOptions {
+            verify: instance.tls.verify,
+            ca_file: instance.tls.ca_file.clone(),
+            client_cert_file: instance.tls.client_cert_file.clone(),
+            client_key_file: instance.tls.client_key_file.clone(),
+        },
+        trace_file: instance.trace_file.clone(),
+        spool: SpoolLimits {
+            total: instance.max_answer.bytes(),
+            directory: Some(folder.to_owned()),
+            ..SpoolLimits::default()
+        },
+        ..ClientOptions::new(instance.url.clone(), key)
+    }
+}
+
+/// How an instance is walked.
+pub(crate) fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOptions> {
+    let request: Map<String, Value> = serde_json::from_str(&mapper.request())
+        .context("the mapping's search flags are no JSON object")?;
+    Ok(WalkOptions {
+        page_size: instance.page_size,
+        lookback: match instance.lookback {
+            Lookback::All => None,
+            Lookback::For(duration) => Some(duration.get()),
+        },
+        filters: instance.filters.clone(),
+        request,
+        split: SplitLimits::default(),
+    })
+}
+
+/// Types whose values the mapping wants nowhere in clear text.
+fn redacted_types(mapping: &LoadedMapping) -> std::collections::BTreeSet<String> {
+    mapping
+        .description()
+        .extra
+        .iter()
+        .filter(|(key, _)| key == "redact-types")
+        .flat_map(|(_, types)| types.split(','))
+        .map(|kind| kind.trim().to_owned())
+        .filter(|kind| !kind.is_empty())
+        .collect()
+}
