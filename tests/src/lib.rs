@@ -1,1 +1,6 @@
 //! Fakes, fixtures, oracles and the suites that run whole processes.
+
+pub mod events;
+pub mod fake_misp;
+
+pub use fake_misp::FakeMisp;

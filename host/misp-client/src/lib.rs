@@ -1,1 +1,25 @@
 //! Client and walks of MISP's REST API: the Source.
+//!
+//! [`Client`] makes one request and says what came of it; [`EventsWalk`] asks page after page
+//! and forgets none; [`Filters`] is what the user wants found.
+
+mod body;
+mod check;
+mod client;
+mod error;
+mod filters;
+mod headers;
+mod key;
+mod options;
+mod tls;
+mod trace;
+mod walk;
+
+pub use check::{KeyFacts, Me, Version};
+pub use client::{Answer, Client, Endpoint};
+pub use error::{ClientError, OptionsError};
+pub use filters::{FilterWarning, Filters, FiltersError, unknown_filters};
+pub use key::{ApiKey, KeyError};
+pub use options::{ClientOptions, ProxyChoice, TlsOptions};
+pub use trace::Trace;
+pub use walk::{CursorError, EventsWalk, Lookback, WalkError, WalkOptions};

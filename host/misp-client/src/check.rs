@@ -1,0 +1,270 @@
+//! What `check` asks: is it a MISP, who are we there, what would the filters find.
+
+use reqwest::Method;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, Endpoint};
+use crate::error::ClientError;
+use crate::filters::Filters;
+
+/// `GET /servers/getVersion`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Version {
+    /// Such as `2.5.1`.
+    pub version: String,
+    /// The web server's clock, UNIX seconds, if it said.
+    #[serde(skip)]
+    pub date: Option<i64>,
+}
+
+/// `GET /users/view/me.json`: who the key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// The user's email address.
+    pub email: String,
+    /// May the user no longer log in?
+    pub disabled: bool,
+    /// When the account ends, as MISP writes it.
+    pub expiration: Option<String>,
+    /// The organisation's name.
+    pub organisation: String,
+    /// The role's name.
+    pub role: String,
+    /// May the role use the API?
+    pub may_use_api: bool,
+    /// Searches allowed in 15 minutes, where the role limits them.
+    pub rate_limit: Option<u64>,
+    /// The user's setting `default_restsearch_parameters`, which MISP merges under every search.
+    pub default_search: Option<Value>,
+}
+
+/// `GET /auth_keys/index`: what MISP says of our key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Can it change nothing?
+    pub read_only: bool,
+    /// When it ends, UNIX seconds.
+    pub expiration: Option<i64>,
+    /// The addresses it may be used from; empty: any.
+    pub allowed_ips: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MeAnswer {
+    user: User,
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    user_setting: Value,
+    #[serde(default)]
+    organisation: Organisation,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    email: String,
+    #[serde(default, deserialize_with = "flag")]
+    disabled: bool,
+    #[serde(default)]
+    expiration: Value,
+}
+
+#[derive(Deserialize, Default)]
+struct Role {
+    #[serde(default)]
+    name: String,
+    #[serde(default, deserialize_with = "flag")]
+    perm_auth: bool,
+    #[serde(default, deserialize_with = "flag")]
+    enforce_rate_limit: bool,
+    #[serde(default)]
+    rate_limit_count: Value,
+}
+
+#[derive(Deserialize, Default)]
+struct Organisation {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyAnswer {
+    auth_key: AuthKey,
+}
+
+#[derive(Deserialize)]
+struct AuthKey {
+    #[serde(default)]
+    authkey_start: String,
+    #[serde(default)]
+    authkey_end: String,
+    #[serde(default, deserialize_with = "flag")]
+    read_only: bool,
+    #[serde(default)]
+    expiration: Value,
+    #[serde(default)]
+    allowed_ips: Value,
+}
+
+impl Client {
+    /// Is it a MISP, and does it take the key? Not counted by MISP's rate limit.
+    ///
+    /// # Errors
+    /// When it does not answer, or not as a MISP.
+    pub async fn version(&self) -> Result<Version, ClientError> {
+        let small = self
+            .small::<Version>(Method::GET, "servers/getVersion", None)
+            .await?;
+        Ok(Version {
+            date: small.date,
+            ..small.value
+        })
+    }
+
+    /// Who the key belongs to, and what they may.
+    ///
+    /// # Errors
+    /// When MISP does not say.
+    pub async fn me(&self) -> Result<Me, ClientError> {
+        let answer: MeAnswer = self
+            .small(Method::GET, "users/view/me.json", None)
+            .await?
+            .value;
+        let rate_limit = number(&answer.role.rate_limit_count);
+        Ok(Me {
+            email: answer.user.email,
+            disabled: answer.user.disabled,
+            expiration: answer.user.expiration.as_str().map(str::to_owned),
+            organisation: answer.organisation.name,
+            role: answer.role.name,
+            may_use_api: answer.role.perm_auth,
+            rate_limit: rate_limit.filter(|_| answer.role.enforce_rate_limit),
+            default_search: answer
+                .user_setting
+                .get("default_restsearch_parameters")
+                .cloned(),
+        })
+    }
+
+    /// What MISP says of our key; `None` if it is not in the list (keys of the old kind are not).
+    ///
+    /// # Errors
+    /// When MISP does not give the list.
+    pub async fn key_facts(&self) -> Result<Option<KeyFacts>, ClientError> {
+        let Some((start, end)) = self.api_key().ends() else {
+            return Ok(None);
+        };
+        let keys: Vec<KeyAnswer> = self
+            .small(Method::GET, "auth_keys/index", None)
+            .await?
+            .value;
+        let ours = keys
+            .into_iter()
+            .map(|answer| answer.auth_key)
+            .find(|key| key.authkey_start == start && key.authkey_end == end);
+        Ok(ours.map(|key| KeyFacts {
+            read_only: key.read_only,
+            expiration: number(&key.expiration)
+                .filter(|expiration| *expiration > 0)
+                .and_then(|expiration| expiration.try_into().ok()),
+            allowed_ips: texts(&key.allowed_ips),
+        }))
+    }
+
+    /// How many events the key sees: all, or those that are published now.
+    ///
+    /// # Errors
+    /// When MISP does not answer.
+    pub async fn visible_events(&self, published_only: bool) -> Result<Option<u64>, ClientError> {
+        let mut body = json!({"limit": 1, "page": 1});
+        if let (true, Some(body)) = (published_only, body.as_object_mut()) {
+            body.insert("published".to_owned(), 1.into());
+        }
+        let small = self
+            .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
+            .await?;
+        Ok(small.result_count)
+    }
+
+    /// How many events a walk with these filters would find from this second on (1: all), and
+    /// without its own paging.
+    ///
+    /// # Errors
+    /// When MISP does not answer.
+    pub async fn count_matching(
+        &self,
+        filters: &Filters,
+        since: i64,
+    ) -> Result<Option<u64>, ClientError> {
+        let mut body = filters.body(&Map::new());
+        body.extend([
+            ("returnFormat".to_owned(), "json".into()),
+            ("metadata".to_owned(), 1.into()),
+            ("excludeGalaxy".to_owned(), 1.into()),
+            ("limit".to_owned(), 2.into()),
+            ("page".to_owned(), 1.into()),
+            ("publish_timestamp".to_owned(), since.max(1).into()),
+        ]);
+        let answer = self
+            .post_search(Endpoint::Events, &Value::Object(body))
+            .await?;
+        Ok(answer.result_count)
+    }
+
+    /// Those of the names that are no tag of this MISP: a filter by one of them finds nothing.
+    ///
+    /// # Errors
+    /// When MISP does not answer.
+    pub async fn missing_tags(&self, names: &[String]) -> Result<Vec<String>, ClientError> {
+        if names.is_empty() {
+            // An empty list would ask for every tag.
+            return Ok(Vec::new());
+        }
+        // POST: in the path of a GET the colon of `tlp:green` gets lost.
+        let found: Vec<Value> = self
+            .small(Method::POST, "tags/search", Some(&json!({"tag": names})))
+            .await?
+            .value;
+        let found: Vec<String> = found
+            .iter()
+            .filter_map(|tag| Some(tag.get("Tag")?.get("name")?.as_str()?.to_lowercase()))
+            .collect();
+        Ok(names
+            .iter()
+            .filter(|name| !found.contains(&name.to_lowercase()))
+            .cloned()
+            .collect())
+    }
+}
+
+/// MISP's booleans: true, 1 or "1".
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(flag) => flag,
+        other => number(&other).is_some_and(|number| number != 0),
+    })
+}
+
+/// MISP's numbers: 5 or "5".
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
+}

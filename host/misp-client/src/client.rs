@@ -1,0 +1,457 @@
+//! One request to MISP, and what came of it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use splitter::{Body, Spool};
+
+use crate::body::{Intake, Keep, Memory, spooled};
+use crate::error::{ClientError, OptionsError};
+use crate::headers;
+use crate::key::ApiKey;
+use crate::options::ClientOptions;
+use crate::tls::{base, build, innermost};
+use crate::trace::Tracer;
+
+/// The most bytes taken of an error page: enough for its message.
+const ERROR_BODY: usize = 64 << 10;
+/// The most bytes taken of a call that is no search. The longest is the list of all keys that a
+/// site admin sees.
+const SMALL_BODY: usize = 16 << 20;
+/// Characters of the other side's text that are shown.
+const SNIPPET: usize = 200;
+
+/// The two searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `events/restSearch`
+    Events,
+    /// `attributes/restSearch`
+    Attributes,
+}
+
+impl Endpoint {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Events => "events/restSearch",
+            Self::Attributes => "attributes/restSearch",
+        }
+    }
+}
+
+/// A search's answer, its body whole but not yet looked at.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body, unpacked.
+    pub body: Body,
+    /// `Date`: the web server's clock, UNIX seconds.
+    pub date: Option<i64>,
+    /// `X-Result-Count`: for events how many match over all pages.
+    pub result_count: Option<u64>,
+    /// `X-Skipped-Elements-Count`: read but left out of this page.
+    pub skipped: Option<u64>,
+    /// Bytes as they came over the wire.
+    pub received: u64,
+    /// From the request to the last byte.
+    pub took: Duration,
+}
+
+/// A small answer.
+#[derive(Debug)]
+pub(crate) struct Small<T> {
+    pub(crate) value: T,
+    pub(crate) date: Option<i64>,
+    pub(crate) result_count: Option<u64>,
+}
+
+/// Talks to one MISP. Cheap to clone: clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    options: ClientOptions,
+    tracer: Option<Tracer>,
+}
+
+impl Client {
+    /// Sets the client up; makes no request yet.
+    ///
+    /// # Errors
+    /// When an address, certificate or key file is not what it should be.
+    pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
+        let base = base(&options.url)?;
+        let http = build(&options, &base)?;
+        let tracer = options.trace.as_ref().map(Tracer::open).transpose()?;
+        if !options.tls.verify {
+            tracing::warn!(url = %base, "the certificate of this MISP is not checked");
+        }
+        if base.scheme() == "http" && !is_loopback(&base) {
+            tracing::warn!(url = %base, "no TLS: the API key goes over the network in the clear");
+        }
+        Ok(Self {
+            http,
+            base,
+            options,
+            tracer,
+        })
+    }
+
+    /// The instance's address, with a slash at its end.
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Searches. The body is sent as it is: it must hold an explicit `limit` and `page`.
+    ///
+    /// # Errors
+    /// When no whole JSON answer came.
+    pub async fn post_search(
+        &self,
+        endpoint: Endpoint,
+        body: &Value,
+    ) -> Result<Answer, ClientError> {
+        let started = Instant::now();
+        let path = endpoint.path();
+        let result = self.search(path, body, started).await;
+        self.trace(
+            &Method::POST,
+            path,
+            Some(body),
+            started,
+            &result,
+            |answer| {
+                json!({"status": 200, "bytes": answer.body.len(), "received": answer.received,
+                   "result_count": answer.result_count, "skipped": answer.skipped,
+                   "date": answer.date})
+            },
+        );
+        result
+    }
+
+    async fn search(
+        &self,
+        path: &str,
+        body: &Value,
+        started: Instant,
+    ) -> Result<Answer, ClientError> {
+        let response = self.send(Method::POST, path, Some(body)).await?;
+        let headers = response.headers().clone();
+        let spool = Spool::new(self.options.spool.clone());
+        let (spool, received) = self
+            .take_in(response, spool, self.options.max_compressed)
+            .await?;
+        Ok(Answer {
+            body: spooled(spool)?,
+            date: headers::date(&headers),
+            result_count: headers::number(&headers, "x-result-count"),
+            skipped: headers::number(&headers, "x-skipped-elements-count"),
+            received,
+            took: started.elapsed(),
+        })
+    }
+
+    /// A call whose answer is small and read as a whole.
+    pub(crate) async fn small<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Small<T>, ClientError> {
+        let started = Instant::now();
+        let result = self.small_untraced(method.clone(), path, body).await;
+        self.trace(
+            &method,
+            path,
+            body,
+            started,
+            &result,
+            |small| json!({"status": 200, "result_count": small.result_count, "date": small.date}),
+        );
+        result
+    }
+
+    async fn small_untraced<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Small<T>, ClientError> {
+        let response = self.send(method, path, body).await?;
+        let headers = response.headers().clone();
+        let memory = Memory {
+            bytes: Vec::new(),
+            limit: SMALL_BODY,
+        };
+        let (memory, _) = self.take_in(response, memory, SMALL_BODY as u64).await?;
+        let value = serde_json::from_slice(&memory.bytes).map_err(|error| {
+            ClientError::Unreadable {
+                path: path.to_owned(),
+                // What serde says holds places and kinds, and texts of the answer.
+                reason: self.clean(&error.to_string()),
+            }
+        })?;
+        Ok(Small {
+            value,
+            date: headers::date(&headers),
+            result_count: headers::number(&headers, "x-result-count"),
+        })
+    }
+
+    /// Sends, and turns every status but 200 with JSON into an error.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, ClientError> {
+        let url = self
+            .base
+            .join(path)
+            .map_err(|error| self.unreachable(&error))?;
+        let mut request = self.http.request(method, url);
+        if let Some(body) = body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.no_answer(error))?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
+        }
+        let content_type = headers::text(response.headers(), CONTENT_TYPE.as_str())
+            .unwrap_or("application/json")
+            .to_owned();
+        if !content_type.to_ascii_lowercase().contains("json") {
+            let snippet = self.snippet(response).await;
+            return Err(ClientError::NotJson {
+                content_type: self.clean(&content_type),
+                snippet,
+            });
+        }
+        Ok(response)
+    }
+
+    async fn take_in<K: Keep>(
+        &self,
+        mut response: Response,
+        keep: K,
+        most: u64,
+    ) -> Result<(K, u64), ClientError> {
+        let encoding = headers::text(response.headers(), CONTENT_ENCODING.as_str());
+        let mut intake = Intake::new(encoding, keep, most)?;
+        loop {
+            match response.chunk().await {
+                Ok(Some(piece)) => intake.push(&piece)?,
+                Ok(None) => break,
+                Err(error) if error.is_timeout() => return Err(self.timeout()),
+                Err(error) => {
+                    return Err(ClientError::Truncated {
+                        received: intake.received(),
+                        reason: innermost(&error.without_url()),
+                    });
+                }
+            }
+        }
+        let received = intake.received();
+        Ok((intake.finish()?, received))
+    }
+
+    /// What a status other than 200 means.
+    async fn refused(&self, response: Response) -> ClientError {
+        let status = response.status();
+        let wait = headers::wait(response.headers(), SystemTime::now());
+        let headers = response.headers().clone();
+        let status_code = status.as_u16();
+        match status_code {
+            300..=399 => self.redirected(&headers),
+            401 | 403 => ClientError::KeyRefused {
+                status: status_code,
+                message: self.message(response).await,
+            },
+            429 => ClientError::RateLimited {
+                // MISP's own window, should it not say.
+                wait: wait.unwrap_or(Duration::from_secs(900)),
+            },
+            // 408 and 425 are the web server's ways of asking to try again.
+            408 | 425 | 500..=599 => ClientError::ServerError {
+                status: status_code,
+                message: self.message(response).await,
+                wait,
+            },
+            400..=499 => ClientError::RequestRefused {
+                status: status_code,
+                message: self.message(response).await,
+            },
+            _ => ClientError::UnexpectedStatus {
+                status: status_code,
+            },
+        }
+    }
+
+    fn redirected(&self, headers: &HeaderMap) -> ClientError {
+        let location = headers::text(headers, LOCATION.as_str()).unwrap_or_default();
+        if location.contains("/users/login") {
+            return ClientError::Maintenance;
+        }
+        let shown = location.split(['?', '#']).next().unwrap_or_default();
+        ClientError::Redirected {
+            url: self.url().to_owned(),
+            location: self.clean(shown),
+        }
+    }
+
+    /// What an error body says: MISP's `message`, or how the page begins.
+    async fn message(&self, response: Response) -> String {
+        let text = self.beginning(response).await;
+        let said = serde_json::from_str::<Map<String, Value>>(&text)
+            .ok()
+            .and_then(|map| Some(map.get("message")?.as_str()?.to_owned()));
+        match said {
+            Some(message) => self.clean(&message),
+            None if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
+            None => self.clean(&text),
+        }
+    }
+
+    async fn snippet(&self, response: Response) -> String {
+        let text = self.beginning(response).await;
+        self.clean(&text)
+    }
+
+    /// The first bytes of a body; whatever goes wrong while reading them matters no more.
+    async fn beginning(&self, mut response: Response) -> String {
+        let encoding = headers::text(response.headers(), CONTENT_ENCODING.as_str());
+        let mut memory = Memory {
+            bytes: Vec::new(),
+            limit: ERROR_BODY,
+        };
+        if encoding.is_none_or(|encoding| encoding == "identity") {
+            while let Ok(Some(piece)) = response.chunk().await {
+                if memory.push(&piece).is_err() {
+                    break;
+                }
+            }
+        } else if let Ok((unpacked, _)) = self.take_in(response, memory, ERROR_BODY as u64).await {
+            memory = unpacked;
+        } else {
+            return String::new();
+        }
+        String::from_utf8_lossy(&memory.bytes).into_owned()
+    }
+
+    /// A text of the other side as it may be shown: short, on one line, without the key.
+    fn clean(&self, text: &str) -> String {
+        let key: &ApiKey = &self.options.api_key;
+        let words: Vec<&str> = text
+            .split(|letter: char| letter.is_whitespace() || letter.is_control())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let line = words.join(" ");
+        let redacted = key.redact(&line);
+        let mut short: String = redacted.chars().take(SNIPPET).collect();
+        if short.len() < redacted.len() {
+            short.push_str("...");
+        }
+        short
+    }
+
+    fn no_answer(&self, error: reqwest::Error) -> ClientError {
+        let error = error.without_url();
+        if error.is_timeout() && !error.is_connect() {
+            return self.timeout();
+        }
+        if is_tls(&error) {
+            return ClientError::Tls {
+                url: self.url().to_owned(),
+                reason: innermost(&error),
+            };
+        }
+        if error.is_timeout() {
+            return ClientError::Unreachable {
+                url: self.url().to_owned(),
+                reason: format!("no connection within {:?}", self.options.connect_timeout),
+            };
+        }
+        self.unreachable(&error)
+    }
+
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url().to_owned(),
+            reason: self.clean(&innermost(error)),
+        }
+    }
+
+    fn timeout(&self) -> ClientError {
+        ClientError::Timeout {
+            url: self.url().to_owned(),
+            seconds: self.options.read_timeout.as_secs(),
+        }
+    }
+
+    pub(crate) fn api_key(&self) -> &ApiKey {
+        &self.options.api_key
+    }
+
+    fn trace<T>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        started: Instant,
+        result: &Result<T, ClientError>,
+        describe: impl FnOnce(&T) -> Value,
+    ) {
+        let Some(tracer) = &self.tracer else { return };
+        let asked = json!({
+            "time_ms": pipeline::now_ms(), "method": method.as_str(),
+            "url": format!("{}{path}", self.base), "body": body,
+            "headers": {"authorization": "[redacted]", "accept": "application/json"},
+        });
+        let mut came = match result {
+            Ok(answer) => describe(answer),
+            Err(error) => json!({"error": error.to_string()}),
+        };
+        if let Some(came) = came.as_object_mut() {
+            came.insert(
+                "took_ms".to_owned(),
+                u64::try_from(started.elapsed().as_millis())
+                    .unwrap_or(u64::MAX)
+                    .into(),
+            );
+        }
+        tracer.write(&asked, &came);
+    }
+}
+
+/// Is one of the causes an error of the TLS library?
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        let inside = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+        if inside || current.is::<rustls::Error>() {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    })
+}

@@ -1,0 +1,315 @@
+//! What the user wants found: any filter of `events/restSearch`, made safe to send.
+
+mod names;
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// The user's filters as they are sent: integers where MISP misreads booleans, and without the
+/// names that the walk sets itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters(Map<String, Value>);
+
+/// The filters are not a mapping of names to values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`filters` is not a mapping of names to values, such as `filters: {{tags: [\"tlp:green\"]}}`"
+)]
+pub struct FiltersError;
+
+/// Something a person should know about a filter, told before the first poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilterWarning {
+    /// MISP does not know the name and drops it without a word.
+    Unknown {
+        /// As the user wrote it.
+        name: String,
+        /// The known name nearest to it.
+        nearest: Option<String>,
+    },
+    /// A name of attributes/restSearch that events/restSearch drops without a word.
+    Ignored {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// The walk sets this itself; the user's value is not sent.
+    Overridden {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// A boolean that MISP would misread, sent as an integer.
+    Converted {
+        /// As the user wrote it.
+        name: String,
+        /// What is sent.
+        sent: i64,
+    },
+    /// A time that MISP takes for the future, so that nothing is ever found.
+    Never {
+        /// As the user wrote it.
+        name: String,
+        /// The value.
+        value: String,
+    },
+}
+
+impl fmt::Display for FilterWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown {
+                name,
+                nearest: Some(nearest),
+            } => write!(
+                f,
+                "filter `{name}` is unknown to MISP, which ignores it: did you mean `{nearest}`?"
+            ),
+            Self::Unknown { name, .. } => {
+                write!(f, "filter `{name}` is unknown to MISP, which ignores it")
+            }
+            Self::Ignored { name } => write!(
+                f,
+                "filter `{name}` has no effect on a search of events: MISP ignores it"
+            ),
+            Self::Overridden { name } => write!(
+                f,
+                "filter `{name}` is set by the walk itself and not sent (use `page_size` and \
+                 `lookback`)"
+            ),
+            Self::Converted { name, sent } => write!(
+                f,
+                "filter `{name}` is sent as {sent}: MISP misreads a boolean there"
+            ),
+            Self::Never { name, value } => write!(
+                f,
+                "filter `{name}: {value}` finds nothing: give UNIX seconds, a date, or a time ago \
+                 such as 30d, 12h or 90m"
+            ),
+        }
+    }
+}
+
+impl Filters {
+    /// Reads a JSON object (or null: none) and says what is odd about it.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn new(given: &Value) -> Result<(Self, Vec<FilterWarning>), FiltersError> {
+        let given = match given {
+            Value::Null => return Ok((Self::default(), Vec::new())),
+            Value::Object(given) => given,
+            _ => return Err(FiltersError),
+        };
+        let mut filters = Map::new();
+        let mut warnings: Vec<FilterWarning> = unknown(given);
+        for (name, value) in given {
+            if names::WALKS.contains(&name.as_str()) {
+                warnings.push(FilterWarning::Overridden { name: name.clone() });
+                continue;
+            }
+            let mut value = value.clone();
+            if names::INTEGERS.contains(&name.as_str())
+                && let Some(sent) = integer_meant(&value)
+            {
+                value = sent.into();
+                warnings.push(FilterWarning::Converted {
+                    name: name.clone(),
+                    sent,
+                });
+            }
+            if names::TIMES.contains(&name.as_str()) && finds_nothing(&value) {
+                warnings.push(FilterWarning::Never {
+                    name: name.clone(),
+                    value: value.to_string(),
+                });
+            }
+            filters.insert(name.clone(), value);
+        }
+        Ok((Self(filters), warnings))
+    }
+
+    /// The names of tags that are asked for, without those that are refused (`!`) or patterns.
+    pub fn tag_names(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for name in ["tags", "tag", "event_tags"] {
+            if let Some(value) = self.0.get(name) {
+                collect_names(value, &mut found);
+            }
+        }
+        found.retain(|name| !name.starts_with('!') && !name.contains('%'));
+        found
+    }
+
+    /// `published` 1 unless the user says otherwise, then `flags`, then the user's filters.
+    pub(crate) fn body(&self, flags: &Map<String, Value>) -> Map<String, Value> {
+        // Published ones only: what is edited after it was published is not reviewed yet.
+        let mut body = Map::from_iter([("published".to_owned(), Value::from(1))]);
+        body.extend(flags.clone());
+        body.extend(self.0.clone());
+        body
+    }
+}
+
+/// The names in an object of filters that MISP does not know, each with the nearest it knows.
+/// Those it knows for attributes only are among them, without a nearest.
+pub fn unknown_filters(filters: &Value) -> Vec<(String, Option<String>)> {
+    filters
+        .as_object()
+        .map(unknown)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|warning| match warning {
+            FilterWarning::Unknown { name, nearest } => Some((name, nearest)),
+            FilterWarning::Ignored { name } => Some((name, None)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn unknown(filters: &Map<String, Value>) -> Vec<FilterWarning> {
+    filters
+        .keys()
+        .filter(|name| !names::KNOWN.contains(&name.as_str()) && !name.starts_with("galaxy."))
+        .map(|name| {
+            let name = name.clone();
+            if names::IGNORED.contains(&name.as_str()) {
+                FilterWarning::Ignored { name }
+            } else {
+                FilterWarning::Unknown {
+                    nearest: nearest(&name),
+                    name,
+                }
+            }
+        })
+        .collect()
+}
+
+fn nearest(name: &str) -> Option<String> {
+    let name = name.to_lowercase();
+    names::KNOWN
+        .iter()
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&name, &known.to_lowercase()),
+                known,
+            )
+        })
+        .min_by_key(|(distance, _)| *distance)
+        // A third of the letters wrong is another word.
+        .filter(|(distance, known)| distance * 3 <= known.len().max(3))
+        .map(|(_, known)| (*known).to_owned())
+}
+
+/// What a boolean, or the word for one, should have been.
+fn integer_meant(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(flag) => Some((*flag).into()),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(1),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(0),
+        _ => None,
+    }
+}
+
+/// Milliseconds, nothing at all, or a unit that MISP does not know.
+fn finds_nothing(value: &Value) -> bool {
+    const YEAR_3000: i64 = 32_503_680_000;
+    match value {
+        Value::Number(number) => number.as_i64().is_some_and(|seconds| seconds > YEAR_3000),
+        Value::String(text) => {
+            let text = text.trim();
+            let weeks = text.strip_suffix(['w', 'W', 'y', 'Y']);
+            text.is_empty()
+                || text.parse().is_ok_and(|seconds: i64| seconds > YEAR_3000)
+                || weeks.is_some_and(|count| count.parse::<f64>().is_ok())
+        }
+        Value::Array(list) => list.iter().any(finds_nothing),
+        _ => false,
+    }
+}
+
+fn collect_names(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.extend(
+            text.split("||")
+                .flat_map(|part| part.split("&&"))
+                .map(|name| name.trim().to_owned()),
+        ),
+        Value::Array(list) => list.iter().for_each(|one| collect_names(one, found)),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(operator, _)| !operator.eq_ignore_ascii_case("not"))
+            .for_each(|(_, one)| collect_names(one, found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_unknown_filters_and_the_nearest() {
+        let given = json!({"tag": "a", "eventInfo": "x", "publishd": 1, "score": 5, "zzz": 1,
+                           "galaxy.type": "x"});
+        assert_eq!(
+            unknown_filters(&given),
+            [
+                ("eventInfo".to_owned(), Some("eventinfo".to_owned())),
+                ("publishd".to_owned(), Some("published".to_owned())),
+                ("score".to_owned(), None),
+                ("zzz".to_owned(), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn booleans_become_integers_and_the_walks_names_go() {
+        let given = json!({"published": false, "to_ids": "true", "deleted": [0, 1], "limit": 0,
+                           "publish_timestamp": "5d", "metadata": true});
+        let (filters, warnings) = Filters::new(&given).unwrap();
+        let body = Value::Object(filters.body(&Map::new()));
+        assert_eq!(
+            body,
+            json!({"published": 0, "to_ids": 1, "deleted": [0, 1], "metadata": true})
+        );
+        assert_eq!(warnings.len(), 4, "{warnings:?}");
+    }
+
+    #[test]
+    fn published_is_one_unless_said_otherwise_and_users_win_over_flags() {
+        let (filters, _) = Filters::new(&json!({"excludeGalaxy": 0})).unwrap();
+        let flags = json!({"excludeGalaxy": 1, "includeDecayScore": 1});
+        let body = filters.body(flags.as_object().unwrap());
+        assert_eq!(
+            Value::Object(body),
+            json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1})
+        );
+        assert!(Filters::new(&json!([1])).is_err());
+        assert_eq!(Filters::new(&Value::Null).unwrap().1, []);
+    }
+
+    #[test]
+    fn warns_of_times_that_find_nothing() {
+        for (value, odd) in [
+            (json!("2w"), true),
+            (json!(1_777_593_600_000_i64), true),
+            (json!(""), true),
+            (json!("30d"), false),
+            (json!("2026-01-01"), false),
+            (json!([1, "1777593600"]), false),
+        ] {
+            let (_, warnings) = Filters::new(&json!({"timestamp": value})).unwrap();
+            assert_eq!(warnings.len(), usize::from(odd), "{value} {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_tags_asked_for() {
+        let given = json!({"tags": {"OR": ["tlp:green", "x%"], "NOT": ["tlp:red"]},
+                           "event_tags": ["a||b", "!c"]});
+        let (filters, _) = Filters::new(&given).unwrap();
+        assert_eq!(filters.tag_names(), ["tlp:green", "a", "b"]);
+    }
+}

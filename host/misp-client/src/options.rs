@@ -1,0 +1,107 @@
+//! What a [`crate::Client`] needs to know.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use splitter::SpoolLimits;
+
+use crate::key::ApiKey;
+use crate::trace::Trace;
+
+/// How a MISP is reached.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The address of the MISP, `http` or `https`, with the path it is installed under if it
+    /// is not the root. No user name or password in it.
+    pub url: String,
+    /// The key, sent in the header `Authorization`.
+    pub api_key: ApiKey,
+    /// How long a connection may take to come about, TLS included. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long nothing may come. MISP sends the first byte when the whole page is built, so
+    /// this is the time a page may take. Default 300 s, PHP's usual limit in MISP.
+    pub read_timeout: Duration,
+    /// By which way. Default: as the environment says.
+    pub proxy: ProxyChoice,
+    /// Whom to trust, and who we are.
+    pub tls: TlsOptions,
+    /// The header `User-Agent`. Default `misp-ecs/VERSION`.
+    pub user_agent: String,
+    /// Ask for compressed answers. Default on; MISP's web server decides.
+    pub gzip: bool,
+    /// Every request and answer, the key redacted. Default: none.
+    pub trace: Option<Trace>,
+    /// Where an answer is kept, and the most it may be once unpacked. Default: the spool's.
+    pub spool: SpoolLimits,
+    /// The most bytes an answer may have as it comes over the wire. Default 1 GiB.
+    pub max_compressed: u64,
+}
+
+impl ClientOptions {
+    /// The defaults.
+    pub fn new(url: impl Into<String>, api_key: ApiKey) -> Self {
+        Self {
+            url: url.into(),
+            api_key,
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(300),
+            proxy: ProxyChoice::default(),
+            tls: TlsOptions::default(),
+            user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")).to_owned(),
+            gzip: true,
+            trace: None,
+            spool: SpoolLimits::default(),
+            max_compressed: 1 << 30,
+        }
+    }
+}
+
+/// By which way a MISP is reached.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum ProxyChoice {
+    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// Straight, whatever the environment says.
+    Direct,
+    /// Through this proxy: `http`, `https`, `socks5` or `socks5h`, a user name and password
+    /// in it if need be.
+    Url(String),
+}
+
+impl fmt::Debug for ProxyChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "Environment",
+            Self::Direct => "Direct",
+            // It may hold a password.
+            Self::Url(_) => "Url([redacted])",
+        })
+    }
+}
+
+/// Whom to trust, and who we are. All files are PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Is the server's certificate checked? Default on. Off, anybody on the way can read the
+    /// key and forge indicators.
+    pub verify: bool,
+    /// Certificates to trust besides those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate, with those that lead to its authority.
+    pub client_cert_file: Option<PathBuf>,
+    /// Its key; may be in the same file as the certificate and is then left out.
+    pub client_key_file: Option<PathBuf>,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+        }
+    }
+}

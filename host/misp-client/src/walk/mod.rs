@@ -1,0 +1,346 @@
+//! The walk over published events: the pipeline's [`Source`].
+
+mod cursor;
+mod size;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pipeline::{Class, Classify, Cursor, Page, PageFacts, Source, SourceError, now_ms};
+use serde_json::{Map, Value, json};
+use splitter::{Records, SplitError, SplitLimits};
+
+use crate::client::{Answer, Client, Endpoint};
+use crate::error::ClientError;
+use crate::filters::Filters;
+
+pub use cursor::CursorError;
+use cursor::Position;
+use size::PageSize;
+use steps::{Answered, Ask, Steps};
+
+/// A second is settled when the answer's `Date` is this far past it: an event can be published
+/// twice in one second, and MISP writes `publish_timestamp` as its last act.
+const SETTLED_AFTER: i64 = 2;
+/// The same by the host's clock, for a server without `Date`: how far two clocks that are both
+/// looked after may differ.
+const SETTLED_AFTER_BY_HOST: i64 = 300;
+/// Events looked at to find out whether the server sorts: more than one, since some share a second.
+const PROOF: u32 = 20;
+
+/// How far back the first walk begins, by `publish_timestamp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lookback {
+    /// Everything ever published.
+    #[default]
+    All,
+    /// What was published in this time before now (by the server's clock).
+    For(Duration),
+}
+
+/// How a walk goes.
+#[derive(Debug, Clone)]
+pub struct WalkOptions {
+    /// What the user wants found.
+    pub filters: Filters,
+    /// The search flags the mapping needs (`request` in wit/mapping.wit).
+    pub flags: Map<String, Value>,
+    /// Events a page, at least 2. Default 50.
+    pub page_size: u32,
+    /// Where the first walk begins; of no effect once there is a cursor. Default: all.
+    pub lookback: Lookback,
+    /// How events are cut into records.
+    pub split: SplitLimits,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self {
+            filters: Filters::default(),
+            flags: Map::new(),
+            page_size: 50,
+            lookback: Lookback::All,
+            split: SplitLimits::default(),
+        }
+    }
+}
+
+/// A page that did not come, or could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The request brought no answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer is not a whole page of MISP.
+    #[error("the answer of MISP cannot be read: {0}; it is asked for again")]
+    Answer(#[from] SplitError),
+    /// This process is going down.
+    #[error("the answer was not read to its end: {0}")]
+    Reader(#[from] tokio::task::JoinError),
+}
+
+impl Classify for WalkError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Client(error) => error.class(),
+            // A response we cannot parse is a failure, never an empty page.
+            Self::Answer(_) | Self::Reader(_) => Class::Transient { after: None },
+        }
+    }
+}
+
+/// Walks `events/restSearch` by `publish_timestamp`, again and again. Hands out every publication
+/// of every event at least once, and again only where it cannot be told from a new one.
+#[derive(Debug)]
+pub struct EventsWalk {
+    client: Client,
+    options: WalkOptions,
+    size: PageSize,
+    /// Where the next walk begins; `None` before the first.
+    position: Option<Position>,
+    walk: Option<Steps>,
+    /// The cursor of the last page handed out.
+    handed_out: Option<Cursor>,
+    /// Did this server show that it sorts?
+    sorts: bool,
+    warned: bool,
+}
+
+impl EventsWalk {
+    /// A walk that continues at the cursor, or begins by `lookback` where there is none.
+    ///
+    /// # Errors
+    /// When the cursor is not one of this walk's.
+    pub fn new(
+        client: Client,
+        options: WalkOptions,
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, CursorError> {
+        Ok(Self {
+            client,
+            size: PageSize::new(options.page_size),
+            options,
+            position: cursor.map(Position::read).transpose()?,
+            walk: None,
+            handed_out: cursor.cloned(),
+            sorts: false,
+            warned: false,
+        })
+    }
+
+    async fn advance(&mut self) -> Result<Option<Page>, WalkError> {
+        if self.walk.is_none() {
+            self.walk = Some(Steps::new(self.beginning().await?));
+        }
+        loop {
+            let limit = self.size.now();
+            let Some(ask) = self.walk.as_mut().and_then(|walk| walk.ask(limit)) else {
+                self.end();
+                return Ok(None);
+            };
+            let (answer, mut records) = match self.fetch(self.body(ask)).await {
+                Ok(came) => came,
+                Err(error) => {
+                    if self.smaller_page_now(&error) {
+                        continue;
+                    }
+                    return Err(error);
+                }
+            };
+            let fetched_ms = now_ms();
+            let (settled, dated) = settled(answer.date, fetched_ms);
+            let heads = records.heads().to_vec();
+            let answered = Answered {
+                heads: &heads,
+                matched: answer.result_count,
+                settled,
+                dated,
+            };
+            if !self.is_sorted(ask, &answered).await? {
+                continue;
+            }
+            let Some(walk) = self.walk.as_mut() else {
+                continue;
+            };
+            if walk.at_first_page() {
+                self.size.succeeded();
+            }
+            let keep = walk.take(&answered);
+            let kept = keep.iter().filter(|keep| **keep).count();
+            let cursor = walk.durable().write();
+            if kept == 0 && self.handed_out.as_ref() == Some(&cursor) {
+                continue;
+            }
+            records.retain(|place, _| keep.get(place).copied().unwrap_or(true));
+            self.handed_out = Some(cursor.clone());
+            return Ok(Some(Page {
+                records,
+                cursor,
+                fetched_ms,
+                facts: PageFacts {
+                    matched: answer.result_count,
+                    items: heads.len() as u64,
+                    seen_before: (heads.len() - kept) as u64,
+                    bytes: answer.bytes,
+                },
+            }));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            if walk.given_up() {
+                tracing::warn!(
+                    "events kept changing while they were read by page: the next poll reads them \
+                     again"
+                );
+            }
+            self.position = Some(walk.durable().clone());
+        }
+    }
+
+    async fn beginning(&mut self) -> Result<Position, WalkError> {
+        if let Some(position) = &self.position {
+            return Ok(position.clone());
+        }
+        let position = match self.options.lookback {
+            Lookback::All => Position::at(1),
+            Lookback::For(back) => {
+                let (now, _) = settled(self.client.version().await?.date, now_ms());
+                Position::at(now.saturating_sub(back.as_secs().try_into().unwrap_or(i64::MAX)))
+            }
+        };
+        self.position = Some(position.clone());
+        Ok(position)
+    }
+
+    /// Halves the page if that may help. True: ask again at once; what only takes too much room
+    /// on our side need not wait.
+    fn smaller_page_now(&mut self, error: &WalkError) -> bool {
+        let WalkError::Client(error) = error else {
+            return false;
+        };
+        if !error.may_be_too_large() || !self.size.shrink() {
+            return false;
+        }
+        tracing::info!(page_size = self.size.now(), %error, "trying a smaller page");
+        matches!(error, ClientError::TooLarge { .. })
+    }
+
+    /// Is the answer sorted, and does the server sort at all? A page can be in order by chance,
+    /// so before a first page of several is trusted, the server must show it. If it doesn't
+    /// sort, the walk goes on by page.
+    async fn is_sorted(&mut self, ask: Ask, answered: &Answered<'_>) -> Result<bool, WalkError> {
+        let Some(walk) = &self.walk else {
+            return Ok(false);
+        };
+        let mut sorted = walk.in_order(answered);
+        if sorted && !self.sorts && walk.needs_order(answered) {
+            sorted = self.proves_order(ask.from).await?;
+            self.sorts = sorted;
+        }
+        if !sorted {
+            self.sorts = false;
+            if !std::mem::replace(&mut self.warned, true) {
+                tracing::warn!(
+                    "this MISP does not sort by publish_timestamp: events are read by page, and \
+                     the cursor moves only when all have come; a newer MISP is faster here"
+                );
+            }
+            if let Some(walk) = self.walk.as_mut() {
+                walk.fall_back();
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// Asked the other way round, does the order turn?
+    async fn proves_order(&self, from: i64) -> Result<bool, WalkError> {
+        let mut body = self.body(Ask {
+            from,
+            one_second: false,
+            page: 1,
+            limit: PROOF,
+        });
+        body.insert(
+            "order".to_owned(),
+            json!(["publish_timestamp desc", "id desc"]),
+        );
+        body.insert("metadata".to_owned(), 1.into());
+        body.insert("excludeGalaxy".to_owned(), 1.into());
+        let (_, records) = self.fetch(body).await?;
+        let seconds: Vec<Option<i64>> = records
+            .heads()
+            .iter()
+            .map(|head| head.publish_timestamp)
+            .collect();
+        Ok(seconds.is_sorted_by(|a, b| a >= b))
+    }
+
+    fn body(&self, ask: Ask) -> Map<String, Value> {
+        let window = if ask.one_second {
+            json!([ask.from, ask.from])
+        } else {
+            json!(ask.from)
+        };
+        let mut body = self.options.filters.body(&self.options.flags);
+        body.extend([
+            ("returnFormat".to_owned(), json!("json")),
+            ("page".to_owned(), json!(ask.page)),
+            ("limit".to_owned(), json!(ask.limit)),
+            (
+                "order".to_owned(),
+                json!(["publish_timestamp asc", "id asc"]),
+            ),
+            ("publish_timestamp".to_owned(), window),
+        ]);
+        body
+    }
+
+    async fn fetch(&self, body: Map<String, Value>) -> Result<(Facts, Records), WalkError> {
+        let Answer {
+            body,
+            date,
+            result_count,
+            ..
+        } = self
+            .client
+            .post_search(Endpoint::Events, &Value::Object(body))
+            .await?;
+        let facts = Facts {
+            date,
+            result_count,
+            bytes: body.len(),
+        };
+        let limits = self.options.split;
+        // It reads the whole body once, which may be in a file.
+        let records =
+            tokio::task::spawn_blocking(move || Records::from_answer(body, limits)).await??;
+        Ok((facts, records))
+    }
+}
+
+/// What is kept of an answer beside its records.
+struct Facts {
+    date: Option<i64>,
+    result_count: Option<u64>,
+    bytes: u64,
+}
+
+/// The last settled second, and whether the server's clock says so.
+fn settled(date: Option<i64>, host_ms: i64) -> (i64, bool) {
+    match date {
+        Some(date) => (date - SETTLED_AFTER, true),
+        None => (host_ms / 1_000 - SETTLED_AFTER_BY_HOST, false),
+    }
+}
+
+#[async_trait]
+impl Source for EventsWalk {
+    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        self.advance().await.map_err(SourceError::new)
+    }
+}

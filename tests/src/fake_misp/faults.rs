@@ -1,0 +1,165 @@
+//! What goes wrong on purpose: once, for one request, or as a standing habit of the server.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use flate2::{Compression, write::GzEncoder};
+use futures_util::stream;
+use tokio::sync::Notify;
+
+/// What one request meets instead of, or before, its answer. Queued with
+/// [`super::FakeMisp::next`]; searches take them from the queue in order.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// None: this request is answered as usual.
+    None,
+    /// This status with MISP's JSON error body of this message.
+    Status(u16, String),
+    /// This status with an HTML page.
+    Html(u16),
+    /// Maintenance: 302 to `/users/login`.
+    Maintenance,
+    /// 429 as MISP sends it: `X-Rate-Limit-Reset`, no `Retry-After`.
+    RateLimited {
+        /// Seconds until calls are counted anew.
+        reset: String,
+    },
+    /// This status with a `Retry-After` of this text.
+    RetryAfter(u16, String),
+    /// 200, `application/json`, and this body.
+    Body(String),
+    /// The right answer cut after so many bytes, as if it were whole.
+    Truncated(usize),
+    /// The right answer, and the connection breaks after so many bytes.
+    Cut(usize),
+    /// The right answer, once [`Notify::notify_one`] has been called.
+    Hold(Arc<Notify>),
+    /// A small gzip body that unpacks to so many MiB.
+    GzipBomb(usize),
+}
+
+/// How the server behaves until told otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Habits {
+    /// `order` is unknown and ignored without a word, as by old versions.
+    pub ignore_order: bool,
+    /// No `X-Result-Count` nor `X-Skipped-Elements-Count`, and a `Date` that is none.
+    pub omit_headers: bool,
+    /// Ids, counts and times are numbers instead of strings.
+    pub number_ids: bool,
+    /// Bodies are compressed for those who accept gzip.
+    pub gzip: bool,
+    /// More items a page than this are never given, whatever `limit` says.
+    pub limit_cap: Option<usize>,
+    /// Pages larger than this are too much for PHP's memory: 500.
+    pub memory_exceeded_above: Option<usize>,
+}
+
+impl Fault {
+    /// The answer that replaces the right one; `None` if the right one is still needed.
+    pub(super) fn instead(&self, path: &str) -> Option<Response<Body>> {
+        match self {
+            Self::Status(status, message) => Some(error(*status, message, path)),
+            Self::Html(status) => Some(answer(
+                *status,
+                "text/html; charset=UTF-8",
+                "<!DOCTYPE html>\n<html><body>not what you asked for</body></html>\n",
+            )),
+            Self::Maintenance => {
+                let mut response = answer(302, "text/html; charset=UTF-8", "");
+                insert(&mut response, header::LOCATION, "/users/login");
+                Some(response)
+            }
+            Self::RateLimited { reset } => {
+                let mut response = error(429, "Rate limit exceeded.", path);
+                insert_named(&mut response, "x-rate-limit-limit", "5");
+                insert_named(&mut response, "x-rate-limit-remaining", "0");
+                insert_named(&mut response, "x-rate-limit-reset", reset);
+                Some(response)
+            }
+            Self::RetryAfter(status, wait) => {
+                let mut response = error(*status, "Busy.", path);
+                insert(&mut response, header::RETRY_AFTER, wait);
+                Some(response)
+            }
+            Self::Body(text) => Some(answer(200, "application/json; charset=UTF-8", text)),
+            Self::GzipBomb(mebibytes) => {
+                let mut response = answer(200, "application/json; charset=UTF-8", "");
+                insert(&mut response, header::CONTENT_ENCODING, "gzip");
+                *response.body_mut() = Body::from(bomb(*mebibytes));
+                Some(response)
+            }
+            Self::None | Self::Truncated(_) | Self::Cut(_) | Self::Hold(_) => None,
+        }
+    }
+
+    /// What becomes of the right answer's body.
+    pub(super) fn spoil(&self, body: Bytes) -> (Body, usize) {
+        let length = body.len();
+        match self {
+            Self::Truncated(keep) => {
+                let kept = body.slice(..(*keep).min(length));
+                let length = kept.len();
+                (Body::from(kept), length)
+            }
+            Self::Cut(keep) => {
+                let kept = body.slice(..(*keep).min(length));
+                let broken = std::io::Error::other("connection cut on purpose");
+                (
+                    Body::from_stream(stream::iter([Ok(kept), Err(broken)])),
+                    length,
+                )
+            }
+            _ => (Body::from(body), length),
+        }
+    }
+}
+
+/// MISP's JSON error body; the slashes of the address are escaped as PHP does.
+pub(super) fn error(status: u16, message: &str, path: &str) -> Response<Body> {
+    let message = serde_json::Value::from(message).to_string();
+    let url = path.replace('/', "\\/");
+    answer(
+        status,
+        "application/json; charset=UTF-8",
+        &format!(r#"{{"name":{message},"message":{message},"url":"{url}"}}"#),
+    )
+}
+
+pub(super) fn answer(status: u16, content_type: &str, body: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_owned()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    insert(&mut response, header::CONTENT_TYPE, content_type);
+    response
+}
+
+pub(super) fn insert(response: &mut Response<Body>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+pub(super) fn insert_named(response: &mut Response<Body>, name: &'static str, value: &str) {
+    insert(response, HeaderName::from_static(name), value);
+}
+
+pub(super) fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory cannot fail.
+    let _ = encoder.write_all(body);
+    Bytes::from(encoder.finish().unwrap_or_default())
+}
+
+fn bomb(mebibytes: usize) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let _ = encoder.write_all(b"{\"response\": [");
+    let blanks = vec![b' '; 1 << 20];
+    for _ in 0..mebibytes {
+        let _ = encoder.write_all(&blanks);
+    }
+    let _ = encoder.write_all(b"]}\n");
+    encoder.finish().unwrap_or_default()
+}

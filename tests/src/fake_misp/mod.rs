@@ -1,0 +1,256 @@
+//! A MISP on the loopback interface that behaves as MISP 2.5 was seen to behave:
+//! its filters, pages, headers and errors, over made-up events.
+
+mod faults;
+mod search;
+mod server;
+mod store;
+mod times;
+mod wire;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, header};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use faults::{Fault, Habits};
+pub use store::Store;
+
+/// The key a [`FakeMisp`] accepts. Looks like one of MISP's, and is easy to find where it
+/// should not be.
+pub const KEY: &str = "CanaryKeyCanaryKeyCanaryKeyCanaryKey1234";
+
+/// One request as it came.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// `POST`, `GET`..
+    pub method: String,
+    /// The path, without query.
+    pub path: String,
+    /// Names in lower case, values as text.
+    pub headers: Vec<(String, String)>,
+    /// The body's bytes.
+    pub body: Bytes,
+    /// The body as JSON, null if it is none.
+    pub json: Value,
+}
+
+impl Recorded {
+    fn new(method: &Method, path: &str, headers: &HeaderMap, body: &Bytes) -> Self {
+        Self {
+            method: method.to_string(),
+            path: path.to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| {
+                    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                    (name.to_string(), value)
+                })
+                .collect(),
+            body: body.clone(),
+            json: serde_json::from_slice(body).unwrap_or_default(),
+        }
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+type Action = Box<dyn FnOnce(&mut Store) + Send>;
+
+struct Shared {
+    key: String,
+    store: Mutex<Store>,
+    habits: Mutex<Habits>,
+    faults: Mutex<VecDeque<Fault>>,
+    before: Mutex<VecDeque<Option<Action>>>,
+    recorded: Mutex<Vec<Recorded>>,
+    arrived: watch::Sender<usize>,
+}
+
+impl Shared {
+    fn with_store<T>(&self, use_it: impl FnOnce(&mut Store) -> T) -> T {
+        use_it(&mut lock(&self.store))
+    }
+
+    fn habits(&self) -> Habits {
+        *lock(&self.habits)
+    }
+
+    fn next_fault(&self) -> Fault {
+        lock(&self.faults).pop_front().unwrap_or(Fault::None)
+    }
+
+    fn run_before_search(&self) {
+        let action = lock(&self.before).pop_front().flatten();
+        if let Some(action) = action {
+            self.with_store(action);
+        }
+    }
+
+    fn record(&self, request: Recorded) {
+        let mut recorded = lock(&self.recorded);
+        recorded.push(request);
+        self.arrived.send_replace(recorded.len());
+    }
+
+    fn knows_key(&self, headers: &HeaderMap) -> bool {
+        [header::AUTHORIZATION.as_str(), "x-misp-auth"]
+            .iter()
+            .filter_map(|name| headers.get(*name)?.to_str().ok())
+            .any(|value| value.trim() == self.key)
+    }
+}
+
+/// A test that panicked while it held the lock has failed already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The server. It stops when this is dropped.
+pub struct FakeMisp {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl FakeMisp {
+    /// Starts an empty one on a free port, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn bind() -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            key: KEY.to_owned(),
+            store: Mutex::new(Store::new()),
+            habits: Mutex::default(),
+            faults: Mutex::default(),
+            before: Mutex::default(),
+            recorded: Mutex::default(),
+            arrived: watch::Sender::new(0),
+        });
+        let app = Router::new()
+            .fallback(server::handle)
+            .with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                // Nobody to tell but the client, whose next request fails.
+                drop(error);
+            }
+        });
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
+    }
+
+    /// [`FakeMisp::bind`] for tests.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    #[expect(clippy::expect_used, reason = "a test without a port cannot go on")]
+    pub async fn start() -> Self {
+        Self::bind()
+            .await
+            .expect("a free port on the loopback interface")
+    }
+
+    /// Where it listens, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The key it accepts.
+    pub fn key(&self) -> &str {
+        &self.shared.key
+    }
+
+    /// Takes in an event; the number is its id.
+    pub fn add(&self, event: Value) -> u64 {
+        self.with_store(|store| store.add(event))
+    }
+
+    /// Takes in many.
+    pub fn add_all(&self, events: impl IntoIterator<Item = Value>) {
+        self.with_store(|store| {
+            for event in events {
+                store.add(event);
+            }
+        });
+    }
+
+    /// Looks at, or changes, what it holds.
+    pub fn with_store<T>(&self, use_it: impl FnOnce(&mut Store) -> T) -> T {
+        self.shared.with_store(use_it)
+    }
+
+    /// Changes how it behaves from now on.
+    pub fn habits(&self, change: impl FnOnce(&mut Habits)) {
+        change(&mut lock(&self.shared.habits));
+    }
+
+    /// The next search that has no fault yet meets this one.
+    pub fn next(&self, fault: Fault) {
+        lock(&self.shared.faults).push_back(fault);
+    }
+
+    /// Something happens right before the `nth` search from now (0: the next) is answered.
+    pub fn before_search(&self, nth: usize, action: impl FnOnce(&mut Store) + Send + 'static) {
+        let mut before = lock(&self.shared.before);
+        while before.len() <= nth {
+            before.push_back(None);
+        }
+        if let Some(place) = before.get_mut(nth) {
+            *place = Some(Box::new(action));
+        }
+    }
+
+    /// All requests so far, in the order they came.
+    pub fn requests(&self) -> Vec<Recorded> {
+        lock(&self.shared.recorded).clone()
+    }
+
+    /// The searches among them.
+    pub fn searches(&self) -> Vec<Recorded> {
+        let mut searches = self.requests();
+        searches.retain(|request| request.path.ends_with("/restSearch"));
+        searches
+    }
+
+    /// Waits until so many requests have come.
+    pub async fn arrived(&self, requests: usize) {
+        let mut arrived = self.shared.arrived.subscribe();
+        // The sender lives as long as `self`.
+        let _ = arrived.wait_for(|count| *count >= requests).await;
+    }
+}
+
+impl Drop for FakeMisp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl fmt::Debug for FakeMisp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeMisp")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

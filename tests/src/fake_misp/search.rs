@@ -1,0 +1,449 @@
+//! events/restSearch and attributes/restSearch over the [`Store`], with MISP's own surprises.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::faults::Habits;
+use super::store::{Store, attributes, list, map_mut, text};
+use super::times::TimeFilter;
+
+/// What a search found.
+pub(super) struct Found {
+    pub(super) items: Vec<Value>,
+    /// `X-Result-Count`.
+    pub(super) count: usize,
+}
+
+/// MISP's answer to a search it chokes on: 500.
+pub(super) struct Broken;
+
+type Request = Map<String, Value>;
+
+/// `POST /events/restSearch`: the events of the page, each `{"Event": ..}`.
+pub(super) fn events(store: &Store, request: &Request, habits: &Habits) -> Result<Found, Broken> {
+    let now = store.now();
+    let published_at = TimeFilter::read(
+        request
+            .get("publish_timestamp")
+            .or_else(|| request.get("last")),
+        now,
+    );
+    let edited_at = TimeFilter::read(
+        request
+            .get("timestamp")
+            .or_else(|| request.get("event_timestamp")),
+        now,
+    );
+    if published_at == TimeFilter::Broken || edited_at == TimeFilter::Broken {
+        return Err(Broken);
+    }
+    let mut found: Vec<&Value> = store
+        .events()
+        .iter()
+        .filter(|event| published_at.lets(second(event, "publish_timestamp")))
+        .filter(|event| edited_at.lets(second(event, "timestamp")))
+        .filter(|event| published(request.get("published"), event))
+        .filter(|event| one_of(request.get("eventid"), &[text(event, "id"), uuid(event)]))
+        .filter(|event| {
+            request.get("uuid").is_none_or(|wanted| {
+                wants(wanted, &uuid(event)) || attributes(event).any(|a| wants(wanted, &uuid(a)))
+            })
+        })
+        .filter(|event| {
+            one_of(
+                request.get("threat_level_id"),
+                &[text(event, "threat_level_id")],
+            )
+        })
+        .filter(|event| {
+            request
+                .get("eventinfo")
+                .is_none_or(|wanted| wants(wanted, &text(event, "info")))
+        })
+        .filter(|event| tagged(request, event))
+        .filter(|event| has_attribute(request, event))
+        .collect();
+    let count = found.len();
+    let page = page(request, habits);
+    sort(&mut found, request, habits, page.number);
+    let items = page
+        .cut(found)
+        .into_iter()
+        .filter(|event| after_paging(request, event))
+        .map(|event| whole(event, request))
+        .map(|event| Value::Object(Map::from_iter([("Event".to_owned(), event)])))
+        .collect();
+    Ok(Found { items, count })
+}
+
+/// `POST /attributes/restSearch`: the attributes of the page, each with its short `Event`.
+pub(super) fn loose_attributes(
+    store: &Store,
+    request: &Request,
+    habits: &Habits,
+) -> Result<Found, Broken> {
+    let changed_at = TimeFilter::read(request.get("timestamp"), store.now());
+    let published_at = TimeFilter::read(request.get("publish_timestamp"), store.now());
+    if changed_at == TimeFilter::Broken || published_at == TimeFilter::Broken {
+        return Err(Broken);
+    }
+    let limit = number(request.get("limit")).filter(|limit| *limit > 0);
+    let mut found = Vec::new();
+    for event in store.events() {
+        // An empty list of ids is no filter at all.
+        let ids = request
+            .get("eventid")
+            .filter(|ids| ids.as_array().is_none_or(|ids| !ids.is_empty()));
+        if !one_of(ids, &[text(event, "id"), uuid(event)])
+            || !published(request.get("published"), event)
+            || !published_at.lets(second(event, "publish_timestamp"))
+        {
+            continue;
+        }
+        for attribute in attributes(event) {
+            if changed_at.lets(second(attribute, "timestamp"))
+                && one_of(request.get("uuid"), &[uuid(attribute)])
+                && matches_attribute(request, attribute)
+                && deletion(request.get("deleted"), attribute)
+            {
+                found.push(with_event(attribute, event, request));
+            }
+        }
+    }
+    let total = found.len();
+    let items = page(request, habits).cut(found);
+    let count = match limit {
+        // The rows read for this page, and one more if it came out full or empty.
+        Some(limit) if items.len() == limit || items.is_empty() => items.len() + 1,
+        Some(_) => items.len(),
+        None => total,
+    };
+    Ok(Found { items, count })
+}
+
+/// `limit` and `page`: without a positive limit there is one page, and `page` is ignored.
+struct Page {
+    limit: Option<usize>,
+    number: usize,
+}
+
+fn page(request: &Request, habits: &Habits) -> Page {
+    let asked = number(request.get("limit")).filter(|limit| *limit > 0);
+    let limit = match (asked, habits.limit_cap) {
+        (Some(asked), Some(cap)) => Some(asked.min(cap)),
+        (asked, cap) => asked.or(cap),
+    };
+    Page {
+        limit,
+        number: number(request.get("page")).unwrap_or(1).max(1),
+    }
+}
+
+impl Page {
+    fn cut<T>(&self, items: Vec<T>) -> Vec<T> {
+        match self.limit {
+            None => items,
+            Some(limit) => items
+                .into_iter()
+                .skip(limit.saturating_mul(self.number - 1))
+                .take(limit)
+                .collect(),
+        }
+    }
+}
+
+const ORDER_COLUMNS: [&str; 7] = [
+    "id",
+    "info",
+    "analysis",
+    "threat_level_id",
+    "distribution",
+    "timestamp",
+    "publish_timestamp",
+];
+
+/// Sorts as asked. One unknown column and the whole `order` is ignored; ties without a column
+/// that breaks them come in another order on every other page.
+fn sort(events: &mut [&Value], request: &Request, habits: &Habits, page: usize) {
+    let columns: Vec<String> = match request.get("order") {
+        Some(Value::String(text)) => text.split(',').map(str::to_owned).collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let columns: Option<Vec<(&str, bool)>> = columns
+        .iter()
+        .map(|column| {
+            let mut words = column.split_whitespace();
+            let name = words.next()?.trim_start_matches("Event.");
+            let descending = words
+                .next()
+                .is_some_and(|way| way.eq_ignore_ascii_case("desc"));
+            ORDER_COLUMNS.contains(&name).then_some((name, descending))
+        })
+        .collect();
+    let columns = columns.unwrap_or_default();
+    if columns.is_empty() || habits.ignore_order {
+        return;
+    }
+    if page.is_multiple_of(2) {
+        events.reverse();
+    }
+    events.sort_by(|a, b| {
+        columns
+            .iter()
+            .map(|(name, descending)| {
+                let order = column_order(a, b, name);
+                if *descending { order.reverse() } else { order }
+            })
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
+}
+
+fn column_order(a: &Value, b: &Value, name: &str) -> Ordering {
+    let (a, b) = (text(a, name), text(b, name));
+    match (a.parse::<i64>(), b.parse::<i64>()) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        _ => a.cmp(&b),
+    }
+}
+
+/// `published`: a boolean false is skipped here and applied after paging.
+fn published(wanted: Option<&Value>, event: &Value) -> bool {
+    let is = event.get("published").and_then(Value::as_bool) == Some(true);
+    let matches = |one: &Value| match one {
+        Value::Number(number) => (number.as_i64() != Some(0)) == is,
+        Value::String(text) => (text != "0") == is,
+        Value::Bool(true) => is,
+        _ => true,
+    };
+    match wanted {
+        Some(Value::Array(list)) => list.iter().any(matches),
+        Some(one) => matches(one),
+        None => true,
+    }
+}
+
+fn after_paging(request: &Request, event: &Value) -> bool {
+    let unpublished_only = request.get("published") == Some(&Value::Bool(false));
+    let is = event.get("published").and_then(Value::as_bool) == Some(true);
+    !(unpublished_only && is) && one_of(request.get("distribution"), &[text(event, "distribution")])
+}
+
+/// `tags` looks at the event and its attributes, `event_tags` at the event only.
+fn tagged(request: &Request, event: &Value) -> bool {
+    let own: Vec<String> = list(event, "Tag").iter().map(|t| text(t, "name")).collect();
+    let all: Vec<String> = attributes(event)
+        .flat_map(|attribute| list(attribute, "Tag"))
+        .map(|t| text(t, "name"))
+        .chain(own.iter().cloned())
+        .collect();
+    let anywhere = request.get("tags").or_else(|| request.get("tag"));
+    one_of(anywhere, &all) && one_of(request.get("event_tags"), &own)
+}
+
+fn has_attribute(request: &Request, event: &Value) -> bool {
+    let asks = ["type", "value", "category", "to_ids", "deleted"]
+        .iter()
+        .any(|key| request.contains_key(*key));
+    !asks
+        || attributes(event).any(|attribute| {
+            matches_attribute(request, attribute) && deletion(request.get("deleted"), attribute)
+        })
+}
+
+fn matches_attribute(request: &Request, attribute: &Value) -> bool {
+    ["type", "value", "category"]
+        .iter()
+        .all(|key| one_of(request.get(*key), &[text(attribute, key)]))
+        && for_ids(request.get("to_ids"), attribute)
+}
+
+/// `to_ids`: 0, 1 or "exclude"; a boolean false is ignored, the string "false" means true.
+fn for_ids(wanted: Option<&Value>, attribute: &Value) -> bool {
+    let is = attribute.get("to_ids").and_then(Value::as_bool) == Some(true);
+    match wanted {
+        None | Some(Value::Null | Value::Bool(false)) => true,
+        Some(Value::Number(number)) => (number.as_i64() != Some(0)) == is,
+        Some(Value::String(text)) if text == "0" || text == "exclude" => !is,
+        Some(_) => is,
+    }
+}
+
+/// `deleted`: live ones unless asked.
+fn deletion(wanted: Option<&Value>, attribute: &Value) -> bool {
+    let is = attribute.get("deleted").and_then(Value::as_bool) == Some(true);
+    match wanted {
+        Some(Value::Array(list)) => list.iter().any(|one| (number(Some(one)) == Some(1)) == is),
+        Some(Value::Number(number)) => (number.as_i64() != Some(0)) == is,
+        Some(Value::Bool(true)) => is,
+        Some(Value::String(text)) if text != "0" => is,
+        _ => !is,
+    }
+}
+
+/// The event as the flags ask for it.
+fn whole(event: &Value, request: &Request) -> Value {
+    let mut event = event.clone();
+    let on = |name: &str| request.get(name).is_some_and(truthy);
+    let Some(map) = map_mut(&mut event) else {
+        return event;
+    };
+    if on("metadata") {
+        for key in ["Attribute", "Object", "ShadowAttribute", "EventReport"] {
+            map.remove(key);
+        }
+    }
+    if on("excludeGalaxy") {
+        map.remove("Galaxy");
+    }
+    if on("noEventReports") {
+        map.insert("EventReport".to_owned(), Value::Array(Vec::new()));
+    }
+    if on("noShadowAttributes") {
+        map.insert("ShadowAttribute".to_owned(), Value::Array(Vec::new()));
+    }
+    let keep = |attribute: &Value| {
+        for_ids(request.get("to_ids"), attribute) && deletion(request.get("deleted"), attribute)
+    };
+    if let Some(Value::Array(own)) = map.get_mut("Attribute") {
+        own.retain(keep);
+    }
+    if let Some(Value::Array(objects)) = map.get_mut("Object") {
+        for object in objects.iter_mut() {
+            if let Some(Value::Array(inside)) = object.get_mut("Attribute") {
+                inside.retain(keep);
+            }
+        }
+        // Objects with no visible attribute are left out.
+        objects.retain(|object| !list(object, "Attribute").is_empty());
+    }
+    event
+}
+
+fn with_event(attribute: &Value, event: &Value, request: &Request) -> Value {
+    let on = |name: &str| request.get(name).is_some_and(truthy);
+    let mut keys = vec![
+        "id",
+        "org_id",
+        "orgc_id",
+        "info",
+        "distribution",
+        "uuid",
+        "publish_timestamp",
+    ];
+    if on("includeContext") {
+        keys.extend([
+            "date",
+            "threat_level_id",
+            "published",
+            "analysis",
+            "timestamp",
+            "extends_uuid",
+            "Tag",
+            "Orgc",
+        ]);
+    }
+    let short: Map<String, Value> = keys
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), event.get(key)?.clone())))
+        .collect();
+    let mut attribute = attribute.clone();
+    if let Some(map) = map_mut(&mut attribute) {
+        map.remove("Galaxy");
+        map.remove("ShadowAttribute");
+        map.insert("Event".to_owned(), Value::Object(short));
+        if on("includeEventTags") {
+            let mut tags = map
+                .get("Tag")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            tags.extend(list(event, "Tag").iter().cloned().map(|mut tag| {
+                if let Some(tag) = map_mut(&mut tag) {
+                    tag.insert("inherited".to_owned(), 1.into());
+                }
+                tag
+            }));
+            map.insert("Tag".to_owned(), Value::Array(tags));
+        }
+    }
+    attribute
+}
+
+/// Is one of the event's texts wanted? Nothing wanted is everything.
+fn one_of(wanted: Option<&Value>, have: &[String]) -> bool {
+    match wanted {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(list)) => {
+            let (refused, asked): (Vec<&Value>, Vec<&Value>) = list
+                .iter()
+                .partition(|one| one.as_str().is_some_and(|text| text.starts_with('!')));
+            let refused = refused
+                .iter()
+                .filter_map(|one| one.as_str()?.strip_prefix('!'))
+                .any(|not| have.iter().any(|text| like(not, text)));
+            !refused
+                && (asked.is_empty()
+                    || asked
+                        .iter()
+                        .any(|one| have.iter().any(|text| wants(one, text))))
+        }
+        Some(Value::String(text)) if text.contains("||") => {
+            let list = text.split("||").map(Value::from).collect();
+            one_of(Some(&Value::Array(list)), have)
+        }
+        Some(one) => have.iter().any(|text| wants(one, text)),
+    }
+}
+
+fn wants(wanted: &Value, text: &str) -> bool {
+    match wanted {
+        Value::Array(list) => list.iter().any(|one| wants(one, text)),
+        Value::String(pattern) => like(pattern.trim(), text),
+        Value::Number(number) => number.to_string() == text,
+        _ => false,
+    }
+}
+
+/// SQL's LIKE with `%` at the ends, letter case ignored.
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
+    let middle = pattern.trim_matches('%');
+    match (pattern.starts_with('%'), pattern.ends_with('%')) {
+        (true, true) => text.contains(middle),
+        (true, false) => text.ends_with(middle),
+        (false, true) => text.starts_with(middle),
+        (false, false) => text == pattern,
+    }
+}
+
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_i64() != Some(0),
+        Value::String(text) => !text.is_empty() && text != "0",
+        _ => false,
+    }
+}
+
+fn number(value: Option<&Value>) -> Option<usize> {
+    match value? {
+        Value::Number(number) => usize::try_from(number.as_i64()?).ok(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn second(value: &Value, key: &str) -> i64 {
+    text(value, key).parse().unwrap_or(0)
+}
+
+fn uuid(value: &Value) -> String {
+    text(value, "uuid")
+}
