@@ -1,1 +1,18 @@
 //! Runs a mapping component: the only crate that names wasmtime.
+//!
+//! [`Engine`] compiles, [`LoadedMapping`] is a component that keeps the contract,
+//! [`Mapper`] is one at work and implements [`pipeline::Transform`].
+
+mod bindings;
+mod convert;
+mod engine;
+mod error;
+mod instance;
+mod ladder;
+mod mapper;
+mod options;
+
+pub use engine::{Description, Engine, Field, FieldOrigin, LoadedMapping};
+pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
+pub use mapper::{Mapper, Origin};
+pub use options::RuntimeOptions;

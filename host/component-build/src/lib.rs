@@ -1,0 +1,110 @@
+//! Builds a mapping crate into a component without imports: what `cargo xtask`
+//! and the tests call, and what anybody who writes a mapping may call.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use wasmparser::{Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// The target of a mapping: nothing of a system is there to be imported.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds the crate `package` of the workspace at `root` and returns the component.
+///
+/// # Errors
+/// When a tool is missing, the crate does not compile, or the component would import anything.
+pub fn build(root: &Path, package: &str, target_directory: &Path) -> anyhow::Result<Vec<u8>> {
+    add_target(root)?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--package", package, "--target", TARGET, "--profile", "guest", "--locked"])
+        .env("CARGO_TARGET_DIR", target_directory)
+        // Flags for the machine that builds are no flags for wasm.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .context("cargo did not start")?;
+    ensure!(status.success(), "{package} does not build for {TARGET}");
+    let module = target_directory
+        .join(TARGET)
+        .join("guest")
+        .join(format!("{}.wasm", package.replace('-', "_")));
+    let module = fs::read(&module).with_context(|| module.display().to_string())?;
+    let component = encode(&module).with_context(|| package.to_owned())?;
+    let imports = imports(&component)?;
+    ensure!(
+        imports.is_empty(),
+        "{package} would import {imports:?}; a mapping may import nothing"
+    );
+    Ok(component)
+}
+
+/// Makes a component of a core module that holds the bindings.
+///
+/// # Errors
+/// When the module is none, or does not fit its world.
+pub fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    ComponentEncoder::default()
+        .module(module)?
+        .validate(true)
+        .encode()
+}
+
+/// The names of everything that a component imports, inside and out.
+///
+/// # Errors
+/// When the bytes are no WebAssembly.
+pub fn imports(component: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(component) {
+        match payload? {
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    found.insert(import?.name.name.to_owned());
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    // The encoder's own adapter modules pass tables and functions
+                    // around; they name them by number or leave the name empty.
+                    let own = import.module.is_empty();
+                    if !own {
+                        found.insert(format!("{}.{}", import.module, import.name));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Adds the target to the toolchain if it is not there.
+fn add_target(root: &Path) -> anyhow::Result<()> {
+    let sysroot = Command::new("rustc")
+        .current_dir(root)
+        .args(["--print", "sysroot"])
+        .output()
+        .context("rustc did not start")?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+        return Ok(());
+    }
+    let status = Command::new("rustup")
+        .current_dir(root)
+        .args(["target", "add", TARGET])
+        .stdout(Stdio::from(std::io::stderr()))
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        _ => bail!("the target {TARGET} is missing and `rustup target add {TARGET}` failed: install it by hand"),
+    }
+}

@@ -1,0 +1,187 @@
+//! The engine, and components that are loaded into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::MappingIdentity;
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Cache, CacheConfig, Config};
+
+use crate::bindings::{MappingComponentPre, wit};
+use crate::error::{EngineError, LoadError};
+use crate::instance::{Instance, Host};
+use crate::options::RuntimeOptions;
+
+/// How often the clock of the components ticks.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Compiles and runs components. One a process; clones share it.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+    options: Arc<RuntimeOptions>,
+}
+
+/// Whether a field is defined by ECS or by this project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldOrigin {
+    /// Defined by ECS.
+    Ecs,
+    /// Ours.
+    Custom,
+}
+
+/// One field that a mapping can write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The dotted name.
+    pub name: String,
+    /// The Elasticsearch type.
+    pub data_type: String,
+    /// Who defines it.
+    pub origin: FieldOrigin,
+    /// One line: where the value comes from.
+    pub source: String,
+}
+
+/// What a mapping says of itself (`description` in wit/mapping.wit).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// The version of its output.
+    pub version: String,
+    /// The ECS version it writes.
+    pub ecs_version: String,
+    /// A JSON Schema of its settings.
+    pub settings_schema: String,
+    /// Every field it can write.
+    pub fields: Vec<Field>,
+    /// Key and value pairs.
+    pub extra: Vec<(String, String)>,
+}
+
+/// A component that is a mapping: compiled, checked, described.
+#[derive(Clone)]
+pub struct LoadedMapping {
+    pub(crate) pre: MappingComponentPre<Host>,
+    description: Arc<Description>,
+    identity: MappingIdentity,
+}
+
+impl Engine {
+    /// Starts an engine, and the thread that ticks for its time limits.
+    ///
+    /// # Errors
+    /// When the machine cannot run it, or the cache folder cannot be used.
+    pub fn new(options: &RuntimeOptions) -> Result<Self, EngineError> {
+        let mut config = Config::new();
+        config.wasm_component_model(true).epoch_interruption(true);
+        if let Some(folder) = &options.cache {
+            let mut cache = CacheConfig::new();
+            cache.with_directory(folder);
+            config.cache(Some(Cache::new(cache)?));
+        }
+        let engine = wasmtime::Engine::new(&config)?;
+        let weak = engine.weak();
+        std::thread::Builder::new()
+            .name("wasm-clock".to_owned())
+            .spawn(move || {
+                // Ends with the last engine.
+                while let Some(engine) = weak.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            })
+            .map_err(wasmtime::Error::from)?;
+        Ok(Self {
+            engine,
+            options: Arc::new(options.clone()),
+        })
+    }
+
+    /// Compiles a component and asks what it is.
+    ///
+    /// # Errors
+    /// When the bytes are no component, it imports anything, does not export the
+    /// contract, or cannot describe itself.
+    pub fn load(&self, bytes: &[u8]) -> Result<LoadedMapping, LoadError> {
+        let component = Component::from_binary(&self.engine, bytes)
+            .map_err(|source| LoadError::NotAComponent { source })?;
+        let names: Vec<String> = component
+            .component_type()
+            .imports(&self.engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if !names.is_empty() {
+            return Err(LoadError::Imports { names });
+        }
+        // An empty linker: nothing of the host can be reached.
+        let pre = Linker::new(&self.engine)
+            .instantiate_pre(&component)
+            .and_then(MappingComponentPre::new)
+            .map_err(|source| LoadError::Contract { source })?;
+        let description = Instance::describe(&self.engine, &pre, &self.options)
+            .map_err(|fault| LoadError::Describe { fault })?;
+        let digest = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(LoadedMapping {
+            pre,
+            identity: MappingIdentity {
+                name: description.name.clone(),
+                version: description.version.clone(),
+                digest,
+            },
+            description: Arc::new(description.into()),
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    pub(crate) fn options(&self) -> &Arc<RuntimeOptions> {
+        &self.options
+    }
+}
+
+impl LoadedMapping {
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Its name, version and digest.
+    pub fn identity(&self) -> &MappingIdentity {
+        &self.identity
+    }
+}
+
+impl From<wit::Description> for Description {
+    fn from(description: wit::Description) -> Self {
+        Self {
+            name: description.name,
+            version: description.version,
+            ecs_version: description.ecs_version,
+            settings_schema: description.settings_schema,
+            fields: description
+                .fields
+                .into_iter()
+                .map(|field| Field {
+                    name: field.name,
+                    data_type: field.data_type,
+                    origin: match field.origin {
+                        wit::FieldOrigin::Ecs => FieldOrigin::Ecs,
+                        wit::FieldOrigin::Custom => FieldOrigin::Custom,
+                    },
+                    source: field.source,
+                })
+                .collect(),
+            extra: description.extra,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One instance in its store: limits, calls, faults.
+
+use std::time::Duration;
+
+use pipeline::Mapped;
+use splitter::Record;
+use wasmtime::component::ResourceAny;
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use crate::bindings::{MappingComponent, MappingComponentPre, wit};
+use crate::convert;
+use crate::engine::TICK;
+use crate::error::{Fault, StartError};
+use crate::mapper::Origin;
+use crate::options::RuntimeOptions;
+
+/// What a store keeps: how much memory the instance has.
+pub(crate) struct Host {
+    limit: usize,
+    used: usize,
+}
+
+/// More memory than allowed; found again in the error of the call.
+#[derive(Debug, thiserror::Error)]
+#[error("memory limit")]
+struct TooMuchMemory {
+    wanted: usize,
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self.used - current.min(self.used) + desired;
+        if wanted > self.limit {
+            return Err(TooMuchMemory { wanted }.into());
+        }
+        self.used = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= 100_000)
+    }
+}
+
+/// A running instance with its `mapper`.
+pub(crate) struct Instance {
+    store: Store<Host>,
+    component: MappingComponent,
+    mapper: ResourceAny,
+    calls: u32,
+}
+
+impl Instance {
+    /// Instantiates and constructs the mapper.
+    pub(crate) fn start(
+        engine: &wasmtime::Engine,
+        pre: &MappingComponentPre<Host>,
+        options: &RuntimeOptions,
+        settings: &[u8],
+        origin: &Origin,
+    ) -> Result<Self, StartError> {
+        let (mut store, component) =
+            instantiate(engine, pre, options).map_err(StartError::Fault)?;
+        let given = wit::Origin {
+            name: &origin.name,
+            url: origin.url.as_deref(),
+            static_fields: &origin.static_fields,
+        };
+        let mapper = component
+            .misp_ecs_mapping_mapping()
+            .mapper()
+            .call_constructor(&mut store, settings, given)
+            .map_err(|error| StartError::Fault(fault(&error, options, options.call_timeout)))?
+            .map_err(|error| match error {
+                wit::SettingsError::Malformed(text) => StartError::Malformed(text),
+                wit::SettingsError::UnknownKey(text) => StartError::UnknownKey(text),
+                wit::SettingsError::Invalid(text) => StartError::Invalid(text),
+            })?;
+        Ok(Self {
+            store,
+            component,
+            mapper,
+            calls: 0,
+        })
+    }
+
+    /// Asks a component what it is.
+    pub(crate) fn describe(
+        engine: &wasmtime::Engine,
+        pre: &MappingComponentPre<Host>,
+        options: &RuntimeOptions,
+    ) -> Result<wit::Description, Fault> {
+        let (mut store, component) = instantiate(engine, pre, options)?;
+        component
+            .misp_ecs_mapping_mapping()
+            .call_describe(&mut store)
+            .map_err(|error| fault(&error, options, options.call_timeout))
+    }
+
+    /// The search flags that the mapping needs.
+    pub(crate) fn request(&mut self, options: &RuntimeOptions) -> Result<String, Fault> {
+        allow(&mut self.store, options, options.call_timeout);
+        self.component
+            .misp_ecs_mapping_mapping()
+            .mapper()
+            .call_request(&mut self.store, self.mapper)
+            .map_err(|error| fault(&error, options, options.call_timeout))
+    }
+
+    /// Maps records and holds the answer against the contract. After an error the
+    /// instance may not be used again: a trap poisons its store.
+    pub(crate) fn transform(
+        &mut self,
+        options: &RuntimeOptions,
+        records: &[Record],
+        now_ms: i64,
+        timeout: Duration,
+    ) -> Result<Vec<Mapped>, Fault> {
+        allow(&mut self.store, options, timeout);
+        self.calls += 1;
+        let batch: Vec<&[u8]> = records.iter().map(|record| record.json.as_ref()).collect();
+        let results = self
+            .component
+            .misp_ecs_mapping_mapping()
+            .mapper()
+            .call_transform(&mut self.store, self.mapper, &batch, now_ms)
+            .map_err(|error| fault(&error, options, timeout))?;
+        if results.len() != records.len() {
+            return Err(Fault::Contract {
+                text: format!("{} results for {} records", results.len(), records.len()),
+            });
+        }
+        records
+            .iter()
+            .zip(results)
+            .map(|(record, result)| convert::mapped(record, result))
+            .collect()
+    }
+
+    /// Is it time for a fresh one?
+    pub(crate) fn is_spent(&self, options: &RuntimeOptions) -> bool {
+        self.calls >= options.reuse_calls || self.store.data().used >= options.retire_bytes
+    }
+
+    /// Ends it properly.
+    pub(crate) fn retire(mut self, options: &RuntimeOptions) {
+        allow(&mut self.store, options, options.call_timeout);
+        // Its memory goes with the store, whatever its destructor says.
+        if let Err(error) = self.mapper.resource_drop(&mut self.store) {
+            tracing::debug!(%error, "the mapper's destructor failed");
+        }
+    }
+}
+
+fn instantiate(
+    engine: &wasmtime::Engine,
+    pre: &MappingComponentPre<Host>,
+    options: &RuntimeOptions,
+) -> Result<(Store<Host>, MappingComponent), Fault> {
+    let mut store = Store::new(
+        engine,
+        Host {
+            limit: options.memory_bytes,
+            used: 0,
+        },
+    );
+    store.limiter(|host| host);
+    allow(&mut store, options, options.call_timeout);
+    let component = pre
+        .instantiate(&mut store)
+        .map_err(|error| fault(&error, options, options.call_timeout))?;
+    Ok((store, component))
+}
+
+/// Time and output for the next call. Without a deadline a store traps at once.
+fn allow(store: &mut Store<Host>, options: &RuntimeOptions, timeout: Duration) {
+    let ticks = timeout.as_millis().div_ceil(TICK.as_millis()) + 1;
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+    store.set_hostcall_fuel(options.output_bytes);
+}
+
+/// Which fault an error of wasmtime is.
+fn fault(error: &wasmtime::Error, options: &RuntimeOptions, timeout: Duration) -> Fault {
+    if let Some(TooMuchMemory { wanted }) = error.downcast_ref() {
+        return Fault::Memory {
+            wanted: *wanted,
+            limit: options.memory_bytes,
+        };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Fault::Time {
+            seconds: timeout.as_secs(),
+        },
+        Some(trap) => Fault::Trap {
+            text: trap.to_string(),
+        },
+        None => {
+            // wasmtime has no type for this one.
+            let text = format!("{error:#}");
+            if text.contains("fuel allocated for hostcalls") {
+                Fault::Output {
+                    limit: options.output_bytes,
+                }
+            } else {
+                Fault::Trap { text }
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A mapping at work: a thread of its own that holds the instance.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pipeline::{Batch, Mapped, MappingIdentity, Transform, TransformError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::{Engine, LoadedMapping};
+use crate::error::{RuntimeError, StartError};
+use crate::instance::Instance;
+use crate::ladder::{Ladder, Start};
+
+/// Where records come from (`origin` in wit/mapping.wit).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The instance's name.
+    pub name: String,
+    /// Its base URL, without a trailing slash.
+    pub url: Option<String>,
+    /// A JSON object to merge into each document; empty for none.
+    pub static_fields: Vec<u8>,
+}
+
+/// A running mapping. Ends when it is dropped.
+#[derive(Debug)]
+pub struct Mapper {
+    jobs: mpsc::Sender<Job>,
+    identity: MappingIdentity,
+    request: String,
+}
+
+#[derive(Debug)]
+struct Job {
+    batch: Batch,
+    reply: oneshot::Sender<Result<Vec<Mapped>, RuntimeError>>,
+}
+
+impl Mapper {
+    /// Starts a thread with an instance of the mapping. `settings` is a JSON object.
+    /// Blocks for the milliseconds that takes.
+    ///
+    /// # Errors
+    /// When the settings are not accepted or the constructor faults.
+    pub fn start(
+        engine: &Engine,
+        mapping: &LoadedMapping,
+        settings: Vec<u8>,
+        origin: Origin,
+    ) -> Result<Self, StartError> {
+        let options = Arc::clone(engine.options());
+        let start: Start = {
+            let (engine, pre, options) =
+                (engine.inner().clone(), mapping.pre.clone(), Arc::clone(&options));
+            Box::new(move || Instance::start(&engine, &pre, &options, &settings, &origin))
+        };
+        let (jobs, mut waiting) = mpsc::channel::<Job>(1);
+        let (ready, started) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name("mapping".to_owned())
+            .spawn(move || {
+                let first = start().and_then(|mut instance| {
+                    let request = instance.request(&options).map_err(StartError::Fault)?;
+                    Ok((instance, request))
+                });
+                let instance = match first {
+                    Ok((instance, request)) => {
+                        // Nobody listens any more only if the caller is gone.
+                        let _ = ready.send(Ok(request));
+                        instance
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                        return;
+                    }
+                };
+                let mut ladder = Ladder::new((*options).clone(), start, instance);
+                while let Some(job) = waiting.blocking_recv() {
+                    let result = ladder.map(&job.batch.records, job.batch.now_ms);
+                    let _ = job.reply.send(result);
+                }
+            })
+            .map_err(StartError::Thread)?;
+        let request = started.recv().map_err(|_| StartError::Gone)??;
+        Ok(Self {
+            jobs,
+            identity: mapping.identity().clone(),
+            request,
+        })
+    }
+
+    /// The search flags of MISP that the mapping needs, a JSON object.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+}
+
+#[async_trait]
+impl Transform for Mapper {
+    fn identity(&self) -> MappingIdentity {
+        self.identity.clone()
+    }
+
+    async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {
+        let gone = || TransformError::new(RuntimeError::Gone);
+        let (reply, result) = oneshot::channel();
+        let sent = self.jobs.send(Job { batch, reply }).await;
+        sent.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?.map_err(TransformError::new)
+    }
+}
