@@ -9,6 +9,7 @@ use crate::{Catalogue, FieldId};
 pub struct Leaves {
     text: Vec<u8>,
     spans: Vec<Range<usize>>,
+    late: Option<FieldId>,
 }
 
 impl Leaves {
@@ -17,6 +18,7 @@ impl Leaves {
         Self {
             text: Vec::new(),
             spans: vec![0..0; catalogue.fields().len()],
+            late: None,
         }
     }
 
@@ -24,6 +26,18 @@ impl Leaves {
     pub fn clear(&mut self) {
         self.text.clear();
         self.spans.fill(0..0);
+        self.late = None;
+    }
+
+    /// Leaves a field to the one who renders the document: for a value so long that
+    /// it should be written only once. One field a document can be late.
+    pub fn set_late(&mut self, field: FieldId) {
+        self.late = Some(field);
+    }
+
+    /// The late field.
+    pub(crate) fn late(&self) -> Option<FieldId> {
+        self.late
     }
 
     /// Sets a field to what `write` appends; appending nothing leaves it absent.

@@ -55,38 +55,45 @@ impl Template {
         }
     }
 
-    /// Appends one document. `fill` appends the value of a slot, or nothing.
-    pub fn render(&self, out: &mut Vec<u8>, mut fill: impl FnMut(FieldId, &mut Vec<u8>)) {
+    /// Appends one document: slots are filled from `leaves`, and `late` appends the
+    /// value of the late field.
+    pub fn render(&self, out: &mut Vec<u8>, leaves: &Leaves, late: impl Fn(&mut Vec<u8>)) {
         // For each open object: where its text starts, and where its members do.
         let mut open: Vec<(usize, usize)> = Vec::new();
         out.push(b'{');
         for step in &self.steps {
-            let start = out.len();
-            if !matches!(step, Step::Close) && !matches!(out.last(), Some(b'{')) {
-                out.push(b',');
-            }
             match step {
                 Step::Open(key) => {
-                    out.extend_from_slice(key);
+                    let start = out.len();
+                    member(out, key);
                     open.push((start, out.len()));
                 }
                 Step::Close => match open.pop() {
                     Some((start, members)) if members == out.len() => out.truncate(start),
                     _ => out.push(b'}'),
                 },
-                Step::Members(text) => out.extend_from_slice(text),
+                Step::Members(text) => member(out, text),
                 Step::Slot(key, field) => {
-                    out.extend_from_slice(key);
-                    let value = out.len();
-                    fill(*field, out);
-                    if out.len() == value {
-                        out.truncate(start);
+                    if let Some(value) = leaves.get(*field) {
+                        member(out, key);
+                        out.extend_from_slice(value);
+                    } else if leaves.late() == Some(*field) {
+                        member(out, key);
+                        late(out);
                     }
                 }
             }
         }
         out.push(b'}');
     }
+}
+
+/// Appends the start of a member, after a comma unless it is the object's first.
+fn member(out: &mut Vec<u8>, text: &[u8]) {
+    if !matches!(out.last(), Some(b'{')) {
+        out.push(b',');
+    }
+    out.extend_from_slice(text);
 }
 
 #[derive(Default)]
@@ -178,12 +185,13 @@ mod tests {
         for field in known {
             leaves.integer(*field, 1);
         }
+        let template = Template::new(FIELDS, &leaves, statics);
+        leaves.clear();
+        for field in filled {
+            leaves.integer(*field, 2);
+        }
         let mut out = Vec::new();
-        Template::new(FIELDS, &leaves, statics).render(&mut out, |field, out| {
-            if filled.contains(&field) {
-                out.push(b'2');
-            }
-        });
+        template.render(&mut out, &leaves, |_| {});
         String::from_utf8(out).unwrap()
     }
 
@@ -212,5 +220,17 @@ mod tests {
             render(&[], &[D, H], &statics),
             r#"{"b":{"c":{"d":2,"dd":3},"x":3},"g":{"a":{"b":3},"h":2},"z":3}"#
         );
+    }
+
+    #[test]
+    fn a_late_value_is_written_in_its_place() {
+        let mut leaves = Leaves::new(FIELDS);
+        let template = Template::new(FIELDS, &leaves, &[]);
+        leaves.integer(A, 1);
+        leaves.set_late(E);
+        leaves.integer(F, 2);
+        let mut out = Vec::new();
+        template.render(&mut out, &leaves, |out| out.extend_from_slice(b"[]"));
+        assert_eq!(out, br#"{"a":1,"b":{"c":{"e":[]},"f":2}}"#);
     }
 }

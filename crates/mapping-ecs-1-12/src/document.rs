@@ -175,19 +175,14 @@ impl<'m> Maker<'m> {
         original: impl Fn(&mut Vec<u8>),
     ) -> Document {
         problems.write(&mut self.leaves);
+        if self.options.preserve_original {
+            self.leaves.set_late(ORIGINAL);
+        }
         notes.extend(problems.notes());
         let mut fingerprint = event.fingerprint;
         event::add_to(&mut fingerprint, &self.leaves);
         let mut body = Vec::with_capacity(self.body_size);
-        event.template.render(&mut body, |field, out| {
-            if field == ORIGINAL {
-                if self.options.preserve_original {
-                    original(out);
-                }
-            } else if let Some(value) = self.leaves.get(field) {
-                out.extend_from_slice(value);
-            }
-        });
+        event.template.render(&mut body, &self.leaves, original);
         self.body_size = body.len() + body.len() / 8;
         Document {
             id: String::new(),
