@@ -163,7 +163,7 @@ pub(crate) fn client_options(
     ClientOptions {
         connect_timeout: instance.connect_timeout.get(),
         read_timeout: instance.read_timeout.get(),
-        proxy: instance.proxy.clone(),
+        proxy: instance.proxy.clone().into(),
         tls: TlsOptions {
             verify: instance.tls.verify,
             ca_file: instance.tls.ca_file.clone(),

@@ -84,7 +84,11 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
         let base = base(&options.url)?;
         let http = build(&options, &base)?;
-        let tracer = options.trace.as_ref().map(Tracer::open).transpose()?;
+        let tracer = options
+            .trace_file
+            .as_deref()
+            .map(Tracer::open)
+            .transpose()?;
         if !options.tls.verify {
             tracing::warn!(url = %base, "the certificate of this MISP is not checked");
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use splitter::SpoolLimits;
 
 use crate::key::ApiKey;
-use crate::trace::Trace;
 
 /// How a MISP is reached.
 #[derive(Debug, Clone)]
@@ -30,8 +29,9 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Ask for compressed answers. Default on; MISP's web server decides.
     pub gzip: bool,
-    /// Every request and answer, the key redacted. Default: none.
-    pub trace: Option<Trace>,
+    /// A file to which every request and what came of it is appended, the key redacted, one JSON
+    /// object a line. Default: none.
+    pub trace_file: Option<PathBuf>,
     /// Where an answer is kept, and the most it may be once unpacked. Default: the spool's.
     pub spool: SpoolLimits,
     /// The most bytes an answer may have as it comes over the wire. Default 1 GiB.
@@ -50,7 +50,7 @@ impl ClientOptions {
             tls: TlsOptions::default(),
             user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")).to_owned(),
             gzip: true,
-            trace: None,
+            trace_file: None,
             spool: SpoolLimits::default(),
             max_compressed: 1 << 30,
         }
@@ -68,6 +68,17 @@ pub enum ProxyChoice {
     /// Through this proxy: `http`, `https`, `socks5` or `socks5h`, a user name and password
     /// in it if need be.
     Url(String),
+}
+
+/// As in a configuration: nothing, the word `none`, or a URL.
+impl From<Option<String>> for ProxyChoice {
+    fn from(given: Option<String>) -> Self {
+        match given {
+            None => Self::Environment,
+            Some(word) if word == "none" => Self::Direct,
+            Some(url) => Self::Url(url),
+        }
+    }
 }
 
 impl fmt::Debug for ProxyChoice {

@@ -9,54 +9,38 @@ use serde_json::{Value, json};
 
 use crate::error::OptionsError;
 
-/// Where request tracing goes. The key and cookies are never in it; bodies of requests are,
-/// bodies of answers are not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trace {
-    /// To the log, at debug level.
-    Log,
-    /// To this file, one JSON object a line, appended.
-    File(PathBuf),
-}
-
-/// An open [`Trace`].
+/// An open trace file. The key and cookies are never written; bodies of requests are, bodies of
+/// answers are not.
 #[derive(Debug, Clone)]
-pub(crate) enum Tracer {
-    Log,
-    File(PathBuf, Arc<Mutex<File>>),
+pub(crate) struct Tracer {
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
 }
 
 impl Tracer {
-    pub(crate) fn open(trace: &Trace) -> Result<Self, OptionsError> {
-        match trace {
-            Trace::Log => Ok(Self::Log),
-            Trace::File(path) => match open(path) {
-                Ok(file) => Ok(Self::File(path.clone(), Arc::new(Mutex::new(file)))),
-                Err(source) => Err(OptionsError::File {
-                    path: path.clone(),
-                    source,
-                }),
-            },
-        }
+    pub(crate) fn open(path: &Path) -> Result<Self, OptionsError> {
+        let file = append(path).map_err(|source| OptionsError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Arc::new(Mutex::new(file)),
+        })
     }
 
-    /// Writes what was asked and what came of it.
+    /// Writes what was asked and what came of it. A trace that cannot be written stops nothing.
     pub(crate) fn write(&self, asked: &Value, came: &Value) {
-        match self {
-            Self::Log => tracing::debug!(%asked, %came, "request"),
-            Self::File(path, file) => {
-                let line = format!("{}\n", json!({"request": asked, "answer": came}));
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Err(error) = file.write_all(line.as_bytes()) {
-                    tracing::warn!(path = %path.display(), %error, "request trace not written");
-                }
-            }
+        let line = format!("{}\n", json!({"request": asked, "answer": came}));
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            tracing::warn!(path = %self.path.display(), %error, "request trace not written");
         }
     }
 }
 
 /// Not for others to read: what is searched for is nobody else's business.
-fn open(path: &Path) -> std::io::Result<File> {
+fn append(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

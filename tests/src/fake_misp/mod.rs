@@ -195,6 +195,11 @@ impl FakeMisp {
         });
     }
 
+    /// Takes in [`crate::events::demo`].
+    pub fn add_demo_events(&self) {
+        self.add_all(crate::events::demo());
+    }
+
     /// Looks at, or changes, what it holds.
     pub fn with_store<T>(&self, use_it: impl FnOnce(&mut Store) -> T) -> T {
         self.shared.with_store(use_it)

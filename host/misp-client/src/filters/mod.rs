@@ -11,13 +11,6 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters(Map<String, Value>);
 
-/// The filters are not a mapping of names to values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`filters` is not a mapping of names to values, such as `filters: {{tags: [\"tlp:green\"]}}`"
-)]
-pub struct FiltersError;
-
 /// Something a person should know about a filter, told before the first poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterWarning {
@@ -90,16 +83,8 @@ impl fmt::Display for FilterWarning {
 }
 
 impl Filters {
-    /// Reads a JSON object (or null: none) and says what is odd about it.
-    ///
-    /// # Errors
-    /// When it is neither.
-    pub fn new(given: &Value) -> Result<(Self, Vec<FilterWarning>), FiltersError> {
-        let given = match given {
-            Value::Null => return Ok((Self::default(), Vec::new())),
-            Value::Object(given) => given,
-            _ => return Err(FiltersError),
-        };
+    /// Reads the user's filters and says what is odd about them.
+    pub fn new(given: &Map<String, Value>) -> (Self, Vec<FilterWarning>) {
         let mut filters = Map::new();
         let mut warnings: Vec<FilterWarning> = unknown(given);
         for (name, value) in given {
@@ -125,7 +110,7 @@ impl Filters {
             }
             filters.insert(name.clone(), value);
         }
-        Ok((Self(filters), warnings))
+        (Self(filters), warnings)
     }
 
     /// The names of tags that are asked for, without those that are refused (`!`) or patterns.
@@ -268,7 +253,7 @@ mod tests {
     fn booleans_become_integers_and_the_walks_names_go() {
         let given = json!({"published": false, "to_ids": "true", "deleted": [0, 1], "limit": 0,
                            "publish_timestamp": "5d", "metadata": true});
-        let (filters, warnings) = Filters::new(&given).unwrap();
+        let (filters, warnings) = Filters::new(given.as_object().unwrap());
         let body = Value::Object(filters.body(&Map::new()));
         assert_eq!(
             body,
@@ -279,15 +264,13 @@ mod tests {
 
     #[test]
     fn published_is_one_unless_said_otherwise_and_users_win_over_flags() {
-        let (filters, _) = Filters::new(&json!({"excludeGalaxy": 0})).unwrap();
+        let (filters, _) = Filters::new(json!({"excludeGalaxy": 0}).as_object().unwrap());
         let flags = json!({"excludeGalaxy": 1, "includeDecayScore": 1});
         let body = filters.body(flags.as_object().unwrap());
         assert_eq!(
             Value::Object(body),
             json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1})
         );
-        assert!(Filters::new(&json!([1])).is_err());
-        assert_eq!(Filters::new(&Value::Null).unwrap().1, []);
     }
 
     #[test]
@@ -300,7 +283,7 @@ mod tests {
             (json!("2026-01-01"), false),
             (json!([1, "1777593600"]), false),
         ] {
-            let (_, warnings) = Filters::new(&json!({"timestamp": value})).unwrap();
+            let (_, warnings) = Filters::new(json!({"timestamp": value}).as_object().unwrap());
             assert_eq!(warnings.len(), usize::from(odd), "{value} {warnings:?}");
         }
     }
@@ -309,7 +292,7 @@ mod tests {
     fn finds_the_tags_asked_for() {
         let given = json!({"tags": {"OR": ["tlp:green", "x%"], "NOT": ["tlp:red"]},
                            "event_tags": ["a||b", "!c"]});
-        let (filters, _) = Filters::new(&given).unwrap();
+        let (filters, _) = Filters::new(given.as_object().unwrap());
         assert_eq!(filters.tag_names(), ["tlp:green", "a", "b"]);
     }
 }

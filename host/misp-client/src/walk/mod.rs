@@ -31,27 +31,18 @@ const SETTLED_AFTER_BY_HOST: i64 = 300;
 /// Events looked at to find out whether the server sorts: more than one, since some share a second.
 const PROOF: u32 = 20;
 
-/// How far back the first walk begins, by `publish_timestamp`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lookback {
-    /// Everything ever published.
-    #[default]
-    All,
-    /// What was published in this time before now (by the server's clock).
-    For(Duration),
-}
-
 /// How a walk goes.
 #[derive(Debug, Clone)]
 pub struct WalkOptions {
-    /// What the user wants found.
-    pub filters: Filters,
-    /// The search flags the mapping needs (`request` in wit/mapping.wit).
-    pub flags: Map<String, Value>,
+    /// The user's filters; see [`Filters`] for what of them is sent.
+    pub filters: Map<String, Value>,
+    /// The search flags the mapping needs (`request` in wit/mapping.wit); the user's filters win.
+    pub request: Map<String, Value>,
     /// Events a page, at least 2. Default 50.
     pub page_size: u32,
-    /// Where the first walk begins; of no effect once there is a cursor. Default: all.
-    pub lookback: Lookback,
+    /// The first walk begins at what was published in this time before now, by the server's
+    /// clock; of no effect once there is a cursor. Default: none, everything ever published.
+    pub lookback: Option<Duration>,
     /// How events are cut into records.
     pub split: SplitLimits,
 }
@@ -59,10 +50,10 @@ pub struct WalkOptions {
 impl Default for WalkOptions {
     fn default() -> Self {
         Self {
-            filters: Filters::default(),
-            flags: Map::new(),
+            filters: Map::new(),
+            request: Map::new(),
             page_size: 50,
-            lookback: Lookback::All,
+            lookback: None,
             split: SplitLimits::default(),
         }
     }
@@ -98,6 +89,7 @@ impl Classify for WalkError {
 pub struct EventsWalk {
     client: Client,
     options: WalkOptions,
+    filters: Filters,
     size: PageSize,
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
@@ -110,7 +102,8 @@ pub struct EventsWalk {
 }
 
 impl EventsWalk {
-    /// A walk that continues at the cursor, or begins by `lookback` where there is none.
+    /// A walk that continues at the cursor, or begins by `lookback` where there is none. Logs a
+    /// warning for each filter that does not do what it seems to.
     ///
     /// # Errors
     /// When the cursor is not one of this walk's.
@@ -119,8 +112,13 @@ impl EventsWalk {
         options: WalkOptions,
         cursor: Option<&Cursor>,
     ) -> Result<Self, CursorError> {
+        let (filters, warnings) = Filters::new(&options.filters);
+        for warning in warnings {
+            tracing::warn!(%warning, "a filter does not do what it seems to");
+        }
         Ok(Self {
             client,
+            filters,
             size: PageSize::new(options.page_size),
             options,
             position: cursor.map(Position::read).transpose()?,
@@ -207,8 +205,8 @@ impl EventsWalk {
             return Ok(position.clone());
         }
         let position = match self.options.lookback {
-            Lookback::All => Position::at(1),
-            Lookback::For(back) => {
+            None => Position::at(1),
+            Some(back) => {
                 let (now, _) = settled(self.client.version().await?.date, now_ms());
                 Position::at(now.saturating_sub(back.as_secs().try_into().unwrap_or(i64::MAX)))
             }
@@ -286,7 +284,7 @@ impl EventsWalk {
         } else {
             json!(ask.from)
         };
-        let mut body = self.options.filters.body(&self.options.flags);
+        let mut body = self.filters.body(&self.options.request);
         body.extend([
             ("returnFormat".to_owned(), json!("json")),
             ("page".to_owned(), json!(ask.page)),

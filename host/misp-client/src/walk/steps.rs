@@ -17,6 +17,10 @@ use super::cursor::{Position, Publication};
 
 /// Passes over one range by page before the walk gives up waiting for it to keep still.
 const MOST_PASSES: u32 = 5;
+/// A server's clock this much behind the cursor is one of several web servers, or was trimmed.
+const SMALL_STEP: i64 = 60;
+/// If it is further behind, somebody set it back: at most so long ago, unless nobody polled.
+const SET_BACK_WITHIN: i64 = 86_400;
 
 /// One question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +64,11 @@ struct Pass {
     moved: bool,
     /// What came in it.
     came: HashSet<Publication>,
+    /// What came in the series before it, of the same question.
+    previous: Option<HashSet<Publication>>,
     /// How many series of the same question there were before.
     before: u32,
-    /// `settled` of its first page.
+    /// `settled` when the first series of this question began.
     settled: Option<i64>,
 }
 
@@ -197,7 +203,7 @@ impl Steps {
         }
         if self.page == 1 {
             self.pass.total = answered.matched;
-            self.pass.settled = Some(answered.settled);
+            self.pass.settled.get_or_insert(answered.settled);
         } else if self.pass.total != answered.matched {
             self.pass.moved = true;
         }
@@ -211,7 +217,7 @@ impl Steps {
     }
 
     /// The server's clock was set back below where we are: what is published now would lie
-    /// before the walk. Begin again at the clock.
+    /// before the walk. Begin again some time before the clock: repeats do no harm.
     fn rewind(&mut self, answered: &Answered<'_>) -> bool {
         let now = answered.settled.saturating_add(1);
         if self.rewound || !answered.dated || now >= self.start.w {
@@ -220,9 +226,14 @@ impl Steps {
         tracing::warn!(
             cursor = self.start.w,
             server = now,
-            "the server's clock is behind the cursor: the walk begins again at the clock"
+            "the server's clock is behind the cursor: the walk begins again before it"
         );
-        *self = Self::new(Position::at(now));
+        let back = if self.start.w - now > SMALL_STEP {
+            SET_BACK_WITHIN
+        } else {
+            SMALL_STEP
+        };
+        *self = Self::new(Position::at(now.saturating_sub(back)));
         self.rewound = true;
         true
     }
@@ -259,11 +270,11 @@ impl Steps {
     fn take_tie(&mut self, answered: &Answered<'_>, new_in_pass: bool) {
         if !self.pass_is_over(answered, new_in_pass) {
             self.page += 1;
-        } else if self.pass.moved && self.pass.before < MOST_PASSES {
+        } else if !self.kept_still(answered) && self.pass.before < MOST_PASSES {
             self.restart_pass();
         } else {
             // If it never kept still, the second comes again with the next walk.
-            if self.pass.moved {
+            if !self.kept_still(answered) {
                 self.hold = Some(self.hold.map_or(self.w, |hold| hold.min(self.w)));
             }
             self.w += 1;
@@ -279,28 +290,21 @@ impl Steps {
             self.page += 1;
             return;
         }
-        if self.pass.moved && self.pass.before < MOST_PASSES {
+        let kept_still = self.kept_still(answered);
+        if !kept_still && self.pass.before < MOST_PASSES {
             self.restart_pass();
             return;
         }
         self.phase = Phase::Ended;
-        if self.pass.moved {
+        if !kept_still {
             self.given_up = true;
             return;
         }
-        // What was published after the pass began may have been missed by it.
+        // What was published after the first series began may have been missed by all.
         let unsettled = self.pass.settled.unwrap_or(0).saturating_add(1);
+        self.hold = Some(self.hold.map_or(unsettled, |hold| hold.min(unsettled)));
         let top = self.pass.came.iter().map(|(_, second)| *second).max();
-        self.hold = None;
-        self.w = self
-            .start
-            .w
-            .max(top.unwrap_or(0))
-            .min(unsettled)
-            .max(self.start.w);
-        if self.w >= unsettled {
-            self.seen.clear();
-        }
+        self.w = self.start.w.max(top.unwrap_or(0));
         self.settle();
     }
 
@@ -317,6 +321,20 @@ impl Steps {
             Some(matched) => matched <= self.reach(),
             None => !new_in_pass,
         }
+    }
+
+    /// Did every item stay on its page while this series was read? An item that leaves the search
+    /// moves all behind it one place up, and one of them from an unread page to a read one.
+    fn kept_still(&self, answered: &Answered<'_>) -> bool {
+        if self.is_all(answered) {
+            return true;
+        }
+        if self.phase == Phase::Tie && answered.matched.is_some() {
+            // Nothing enters a second that is past: the count tells.
+            return !self.pass.moved;
+        }
+        // What left was read in the series before and not in this one, or the other way round.
+        self.pass.previous.as_ref() == Some(&self.pass.came)
     }
 
     /// How many items the pages of this series have gone over, at least.
@@ -346,8 +364,12 @@ impl Steps {
 
     fn restart_pass(&mut self) {
         let before = self.pass.before + 1;
+        let previous = std::mem::take(&mut self.pass.came);
+        let settled = self.pass.settled;
         self.start_pass();
+        self.pass.settled = settled;
         self.pass.before = before;
+        self.pass.previous = Some(previous);
     }
 
     fn settle(&mut self) {
