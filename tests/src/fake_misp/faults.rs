@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use flate2::{Compression, write::GzEncoder};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::Notify;
 
 /// What one request meets instead of, or before, its answer. Queued with
@@ -106,11 +106,13 @@ impl Fault {
             }
             Self::Cut(keep) => {
                 let kept = body.slice(..(*keep).min(length));
-                let broken = std::io::Error::other("connection cut on purpose");
-                (
-                    Body::from_stream(stream::iter([Ok(kept), Err(broken)])),
-                    length,
-                )
+                let first = stream::once(async { Ok(kept) });
+                let then = stream::once(async {
+                    // The server sends what it has when its body has nothing more for now.
+                    tokio::task::yield_now().await;
+                    Err(std::io::Error::other("connection cut on purpose"))
+                });
+                (Body::from_stream(first.chain(then)), length)
             }
             _ => (Body::from(body), length),
         }

@@ -261,7 +261,7 @@ impl EventsWalk {
             from,
             one_second: false,
             page: 1,
-            limit: PROOF,
+            limit: PROOF.min(self.size.now()),
         });
         body.insert(
             "order".to_owned(),

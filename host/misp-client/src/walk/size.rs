@@ -2,8 +2,10 @@
 
 /// MISP reads a `limit` of 1 or less in ways of its own.
 const SMALLEST: u32 = 2;
-/// Pages that must succeed before a larger one is tried.
+/// Pages that must succeed before a larger one is tried..
 const GOOD_PAGES: u32 = 4;
+/// ..and twice as many each time the larger one failed, up to so many.
+const MOST_GOOD_PAGES: u32 = 256;
 
 /// Halves when a page seems too large, and grows again when pages succeed.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +13,8 @@ pub(super) struct PageSize {
     wanted: u32,
     now: u32,
     good: u32,
+    needed: u32,
+    grown: bool,
 }
 
 impl PageSize {
@@ -20,6 +24,8 @@ impl PageSize {
             wanted,
             now: wanted,
             good: 0,
+            needed: GOOD_PAGES,
+            grown: false,
         }
     }
 
@@ -30,24 +36,24 @@ impl PageSize {
     /// The page was too large, perhaps. False if it cannot be smaller.
     pub(super) fn shrink(&mut self) -> bool {
         self.good = 0;
+        if std::mem::take(&mut self.grown) {
+            self.needed = self.needed.saturating_mul(2).min(MOST_GOOD_PAGES);
+        }
         let smaller = (self.now / 2).max(SMALLEST);
         let shrunk = smaller < self.now;
         self.now = smaller;
         shrunk
     }
 
-    /// A page came. True if the next may be larger than this one.
-    pub(super) fn succeeded(&mut self) -> bool {
-        if self.now == self.wanted {
-            return false;
-        }
-        self.good += 1;
-        if self.good < GOOD_PAGES {
-            return false;
+    /// A page came.
+    pub(super) fn succeeded(&mut self) {
+        self.good = self.good.saturating_add(1);
+        if self.now == self.wanted || self.good < self.needed {
+            return;
         }
         self.good = 0;
+        self.grown = true;
         self.now = self.now.saturating_mul(2).min(self.wanted);
-        true
     }
 }
 
@@ -70,5 +76,20 @@ mod tests {
         }
         assert_eq!(grown, [2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 9, 9, 9, 9, 9]);
         assert_eq!(PageSize::new(0).now(), 2);
+    }
+
+    #[test]
+    fn a_size_that_fails_is_tried_ever_less_often() {
+        let mut size = PageSize::new(8);
+        size.shrink();
+        let mut tries = 0;
+        for _ in 0..100 {
+            size.succeeded();
+            if size.now() == 8 {
+                tries += 1;
+                size.shrink();
+            }
+        }
+        assert_eq!(tries, 4, "after 4, 8, 16 and 32 good pages");
     }
 }
