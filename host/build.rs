@@ -19,13 +19,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect::<Result<_, _>>()?;
         files.sort();
         for path in files {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if let Some(name) = name.strip_suffix(".component.wasm") {
                 writeln!(list, "    ({name:?}, include_bytes!({path:?})),")?;
             }
         }
     }
     list.push_str("];\n");
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("embedded.rs"), list)?;
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("embedded.rs"),
+        list,
+    )?;
     Ok(())
 }

@@ -16,7 +16,9 @@ pub(crate) fn engine(state: Option<&Path>, limits: &Limits) -> anyhow::Result<En
         memory_bytes: limits.memory.map_or(defaults.memory_bytes, |size| {
             usize::try_from(size.bytes()).unwrap_or(usize::MAX)
         }),
-        call_timeout: limits.time.map_or(defaults.call_timeout, units::Duration::get),
+        call_timeout: limits
+            .time
+            .map_or(defaults.call_timeout, units::Duration::get),
         output_bytes: limits.output.map_or(defaults.output_bytes, |size| {
             usize::try_from(size.bytes()).unwrap_or(usize::MAX)
         }),

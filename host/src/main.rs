@@ -45,7 +45,9 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Mapping { command } => commands::mapping(command),
         Command::Check(configured) => commands::check(configured).await,
         Command::Config => {
-            io::stdout().lock().write_all(config::reference().as_bytes())?;
+            io::stdout()
+                .lock()
+                .write_all(config::reference().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -57,8 +59,8 @@ fn start_logging(args: &Args) -> anyhow::Result<()> {
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| anyhow::anyhow!("--log {level}: {error}"))?;
+    let filter =
+        EnvFilter::try_new(level).map_err(|error| anyhow::anyhow!("--log {level}: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -75,4 +77,9 @@ fn start_logging(args: &Args) -> anyhow::Result<()> {
 /// Tells a person something on stderr. A closed stderr is nobody to tell.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a line of the answer on stdout. A closed stdout is nobody to tell.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }

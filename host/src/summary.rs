@@ -9,7 +9,12 @@ use pipeline::{Counts, NoteKind};
 const ROWS: usize = 12;
 
 /// The summary of one instance.
-pub(crate) fn summary(instance: &str, counts: &Counts, took: Duration, dead_letters: &str) -> String {
+pub(crate) fn summary(
+    instance: &str,
+    counts: &Counts,
+    took: Duration,
+    dead_letters: &str,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write_summary(&mut text, instance, counts, took, dead_letters);
@@ -25,9 +30,17 @@ fn write_summary(
 ) -> std::fmt::Result {
     let rate = counts.documents as f64 / took.as_secs_f64().max(0.001);
     writeln!(out, "{instance}")?;
-    write!(out, "  fetched   {} events", thousands(counts.items - counts.seen_before))?;
+    write!(
+        out,
+        "  fetched   {} events",
+        thousands(counts.items - counts.seen_before)
+    )?;
     if counts.seen_before > 0 {
-        write!(out, " (and {} that were here before)", thousands(counts.seen_before))?;
+        write!(
+            out,
+            " (and {} that were here before)",
+            thousands(counts.seen_before)
+        )?;
     }
     writeln!(
         out,
@@ -52,7 +65,11 @@ fn write_summary(
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
         let rest = unmapped.len().saturating_sub(ROWS);
-        let more = if rest > 0 { format!(", {rest} more types") } else { String::new() };
+        let more = if rest > 0 {
+            format!(", {rest} more types")
+        } else {
+            String::new()
+        };
         writeln!(
             out,
             "  unmapped  {}: no indicator type for {}{more} (the documents are written all the same)",
@@ -108,7 +125,10 @@ fn write_summary(
             thousands(counts.received - counts.documents - counts.in_flight),
             thousands(counts.in_flight)
         )?,
-        Err(error) => writeln!(out, "  account   DOES NOT BALANCE: {error}; please report this")?,
+        Err(error) => writeln!(
+            out,
+            "  account   DOES NOT BALANCE: {error}; please report this"
+        )?,
     }
     if counts.received == 0 {
         writeln!(out, "{}", why_nothing(counts))?;
@@ -189,14 +209,24 @@ mod tests {
             matched: Some(0),
             ..Counts::default()
         };
-        let text = summary("lab", &counts, Duration::from_secs(1), "dead-letters.ndjson");
+        let text = summary(
+            "lab",
+            &counts,
+            Duration::from_secs(1),
+            "dead-letters.ndjson",
+        );
         assert!(text.contains("nothing matched on the server"), "{text}");
         let counts = Counts {
             items: 3,
             seen_before: 3,
             ..Counts::default()
         };
-        let text = summary("lab", &counts, Duration::from_secs(1), "dead-letters.ndjson");
+        let text = summary(
+            "lab",
+            &counts,
+            Duration::from_secs(1),
+            "dead-letters.ndjson",
+        );
         assert!(text.contains("delivered before"), "{text}");
     }
 }

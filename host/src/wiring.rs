@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use misp_client::{Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
-use outputs::{DeadLetterFile, FileOutput, StdoutOptions, StdoutOutput};
+use outputs::{DeadLetterFile, StdoutOptions, StdoutOutput};
 use pipeline::{Backoff, DeadLetters, Ledger, Options, Output, Pipeline, State};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
 use serde_json::{Map, Value};
-use splitter::{SpoolLimits, SplitLimits};
+use splitter::{SplitLimits, SpoolLimits};
 use state::Store;
 
 use crate::args::Configured;
-use crate::config::{
-    Config, Facts, Instance, Loaded, Lookback, OutputConfig, from_environment, from_file,
-};
+use crate::config::{Config, Facts, Instance, Loaded, Lookback, from_environment, from_file};
 use crate::mappings::{self, Places};
 
 /// Everything that runs.
@@ -40,9 +38,11 @@ pub(crate) fn load_config(configured: &Configured) -> anyhow::Result<Loaded> {
 
 /// The folder of the state.
 pub(crate) fn state_folder(configured: &Configured, config: &Config) -> anyhow::Result<PathBuf> {
-    state::state_folder(configured.state.clone(), config.state.path.clone(), |name| {
-        std::env::var_os(name)
-    })
+    state::state_folder(
+        configured.state.clone(),
+        config.state.path.clone(),
+        |name| std::env::var_os(name),
+    )
     .context("no folder for the state")
 }
 
@@ -53,12 +53,15 @@ pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<
     let store = Arc::new(Store::open(&folder)?);
     let config = &loaded.config;
     let letters_path = dead_letters_path(config, &folder);
-    let dead_letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterFile::open(&letters_path)?);
+    let dead_letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterFile::new(
+        &config.dead_letters,
+        letters_path.clone(),
+    ));
     let outputs = open_outputs(config)?;
     let engine = crate::engine::engine(Some(&folder), &config.limits)?;
     let mapping = load_mapping(&engine, &loaded)?;
     let facts = Facts {
-        agent_id: Some(store.agent_id()?),
+        agent_id: Some(store.agent_id().to_owned()),
         ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
     };
     let mut pipelines = Vec::new();
@@ -80,7 +83,11 @@ pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<
             ledger: Arc::new(Ledger::default()),
             options: Options {
                 interval: (!once).then(|| instance.interval.get()),
-                backoff: if once { Backoff::ONE_PASS } else { Backoff::SERVICE },
+                backoff: if once {
+                    Backoff::ONE_PASS
+                } else {
+                    Backoff::SERVICE
+                },
                 redact: redacted_types(&mapping),
                 ..Options::default()
             },
@@ -104,24 +111,14 @@ pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
 /// The outputs of the configuration; stdout where there are none.
 pub(crate) fn open_outputs(config: &Config) -> anyhow::Result<Vec<Arc<dyn Output>>> {
     if config.outputs.is_empty() {
-        let stdout = StdoutOutput::new("stdout".to_owned(), StdoutOptions::default());
+        let stdout = StdoutOutput::new("stdout", &StdoutOptions::default());
         return Ok(vec![Arc::new(stdout)]);
     }
-    config
+    let open = config
         .outputs
         .iter()
-        .map(|(name, output)| -> anyhow::Result<Arc<dyn Output>> {
-            Ok(match output {
-                OutputConfig::Stdout(options) => {
-                    Arc::new(StdoutOutput::new(name.clone(), options.clone()))
-                }
-                OutputConfig::File(options) => Arc::new(
-                    FileOutput::open(name.clone(), options.clone())
-                        .with_context(|| format!("output {name}"))?,
-                ),
-            })
-        })
-        .collect()
+        .map(|(name, options)| options.open(name).with_context(|| format!("output {name}")));
+    open.collect()
 }
 
 /// The configured mapping, compiled.
@@ -150,8 +147,7 @@ pub(crate) fn start_mapper(
         static_fields: serde_json::to_vec(&static_fields)?,
     };
     let settings = serde_json::to_vec(&config.mapping.settings)?;
-    Mapper::start(engine, mapping, settings, origin)
-        .context("`mapping.settings` were not accepted")
+    Mapper::start(engine, mapping, settings, origin).context("`mapping.settings` were not accepted")
 }
 
 /// How the client of an instance connects.
@@ -182,7 +178,7 @@ pub(crate) fn client_options(
 
 /// How an instance is walked.
 pub(crate) fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOptions> {
-    let request: Map<String, Value> = serde_json::from_str(&mapper.request())
+    let request: Map<String, Value> = serde_json::from_str(mapper.request())
         .context("the mapping's search flags are no JSON object")?;
     Ok(WalkOptions {
         page_size: instance.page_size,

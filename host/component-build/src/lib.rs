@@ -23,7 +23,16 @@ pub fn build(root: &Path, package: &str, target_directory: &Path) -> anyhow::Res
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--package", package, "--target", TARGET, "--profile", "guest", "--locked"])
+        .args([
+            "build",
+            "--package",
+            package,
+            "--target",
+            TARGET,
+            "--profile",
+            "guest",
+            "--locked",
+        ])
         .env("CARGO_TARGET_DIR", target_directory)
         // Flags for the machine that builds are no flags for wasm.
         .env_remove("RUSTFLAGS")
@@ -105,6 +114,8 @@ fn add_target(root: &Path) -> anyhow::Result<()> {
         .status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        _ => bail!("the target {TARGET} is missing and `rustup target add {TARGET}` failed: install it by hand"),
+        _ => bail!(
+            "the target {TARGET} is missing and `rustup target add {TARGET}` failed: install it by hand"
+        ),
     }
 }

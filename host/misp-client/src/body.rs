@@ -145,7 +145,7 @@ impl<K: Keep> Intake<K> {
 
 /// The spooled body.
 pub(crate) fn spooled(spool: Spool) -> Result<Body, ClientError> {
-    spool.finish().map_err(kept)
+    Ok(spool.finish())
 }
 
 fn refusal(refused: Option<SpoolError>, error: &io::Error) -> ClientError {

@@ -119,35 +119,44 @@ impl Pipeline {
     /// # Errors
     /// When a stage fails for good; nothing unacknowledged was committed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let ledger = Arc::clone(&self.ledger);
-        ledger.name_outputs(self.outputs.iter().map(|output| output.name()));
+        let Self {
+            instance,
+            source,
+            transform,
+            outputs,
+            dead_letters,
+            state,
+            ledger,
+            options,
+        } = self;
+        ledger.name_outputs(outputs.iter().map(|output| output.name()));
         let (page_sender, pages) = mpsc::channel(1);
         let (work_sender, work) = mpsc::channel(1);
         let fetch = Fetch {
-            instance: &self.instance,
-            source: self.source,
-            state: Arc::clone(&self.state),
+            instance: &instance,
+            source,
+            state: Arc::clone(&state),
             ledger: &ledger,
-            options: &self.options,
+            options: &options,
             stop: &stop,
         };
         let map = Map {
-            transform: &*self.transform,
+            transform: &*transform,
             ledger: &ledger,
-            options: &self.options,
+            options: &options,
             stop: &stop,
         };
         let deliver = Deliver {
-            instance: &self.instance,
+            instance: &instance,
             letters: Letters {
-                instance: self.instance.clone(),
-                redact: self.options.redact.clone(),
+                instance: instance.clone(),
+                redact: options.redact.clone(),
             },
-            outputs: &self.outputs,
-            dead_letters: &*self.dead_letters,
-            state: self.state,
+            outputs: &outputs,
+            dead_letters: &*dead_letters,
+            state,
             ledger: &ledger,
-            options: &self.options,
+            options: &options,
             stop: &stop,
         };
         let result = tokio::try_join!(

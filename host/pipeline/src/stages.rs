@@ -80,7 +80,10 @@ impl Fetch<'_> {
                     );
                     self.ledger.page(&page.facts, first_of_walk);
                     first_of_walk = false;
-                    let version = self.version(page.fetched_ms).await?;
+                    let version = {
+                        let attempts = Attempts::new("state", self.ledger, self.options, self.stop);
+                        version(&self.state, page.fetched_ms, attempts).await?
+                    };
                     if pages.send(Fetched::Page { page, version }).await.is_err() {
                         return Ok(());
                     }
@@ -114,15 +117,19 @@ impl Fetch<'_> {
             }
         }
     }
+}
 
-    async fn version(&self, fetched_ms: i64) -> Result<u64, RunError> {
-        let mut attempts = Attempts::new("state", self.ledger, self.options, self.stop);
-        loop {
-            let state = Arc::clone(&self.state);
-            match tokio::task::spawn_blocking(move || state.next_version(fetched_ms)).await? {
-                Ok(version) => return Ok(version),
-                Err(error) => attempts.failed(error, RunError::State).await?,
-            }
+/// The write version of a page. Apart from [`Fetch`], whose source may not be shared.
+async fn version(
+    state: &Arc<dyn State>,
+    fetched_ms: i64,
+    mut attempts: Attempts<'_>,
+) -> Result<u64, RunError> {
+    loop {
+        let state = Arc::clone(state);
+        match tokio::task::spawn_blocking(move || state.next_version(fetched_ms)).await? {
+            Ok(version) => return Ok(version),
+            Err(error) => attempts.failed(error, RunError::State).await?,
         }
     }
 }

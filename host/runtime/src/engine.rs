@@ -10,7 +10,7 @@ use wasmtime::{Cache, CacheConfig, Config};
 
 use crate::bindings::{MappingComponentPre, wit};
 use crate::error::{EngineError, LoadError};
-use crate::instance::{Instance, Host};
+use crate::instance::{Host, Instance};
 use crate::options::RuntimeOptions;
 
 /// How often the clock of the components ticks.

@@ -23,13 +23,17 @@ pub enum LoadError {
         source: wasmtime::Error,
     },
     /// It imports something.
-    #[error("it imports {names:?}, and a mapping may import nothing: build it for wasm32-unknown-unknown")]
+    #[error(
+        "it imports {names:?}, and a mapping may import nothing: build it for wasm32-unknown-unknown"
+    )]
     Imports {
         /// The names.
         names: Vec<String>,
     },
     /// It does not export the contract that this host knows.
-    #[error("it does not export misp-ecs:mapping/mapping@0.1.0: {source:#}; build it against the wit/mapping.wit of this version")]
+    #[error(
+        "it does not export misp-ecs:mapping/mapping@0.1.0: {source:#}; build it against the wit/mapping.wit of this version"
+    )]
     Contract {
         /// What wasmtime said.
         source: wasmtime::Error,

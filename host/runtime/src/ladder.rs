@@ -93,7 +93,9 @@ impl Ladder {
         };
         for half in [left, right] {
             let mapped = self.piece(std::slice::from_ref(&half), now_ms)?;
-            mapped.into_iter().for_each(|mapped| merge(&mut whole, &half, mapped));
+            mapped
+                .into_iter()
+                .for_each(|mapped| merge(&mut whole, &half, mapped));
         }
         Ok(Ok(whole))
     }

@@ -50,8 +50,11 @@ impl Mapper {
     ) -> Result<Self, StartError> {
         let options = Arc::clone(engine.options());
         let start: Start = {
-            let (engine, pre, options) =
-                (engine.inner().clone(), mapping.pre.clone(), Arc::clone(&options));
+            let (engine, pre, options) = (
+                engine.inner().clone(),
+                mapping.pre.clone(),
+                Arc::clone(&options),
+            );
             Box::new(move || Instance::start(&engine, &pre, &options, &settings, &origin))
         };
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
@@ -106,6 +109,9 @@ impl Transform for Mapper {
         let (reply, result) = oneshot::channel();
         let sent = self.jobs.send(Job { batch, reply }).await;
         sent.map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?.map_err(TransformError::new)
+        result
+            .await
+            .map_err(|_| gone())?
+            .map_err(TransformError::new)
     }
 }

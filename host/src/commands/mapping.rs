@@ -59,7 +59,10 @@ fn info(out: &mut impl Write, name: &str, places: &Places) -> anyhow::Result<()>
     writeln!(out, "settings")?;
     let properties = schema.get("properties").and_then(Value::as_object);
     for (key, property) in properties.into_iter().flatten() {
-        let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
+        let text = property
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let default = match property.get("default") {
             None | Some(Value::Null) => String::new(),
             Some(default) => format!(" (default {default})"),

@@ -42,13 +42,20 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
         Ended::Done(false) => ExitCode::FAILURE,
         Ended::Abandoned => {
             running.abort_all();
-            crate::say("stopped before everything was delivered; nothing of it counts as done, it comes again");
+            crate::say(
+                "stopped before everything was delivered; nothing of it counts as done, it comes again",
+            );
             ExitCode::FAILURE
         }
     };
     if args.once {
         for (name, ledger) in &ledgers {
-            crate::say(&summary(name, &ledger.counts(), started.elapsed(), &dead_letters));
+            crate::say(&summary(
+                name,
+                &ledger.counts(),
+                started.elapsed(),
+                &dead_letters,
+            ));
         }
     }
     Ok(code)

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use pipeline::{Batch, Document, Mapped, Operation, Outcome, Reason, RefusalKind, Refused, Transform as _};
+use pipeline::{
+    Batch, Document, Mapped, Operation, Outcome, Reason, RefusalKind, Refused, Transform as _,
+};
 use runtime::{Mapper, Origin};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use splitter::{Record, Records, Spool, SpoolLimits, SplitError, SplitLimits};
+use splitter::{Record, Records, SplitError, SplitLimits, Spool, SpoolLimits};
 
 use crate::args::Transform;
 use crate::config::{Facts, StaticFields};
@@ -32,11 +34,14 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
         refused: 0,
     };
     let stdin = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
+    let files = if args.files.is_empty() {
+        &stdin[..]
+    } else {
+        &args.files
+    };
     for path in files {
         let body = read(path)?;
-        let records = Records::from_input(body, SplitLimits::default())
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let records = Records::from_input(body, SplitLimits::default());
         match map_all(records, path, &mapper, &mut printer).await {
             Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
             result => result?,
@@ -87,8 +92,8 @@ fn read(path: &Path) -> anyhow::Result<splitter::Body> {
     let (mut input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
         (Box::new(io::stdin().lock()), "standard input".to_owned())
     } else {
-        let file = File::open(path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
         (Box::new(file), path.display().to_string())
     };
     let mut spool = Spool::new(SpoolLimits::default());
@@ -104,7 +109,7 @@ fn read(path: &Path) -> anyhow::Result<splitter::Body> {
             .push(piece.get(..length).unwrap_or_default())
             .with_context(|| name.clone())?;
     }
-    spool.finish().with_context(|| name)
+    Ok(spool.finish())
 }
 
 async fn map_all(

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use misp_client::ApiKey;
+use outputs::{DeadLetterOptions, OutputOptions};
 use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::unknown_keys::{self, UnknownKey};
-use super::{
-    Config, DeadLettersConfig, Instance, Limits, Loaded, MappingConfig, StateConfig, StaticFields,
-};
+use super::{Config, Instance, Limits, Loaded, MappingConfig, StateConfig, StaticFields};
 
 /// A configuration that cannot be used. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,9 @@ pub(crate) enum ConfigError {
     #[error("the API key for {instance} cannot be used: {text}")]
     BadKey { instance: String, text: String },
     /// Two instances share their state.
-    #[error("two instances are called {name}: give each a `name` of its own, its state is kept under it")]
+    #[error(
+        "two instances are called {name}: give each a `name` of its own, its state is kept under it"
+    )]
     SameName { name: String },
     /// Nothing to poll.
     #[error("{path}: `instances` is empty: name at least one")]
@@ -66,7 +67,13 @@ pub(crate) fn from_file(
     let config = parse(path, &text)?;
     let directory = path
         .parent()
-        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+        .map(|parent| {
+            if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            }
+        })
         .map(Path::to_owned);
     finish(config, directory, environment)
 }
@@ -100,9 +107,10 @@ pub(crate) fn from_environment(
 ) -> Result<Loaded, ConfigError> {
     let url = environment("MISP_URL").ok_or(ConfigError::Nothing)?;
     let only_url = BTreeMap::from([("url", url)]);
-    let instance = Instance::deserialize(
-        serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(only_url.into_iter()),
-    )
+    let instance = Instance::deserialize(serde::de::value::MapDeserializer::<
+        _,
+        serde::de::value::Error,
+    >::new(only_url.into_iter()))
     .map_err(|error| ConfigError::Invalid {
         path: PathBuf::from("MISP_URL"),
         text: error.to_string(),
@@ -112,7 +120,7 @@ pub(crate) fn from_environment(
         mapping: MappingConfig::default(),
         outputs: BTreeMap::new(),
         state: StateConfig::default(),
-        dead_letters: DeadLettersConfig::default(),
+        dead_letters: DeadLetterOptions::default(),
         static_fields: StaticFields::default(),
         limits: Limits::default(),
     };
@@ -194,7 +202,7 @@ impl Config {
         resolve(&mut self.state.path);
         resolve(&mut self.dead_letters.path);
         for output in self.outputs.values_mut() {
-            if let super::OutputConfig::File(file) = output {
+            if let OutputOptions::File(file) = output {
                 file.path = directory.join(&file.path);
             }
         }
@@ -236,29 +244,44 @@ mod tests {
     #[test]
     fn nothing_at_all_says_what_to_set() {
         let error = from_environment(|_| None).unwrap_err().to_string();
-        assert!(error.contains("MISP_URL") && error.contains("--config"), "{error}");
+        assert!(
+            error.contains("MISP_URL") && error.contains("--config"),
+            "{error}"
+        );
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest_and_where() {
-        let error = parsed("instances: [{url: u, page_sise: 3}]").unwrap_err().to_string();
+        let error = parsed("instances: [{url: u, page_sise: 3}]")
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             error,
             "misp-ecs.yaml: unknown key `page_sise` in `instances[0]`: did you mean `page_size`?"
         );
-        let error = parsed("instances: [{url: u}]\noutputs: {out: {type: file, path: x, fsink: batch}}")
+        let error =
+            parsed("instances: [{url: u}]\noutputs: {out: {type: file, path: x, fsink: batch}}")
+                .unwrap_err()
+                .to_string();
+        assert!(
+            error.contains("`fsink` in `outputs.out`: did you mean `fsync`?"),
+            "{error}"
+        );
+        let error = parsed("instances: [{url: u}]\nmappings: {}")
             .unwrap_err()
             .to_string();
-        assert!(error.contains("`fsink` in `outputs.out`: did you mean `fsync`?"), "{error}");
-        let error = parsed("instances: [{url: u}]\nmappings: {}").unwrap_err().to_string();
         assert!(error.contains("did you mean `mapping`?"), "{error}");
     }
 
     #[test]
     fn a_value_that_does_not_fit_is_named() {
-        let error = parsed("instances: [{url: u, interval: 10}]").unwrap_err().to_string();
+        let error = parsed("instances: [{url: u, interval: 10}]")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("instances[0].interval"), "{error}");
-        let error = parsed("instances: [{url: u, lookback: someday}]").unwrap_err().to_string();
+        let error = parsed("instances: [{url: u, lookback: someday}]")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("neither `all` nor a duration"), "{error}");
     }
 
@@ -282,7 +305,8 @@ static_fields: {agent: false, cloud: {provider: example}}
 
     #[test]
     fn two_instances_of_one_name_would_share_their_state() {
-        let config = parsed("instances: [{url: https://a.example}, {url: https://a.example/}]").unwrap();
+        let config =
+            parsed("instances: [{url: https://a.example}, {url: https://a.example/}]").unwrap();
         let error = finish(config, None, environment(&[("MISP_API_KEY", KEY)])).unwrap_err();
         assert!(matches!(error, ConfigError::SameName { .. }));
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use misp_client::ApiKey;
-use outputs::{FileOptions, StdoutOptions};
+use outputs::{DeadLetterOptions, OutputOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -34,13 +34,13 @@ pub(crate) struct Config {
     /// Where documents go, by a name of your choice. Each output gets every document.
     /// None given: NDJSON on stdout.
     #[serde(default)]
-    pub(crate) outputs: BTreeMap<String, OutputConfig>,
+    pub(crate) outputs: BTreeMap<String, OutputOptions>,
     /// What survives a restart.
     #[serde(default)]
     pub(crate) state: StateConfig,
     /// Where refused input is kept.
     #[serde(default)]
-    pub(crate) dead_letters: DeadLettersConfig,
+    pub(crate) dead_letters: DeadLetterOptions,
     /// Fields that the host knows and adds to every document.
     #[serde(default)]
     pub(crate) static_fields: StaticFields,
@@ -88,7 +88,7 @@ pub(crate) struct Instance {
     #[serde(default = "five_minutes")]
     pub(crate) read_timeout: Duration,
     /// A proxy URL, such as `http://proxy.example.org:3128`. Not given: the
-    /// variables `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`.
+    /// variables `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`; `none` for no proxy whatever they say.
     pub(crate) proxy: Option<String>,
     /// How the connection is secured.
     #[serde(default)]
@@ -182,31 +182,12 @@ pub(crate) struct MappingConfig {
     pub(crate) settings: Map<String, Value>,
 }
 
-/// Where documents go.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub(crate) enum OutputConfig {
-    /// One document a line on standard output.
-    Stdout(StdoutOptions),
-    /// One document a line in a file.
-    File(FileOptions),
-}
-
 /// What survives a restart.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StateConfig {
     /// The folder of the state. Default: `$STATE_DIRECTORY` (systemd sets it), else
     /// `$XDG_STATE_HOME/misp-ecs`, else `~/.local/state/misp-ecs`.
-    pub(crate) path: Option<PathBuf>,
-}
-
-/// Where refused input is kept.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct DeadLettersConfig {
-    /// A file of JSON lines: input, reason, mapping, time. Default:
-    /// `dead-letters.ndjson` in the state folder.
     pub(crate) path: Option<PathBuf>,
 }
 

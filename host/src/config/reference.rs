@@ -40,7 +40,11 @@ fn rows(schema: &Value, root: &Value, prefix: &str, page: &mut String) {
             Some(value) => format!("`{}`", value.to_string().trim_matches('"')),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{path}` | {} | {default} | {description} |", kind(shape));
+        let _ = writeln!(
+            page,
+            "| `{path}` | {} | {default} | {description} |",
+            kind(shape)
+        );
         for (inner, prefix) in nested(shape, root, &path) {
             rows(inner, root, &prefix, page);
         }
@@ -52,7 +56,10 @@ fn nested<'a>(shape: &'a Value, root: &'a Value, path: &str) -> Vec<(&'a Value, 
     if let Some(items) = shape.get("items") {
         return vec![(resolve(items, root), format!("{path}[]."))];
     }
-    if let Some(others) = shape.get("additionalProperties").filter(|others| others.is_object()) {
+    if let Some(others) = shape
+        .get("additionalProperties")
+        .filter(|others| others.is_object())
+    {
         return variants(resolve(others, root), root, &format!("{path}.NAME"));
     }
     let mut found = variants(shape, root, path);
@@ -121,6 +128,9 @@ mod tests {
             std::fs::write(path, &made).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == made, "host/CONFIG.md is not current: `cargo xtask generate`");
+        assert!(
+            committed == made,
+            "host/CONFIG.md is not current: `cargo xtask generate`"
+        );
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Facts {
 impl StaticFields {
     /// The object that goes to the mapping as `origin.static-fields`.
     pub(crate) fn object(&self, facts: &Facts, tags: &[String]) -> Value {
-        let hostname = sysinfo::System::host_name();
+        let hostname = sysinfo::System::host_name().ok();
         let groups: BTreeMap<&str, (&Group, Value)> = BTreeMap::from([
             (
                 "event",
@@ -155,17 +155,16 @@ fn leaves(prefix: &str, value: &Value) -> Vec<String> {
 /// `host.*` as the system says.
 fn host() -> Value {
     use sysinfo::System;
-    let name = System::host_name();
-    let os_name = System::name();
+    let name = System::host_name().ok();
     json!({
         "name": name,
         "hostname": name,
         "architecture": System::cpu_arch(),
         "os": {
-            "name": os_name,
+            "name": System::name().ok(),
             "platform": System::distribution_id(),
-            "version": System::os_version(),
-            "kernel": System::kernel_version(),
+            "version": System::os_version().ok(),
+            "kernel": System::kernel_version().ok(),
         },
     })
 }
@@ -223,7 +222,10 @@ mod tests {
         );
         assert_eq!(object.get("agent"), None);
         assert!(object["host"]["architecture"].is_string());
-        assert_eq!(object["event"], json!({"module": "ti_misp_ecs", "dataset": "mine"}));
+        assert_eq!(
+            object["event"],
+            json!({"module": "ti_misp_ecs", "dataset": "mine"})
+        );
         assert_eq!(object.get("input"), None);
         assert_eq!(object["cloud"]["provider"], "example");
     }

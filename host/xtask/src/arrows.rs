@@ -16,7 +16,11 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
         "the host reaches mappings through the component only, or a swap would lie",
     ),
     ("runtime", "mapping", "the only way in is the WIT"),
-    ("pipeline", "wasmtime", "the pipeline must be testable in seconds"),
+    (
+        "pipeline",
+        "wasmtime",
+        "the pipeline must be testable in seconds",
+    ),
     ("pipeline", "reqwest", "the pipeline does not know HTTP"),
     ("misp-client", "wasmtime", "only the runtime names wasmtime"),
     ("state", "wasmtime", "only the runtime names wasmtime"),
@@ -51,10 +55,24 @@ pub(crate) fn check() -> anyhow::Result<()> {
             }
         }
     }
-    let members = ["misp-ecs", "runtime", "pipeline", "misp-client", "state", "outputs", "splitter",
-        "mapping", "mapping-ecs-1-12", "misp-model", "ecs-model"];
+    let members = [
+        "misp-ecs",
+        "runtime",
+        "pipeline",
+        "misp-client",
+        "state",
+        "outputs",
+        "splitter",
+        "mapping",
+        "mapping-ecs-1-12",
+        "misp-model",
+        "ecs-model",
+    ];
     for (from, to, why) in FORBIDDEN {
-        for member in members.iter().filter(|member| *member == from || member.starts_with(&format!("{from}-"))) {
+        for member in members
+            .iter()
+            .filter(|member| *member == from || member.starts_with(&format!("{from}-")))
+        {
             if *from == "misp-ecs" && *member != "misp-ecs" {
                 continue;
             }
@@ -68,11 +86,19 @@ pub(crate) fn check() -> anyhow::Result<()> {
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 /// A way from one crate to another one of this name, or of this name and a suffix.
-fn path<'a>(arrows: &BTreeMap<&'a str, Vec<&'a str>>, from: &'a str, to: &str) -> Option<Vec<&'a str>> {
+fn path<'a>(
+    arrows: &BTreeMap<&'a str, Vec<&'a str>>,
+    from: &'a str,
+    to: &str,
+) -> Option<Vec<&'a str>> {
     let mut ways = vec![vec![from]];
     let mut seen = std::collections::BTreeSet::from([from]);
     while let Some(way) = ways.pop() {

@@ -6,9 +6,23 @@ use crate::tools::{cargo, run, run_on_stderr};
 /// Measures.
 pub(crate) fn bench(quick: bool, json: bool) -> anyhow::Result<()> {
     let components = component::build_all()?;
-    run_on_stderr(cargo().args(["build", "--release", "--locked", "--package", "misp-ecs-bench"]))?;
+    run_on_stderr(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "misp-ecs-bench",
+    ]))?;
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--locked", "--package", "misp-ecs-bench", "--"]);
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "misp-ecs-bench",
+        "--",
+    ]);
     command.args(components);
     if quick {
         command.arg("--quick");

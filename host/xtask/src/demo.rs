@@ -15,7 +15,10 @@ use crate::tools::{cargo, root, run_on_stderr, target};
 pub(crate) fn demo() -> anyhow::Result<()> {
     step("1/3", "building the mapping component");
     component::build_all()?;
-    step("2/3", "building the host (the first time takes some minutes)");
+    step(
+        "2/3",
+        "building the host (the first time takes some minutes)",
+    );
     run_on_stderr(cargo().args(["build", "--package", "misp-ecs"]))?;
     step("3/3", "polling a made-up MISP");
     tokio::runtime::Builder::new_multi_thread()
@@ -65,7 +68,9 @@ async fn poll() -> anyhow::Result<()> {
     eprintln!("The first document:\n{first:#}\n");
     eprintln!("documents      {}", place(&documents));
     eprintln!("configuration  {}", place(&folder.join("misp-ecs.yaml")));
-    eprintln!("yours          MISP_URL=https://misp.example.org MISP_API_KEY=.. target/debug/misp-ecs run --once");
+    eprintln!(
+        "yours          MISP_URL=https://misp.example.org MISP_API_KEY=.. target/debug/misp-ecs run --once"
+    );
     Ok(())
 }
 

@@ -24,16 +24,29 @@ pub(crate) fn dist() -> anyhow::Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     fs::create_dir_all(&embed)?;
     for component in component::build_all()? {
-        let name = component.file_name().context("a component without a name")?;
+        let name = component
+            .file_name()
+            .context("a component without a name")?;
         fs::copy(&component, folder.join(name))?;
         fs::copy(&component, embed.join(name))?;
     }
     run_on_stderr(
         cargo()
-            .args(["build", "--release", "--locked", "--package", "misp-ecs", "--features", "embed"])
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--package",
+                "misp-ecs",
+                "--features",
+                "embed",
+            ])
             .env("MISP_ECS_EMBED", &embed),
     )?;
-    fs::copy(target().join("release").join("misp-ecs"), folder.join("misp-ecs"))?;
+    fs::copy(
+        target().join("release").join("misp-ecs"),
+        folder.join("misp-ecs"),
+    )?;
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;

@@ -5,6 +5,13 @@ use crate::tools::{cargo, run};
 /// Writes every generated page; the tests hold that they are current.
 pub(crate) fn generate() -> anyhow::Result<()> {
     run(cargo()
-        .args(["test", "--package", "misp-ecs", "--bin", "misp-ecs", "current"])
+        .args([
+            "test",
+            "--package",
+            "misp-ecs",
+            "--bin",
+            "misp-ecs",
+            "current",
+        ])
         .env("UPDATE_GENERATED", "1"))
 }

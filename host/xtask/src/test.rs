@@ -13,20 +13,41 @@ pub(crate) fn test() -> anyhow::Result<()> {
     stage("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
     stage("arrows: who may depend on whom", arrows::check)?;
     stage("licences, sources and bans of dependencies", deny)?;
-    stage("components: built, zero imports", || component::build_all().map(drop))?;
+    stage("components: built, zero imports", || {
+        component::build_all().map(drop)
+    })?;
     stage("lint", || {
-        run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+        run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     })?;
     stage("lint of what runs in wasm", || {
         run(cargo().args([
-            "clippy", "--locked", "--package", "component-bindings", "--package", "component-ecs-1-12",
-            "--target", "wasm32-unknown-unknown", "--", "-D", "warnings",
+            "clippy",
+            "--locked",
+            "--package",
+            "component-bindings",
+            "--package",
+            "component-ecs-1-12",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--",
+            "-D",
+            "warnings",
         ]))
     })?;
     stage("host binary for the process tests", || {
         run(cargo().args(["build", "--locked", "--package", "misp-ecs"]))
     })?;
-    stage("tests", || run(cargo().args(["test", "--workspace", "--locked"])))
+    stage("tests", || {
+        run(cargo().args(["test", "--workspace", "--locked"]))
+    })
 }
 
 fn stage(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -41,12 +62,14 @@ fn stage(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Resul
 fn deny() -> anyhow::Result<()> {
     if !exists("cargo-deny") {
         if std::env::var_os("CI").is_none() {
-            println!("SKIPPED: cargo-deny is not installed (`cargo install --locked cargo-deny`); CI installs it");
+            println!(
+                "SKIPPED: cargo-deny is not installed (`cargo install --locked cargo-deny`); CI installs it"
+            );
             return Ok(());
         }
         run(cargo().args(["install", "--locked", "cargo-deny"]))?;
     }
-    run(Command::new("cargo-deny").current_dir(crate::tools::root()).args([
-        "--all-features", "check", "licenses", "bans", "sources",
-    ]))
+    run(Command::new("cargo-deny")
+        .current_dir(crate::tools::root())
+        .args(["--all-features", "check", "licenses", "bans", "sources"]))
 }

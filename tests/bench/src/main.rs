@@ -41,7 +41,11 @@ struct Args {
 struct Rates(Vec<f64>);
 
 impl Rates {
-    fn time(&mut self, calls: u32, mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    fn time(
+        &mut self,
+        calls: u32,
+        mut call: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let started = Instant::now();
         for _ in 0..calls {
             call()?;
@@ -51,7 +55,8 @@ impl Rates {
     }
 
     fn push(&mut self, calls: u32, took: Duration) {
-        self.0.push(f64::from(calls * ATTRIBUTES) / took.as_secs_f64());
+        self.0
+            .push(f64::from(calls * ATTRIBUTES) / took.as_secs_f64());
     }
 
     fn median(&self) -> f64 {
@@ -60,7 +65,13 @@ impl Rates {
 
     /// The median of the ratios round by round.
     fn over(&self, other: &Self) -> f64 {
-        median(self.0.iter().zip(&other.0).map(|(one, other)| one / other).collect())
+        median(
+            self.0
+                .iter()
+                .zip(&other.0)
+                .map(|(one, other)| one / other)
+                .collect(),
+        )
     }
 }
 
@@ -89,11 +100,16 @@ fn main() -> anyhow::Result<()> {
         .context("no ecs-1.12.component.wasm among the arguments")?;
     let engine = Engine::new(&RuntimeOptions::default())?;
     let loaded = engine.load(&fs::read(component)?)?;
-    let mapper = Mapper::start(&engine, &loaded, b"{}".to_vec(), runtime::Origin {
-        name: String::new(),
-        url: None,
-        static_fields: Vec::new(),
-    })?;
+    let mapper = Mapper::start(
+        &engine,
+        &loaded,
+        b"{}".to_vec(),
+        runtime::Origin {
+            name: String::new(),
+            url: None,
+            static_fields: Vec::new(),
+        },
+    )?;
     let executor = tokio::runtime::Builder::new_current_thread().build()?;
     let batch = Batch {
         records: vec![record],
@@ -115,7 +131,13 @@ fn main() -> anyhow::Result<()> {
         })?;
         as_component.time(calls, || {
             let mapped = executor.block_on(mapper.transform(black_box(batch.clone())))?;
-            check(mapped.iter().flatten().map(|outcome| outcome.documents.len()).sum())
+            check(
+                mapped
+                    .iter()
+                    .flatten()
+                    .map(|outcome| outcome.documents.len())
+                    .sum(),
+            )
         })?;
         round_trip.time(calls, || {
             let value: Value = serde_json::from_slice(black_box(&event))?;

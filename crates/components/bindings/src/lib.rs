@@ -11,10 +11,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
-#[expect(
-    missing_docs,
-    reason = "generated: the WIT has the documentation"
-)]
+#[expect(missing_docs, reason = "generated: the WIT has the documentation")]
 mod generated {
     wit_bindgen::generate!({
         path: "../../../wit",

@@ -57,7 +57,12 @@ impl<M: Mapping + 'static> wit::GuestMapper for MapperOf<M> {
     ) -> Vec<Result<wit::Outcome, wit::Rejection>> {
         batch
             .iter()
-            .map(|record| self.0.transform(record, now_ms).map(outcome).map_err(rejection))
+            .map(|record| {
+                self.0
+                    .transform(record, now_ms)
+                    .map(outcome)
+                    .map_err(rejection)
+            })
             .collect()
     }
 }
