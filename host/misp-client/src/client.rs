@@ -438,14 +438,17 @@ impl Client {
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
-        let inside = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-        if inside || current.is::<rustls::Error>() {
+        if current.is::<rustls::Error>() {
             return true;
         }
-        cause = current.source();
+        // The source of an I/O error is that of the error inside it, which it thus skips.
+        let inside = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        cause = match inside {
+            Some(inside) => Some(inside),
+            None => current.source(),
+        };
     }
     false
 }
