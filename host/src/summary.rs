@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use pipeline::{Counts, NoteKind};
+use pipeline::{Counts, NoteKind, is_mapped};
 
 /// How many rows a table shows before it sums up the rest.
 const ROWS: usize = 12;
@@ -143,7 +143,10 @@ fn types(out: &mut String, counts: &Counts) -> std::fmt::Result {
         .iter()
         .flat_map(|(kind, by)| {
             by.iter().filter_map(|(indicator, count)| {
-                Some((kind.as_str(), indicator.as_deref()?, *count))
+                let indicator = indicator
+                    .as_deref()
+                    .filter(|indicator| is_mapped(Some(indicator)))?;
+                Some((kind.as_str(), indicator, *count))
             })
         })
         .collect();

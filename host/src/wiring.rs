@@ -71,8 +71,10 @@ pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<
             .with_context(|| format!("instance {}", instance.label()))?;
         let walk = walk_options(instance, &mapper)?;
         let cursor = State::cursor(store.as_ref(), instance.label())?;
-        let source = EventsWalk::new(client, walk, cursor.as_ref())
-            .with_context(|| format!("instance {}", instance.label()))?;
+        let source = match instance.endpoint {
+            Endpoint::Events => EventsWalk::new(client, walk, cursor.as_ref())
+                .with_context(|| format!("instance {}", instance.label()))?,
+        };
         pipelines.push(Pipeline {
             instance: instance.label().to_owned(),
             source: Box::new(source),

@@ -66,28 +66,22 @@ pub fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
         .encode()
 }
 
-/// The names of everything that a component imports, inside and out.
+/// The names of everything that a component imports. What its inner modules import
+/// of each other is no import of the component: it is validated to be closed.
 ///
 /// # Errors
-/// When the bytes are no WebAssembly.
+/// When the bytes are no component.
 pub fn imports(component: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+    ensure!(Parser::is_component(component), "not a component");
     let mut found = BTreeSet::new();
+    let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
         match payload? {
-            Payload::ComponentImportSection(section) => {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     found.insert(import?.name.name.to_owned());
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    // The encoder's own adapter modules pass tables and functions
-                    // around; they name them by number or leave the name empty.
-                    let own = import.module.is_empty();
-                    if !own {
-                        found.insert(format!("{}.{}", import.module, import.name));
-                    }
                 }
             }
             _ => {}

@@ -107,17 +107,29 @@ impl Counts {
         Ok(())
     }
 
-    /// Attributes whose type the mapping has no indicator type for, most first.
+    /// Attributes whose type the mapping has no indicator type for, most first: it
+    /// gave them none, or ECS's way of saying so.
     pub fn unmapped(&self) -> Vec<(&str, u64)> {
         let mut unmapped: Vec<(&str, u64)> = self
             .mapped
             .iter()
-            .filter_map(|(kind, by)| by.get(&None).map(|count| (kind.as_str(), *count)))
             .filter(|(kind, _)| !kind.is_empty())
+            .map(|(kind, by)| {
+                let without = by
+                    .iter()
+                    .filter(|(indicator, _)| !is_mapped(indicator.as_deref()));
+                (kind.as_str(), without.map(|(_, count)| count).sum())
+            })
+            .filter(|(_, count)| *count > 0)
             .collect();
         unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         unmapped
     }
+}
+
+/// Is this an indicator type, or the lack of one?
+pub fn is_mapped(indicator_type: Option<&str>) -> bool {
+    indicator_type.is_some_and(|indicator_type| indicator_type != "unknown")
 }
 
 /// How an instance is doing.
@@ -196,7 +208,8 @@ impl Ledger {
     /// Everything of a batch is acknowledged or refused.
     pub(crate) fn settled(&self, batch: &Settled<'_>) {
         let counts = &mut self.lock().0;
-        counts.in_flight = counts.in_flight.saturating_sub(batch.units);
+        counts.in_flight = counts.in_flight.saturating_sub(batch.expected);
+        let documents_before = counts.documents;
         for mapped in batch.mapped {
             match mapped {
                 Ok(outcome) => {
@@ -223,6 +236,15 @@ impl Ledger {
             counts.refused += units;
             *counts.refusals.entry(*kind).or_default() += units;
         }
+        // A record of an odd shape can hold more than was counted, never less: the
+        // runtime holds a mapping to that.
+        let mapping_refused = batch
+            .refused
+            .iter()
+            .filter(|(kind, _)| *kind != RefusalKind::Output);
+        let came = counts.documents - documents_before
+            + mapping_refused.map(|(_, units)| units).sum::<u64>();
+        counts.received += came.saturating_sub(batch.expected);
         for (name, verdicts) in batch.verdicts {
             let output = counts.outputs.entry((*name).to_owned()).or_default();
             verdicts.iter().for_each(|verdict| output.count(verdict));
@@ -236,8 +258,8 @@ impl Ledger {
 
 /// What a batch came to.
 pub(crate) struct Settled<'a> {
-    /// What was received with it.
-    pub(crate) units: u64,
+    /// What was counted when it was received.
+    pub(crate) expected: u64,
     /// What the mapping made of it.
     pub(crate) mapped: &'a [Mapped],
     /// What was refused, and how many units each refusal stands for.

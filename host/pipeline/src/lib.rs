@@ -13,7 +13,7 @@ mod traits;
 
 pub use batch::BatchLimits;
 pub use error::{Class, Classify, OutputError, SourceError, StateError, TransformError};
-pub use ledger::{Counts, Health, Ledger, Verdicts};
+pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
 pub use record::{
     Batch, Cursor, DeadLetter, Delivery, Document, Mapped, MappingIdentity, Note, NoteKind,
     Operation, Outcome, Page, PageFacts, Reason, RefusalKind, Refused, Tally, Verdict,

@@ -303,9 +303,9 @@ impl Deliver<'_> {
             }
         }
         self.keep(&letters).await?;
-        let units = batch.records.iter().map(units).sum::<u64>() + batch.broken.len() as u64;
+        let expected = batch.records.iter().map(units).sum::<u64>() + batch.broken.len() as u64;
         self.ledger.settled(&Settled {
-            units,
+            expected,
             mapped: &batch.mapped,
             refused: &refused,
             verdicts: &verdicts,

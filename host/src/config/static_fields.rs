@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// Fields that the host adds to every document. Each group is `true` (its
 /// defaults), `false` (left out), or an object that is laid over its defaults,
 /// where `null` takes a field away.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StaticFields {
     /// `event.module` (default `ti_misp_ecs`) and `event.dataset` (`ti_misp_ecs.threat`).
@@ -21,7 +21,6 @@ pub(crate) struct StaticFields {
     /// `agent.type` (`misp-ecs`), `.version`, `.name`, `.hostname`, `.id` (kept in the state), `.ephemeral_id` (new at each start).
     pub(crate) agent: Group,
     /// `host.*`, as the system says: off by default.
-    #[serde(default = "off")]
     pub(crate) host: Group,
     /// `cloud.*`: only what is given here.
     pub(crate) cloud: Group,
@@ -49,8 +48,21 @@ impl Default for Group {
     }
 }
 
-fn off() -> Group {
-    Group::Switch(false)
+impl Default for StaticFields {
+    fn default() -> Self {
+        Self {
+            event: Group::default(),
+            data_stream: Group::default(),
+            input: Group::default(),
+            agent: Group::default(),
+            // What the machine is called and runs is nobody's business but who asks for it.
+            host: Group::Switch(false),
+            cloud: Group::default(),
+            container: Group::default(),
+            log: Group::default(),
+            elastic_agent: Group::default(),
+        }
+    }
 }
 
 /// What only the running host knows.

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use misp_ecs_tests::FakeMisp;
+use misp_ecs_tests::{FakeMisp, events};
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::component;
 use crate::tools::{cargo, root, run_on_stderr, target};
@@ -35,7 +35,7 @@ async fn poll() -> anyhow::Result<()> {
     }
     fs::create_dir_all(&folder)?;
     let misp = FakeMisp::start().await;
-    misp.add_demo_events();
+    misp.add_all(events::demo());
     fs::write(folder.join("api-key"), misp.key())?;
     fs::write(
         folder.join("misp-ecs.yaml"),
@@ -44,12 +44,11 @@ async fn poll() -> anyhow::Result<()> {
             misp.url()
         ),
     )?;
-    let status = Command::new(target().join("debug").join("misp-ecs"))
-        .args(["run", "--once", "--config"])
-        .arg(folder.join("misp-ecs.yaml"))
-        .kill_on_drop(true)
-        .status()
-        .await
+    let mut host = Command::new(target().join("debug").join("misp-ecs"));
+    host.args(["run", "--once", "--config"])
+        .arg(folder.join("misp-ecs.yaml"));
+    let status = tokio::task::spawn_blocking(move || host.status())
+        .await?
         .context("the host did not start")?;
     if !status.success() {
         bail!("the host ended with {status}");

@@ -83,7 +83,8 @@ fn median(mut figures: Vec<f64>) -> f64 {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (rounds, calls) = if args.quick { (7, 20) } else { (21, 60) };
-    let event = serde_json::to_vec(&json!({ "Event": events::bulk(1, ATTRIBUTES as usize) }))?;
+    let event =
+        serde_json::to_vec(&json!({ "Event": events::many_attributes(1, ATTRIBUTES as usize) }))?;
     let record = Record {
         json: Bytes::from(event.clone()),
         head: EventHead::default(),
