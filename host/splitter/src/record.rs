@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::spool::Body;
-
 /// How an event is cut, and what is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitLimits {
     /// Attributes in one slice, object attributes included.
     pub attributes: u32,
-    /// Bytes in one slice.
+    /// Bytes in one slice. The head counts for half of it at most, so that a huge head
+    /// does not leave one attribute a slice.
     pub bytes: usize,
     /// Head bytes times attributes in one slice: what a mapping that repeats the head writes.
     pub head_times_attributes: usize,
@@ -25,6 +24,17 @@ impl Default for SplitLimits {
             head_times_attributes: 32 << 20,
             depth: 100,
         }
+    }
+}
+
+impl SplitLimits {
+    /// Does a slice with this head, so many attributes and so many bytes of them keep to the limits?
+    pub(crate) fn allow(&self, head: usize, attributes: u64, bytes: usize) -> bool {
+        let head_counts = head.min(self.bytes / 2);
+        let repeated = attributes.saturating_mul(head as u64);
+        attributes <= u64::from(self.attributes)
+            && bytes.saturating_add(head_counts) <= self.bytes
+            && repeated <= self.head_times_attributes as u64
     }
 }
 
@@ -82,58 +92,4 @@ pub enum SplitError {
         #[from]
         source: std::io::Error,
     },
-}
-
-/// The records of a body, in order. Reads the body as it goes; nothing of it stays in memory.
-#[derive(Debug)]
-pub struct Records {
-    _body: Body,
-    _limits: SplitLimits,
-    heads: Vec<EventHead>,
-}
-
-impl Records {
-    /// Reads one answer of MISP: exactly one JSON value, a page. Looks at all of it
-    /// once, so that a truncated or unparsable answer is an error here and not
-    /// after half of its records.
-    ///
-    /// # Errors
-    /// When the body is not one whole JSON page.
-    pub fn from_answer(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
-        Ok(Self {
-            _body: body,
-            _limits: limits,
-            heads: Vec::new(),
-        })
-    }
-
-    /// Reads whatever a person has: any number of JSON values one after another,
-    /// pretty-printed or one a line. A bad one is an error in the sequence and
-    /// costs itself only.
-    ///
-    /// # Errors
-    /// When the body cannot be read.
-    pub fn from_input(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
-        Ok(Self {
-            _body: body,
-            _limits: limits,
-            heads: Vec::new(),
-        })
-    }
-
-    /// The heads of the page's events (or of its loose attributes), in order.
-    pub fn heads(&self) -> &[EventHead] {
-        &self.heads
-    }
-
-    /// Leaves out the items for which `keep` says no; the number is the item's place in [`Self::heads`].
-    pub fn retain(&mut self, _keep: impl FnMut(usize, &EventHead) -> bool) {}
-}
-
-impl Iterator for Records {
-    type Item = Result<Record, SplitError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
 }
