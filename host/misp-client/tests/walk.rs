@@ -361,3 +361,14 @@ async fn a_foreign_cursor_is_refused() {
     let refused = misp_client::EventsWalk::new(client(&misp), sized(10), Some(&cursor));
     assert!(refused.unwrap_err().to_string().contains("version 9"));
 }
+
+#[tokio::test]
+async fn every_attribute_of_the_demo_comes() {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    let mut taken = Taken::new(&misp, sized(20));
+    taken.poll().await;
+    let there = misp.with_store(|store| store.published_attributes().len());
+    assert_eq!(taken.attributes as usize, there);
+    assert_eq!(taken.came.len(), published(&misp).len());
+}

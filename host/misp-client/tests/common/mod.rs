@@ -40,6 +40,8 @@ pub(crate) struct Taken {
     pub(crate) came: BTreeMap<(String, i64), usize>,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) facts: Vec<PageFacts>,
+    /// Attributes in all records.
+    pub(crate) attributes: u64,
 }
 
 impl Taken {
@@ -53,6 +55,7 @@ impl Taken {
             came: BTreeMap::new(),
             cursor,
             facts: Vec::new(),
+            attributes: 0,
         }
     }
 
@@ -65,7 +68,7 @@ impl Taken {
         self.cursor = Some(page.cursor);
         for record in page.records {
             let record = record.unwrap();
-            assert!(!record.json.is_empty());
+            self.attributes += u64::from(record.attributes);
             if record.last {
                 let key = (record.head.uuid, record.head.publish_timestamp.unwrap());
                 *self.came.entry(key).or_default() += 1;
