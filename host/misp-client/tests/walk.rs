@@ -1,4 +1,10 @@
 //! The walk against a MISP on the loopback interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
 
 mod common;
 

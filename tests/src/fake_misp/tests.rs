@@ -17,7 +17,10 @@ fn store(events: impl IntoIterator<Item = Value>) -> Store {
 }
 
 fn map(request: Value) -> Map<String, Value> {
-    request.as_object().unwrap().clone()
+    match request {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
 }
 
 /// The infos found, and the count.
@@ -238,7 +241,10 @@ fn what_happens_to_an_event_moves_the_times_misp_moves() {
     assert_eq!(state(&store), (30, BASE_TIME + 30, false, 30));
     assert!(store.published_attributes().is_empty());
     store.publish(&uuid);
-    assert_eq!(store.published_attributes(), [attribute.clone()]);
+    assert_eq!(
+        store.published_attributes(),
+        std::slice::from_ref(&attribute)
+    );
     store.soft_delete(&uuid, &attribute);
     store.publish(&uuid);
     assert!(store.published_attributes().is_empty());

@@ -30,7 +30,10 @@ pub(crate) fn sized(page_size: u32) -> WalkOptions {
 }
 
 pub(crate) fn map(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
 }
 
 /// A walk and all it handed out.
