@@ -167,3 +167,70 @@ fn kept(error: SpoolError) -> ClientError {
         other => ClientError::Spool(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn take(encoding: &str, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, ClientError> {
+        let memory = Memory {
+            bytes: Vec::new(),
+            limit,
+        };
+        let mut intake = Intake::new(Some(encoding), memory, u64::MAX)?;
+        for piece in pieces {
+            intake.push(piece)?;
+        }
+        Ok(intake.finish()?.bytes)
+    }
+
+    #[test]
+    fn refuses_an_encoding_nobody_asked_for() {
+        let error = take("br", &[], 9).unwrap_err();
+        assert!(matches!(error, ClientError::Encoding { encoding, .. } if encoding == "br"));
+        let error = take("gzip", &[b"not gzip at all, sorry"], 99).unwrap_err();
+        assert!(matches!(error, ClientError::Encoding { .. }), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn unpacks_whatever_the_pieces(
+            bytes in prop::collection::vec(any::<u8>(), 0..2_000),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let packed = gzip(&bytes);
+            let (a, b) = packed.split_at(cut.index(packed.len()));
+            prop_assert_eq!(&take("gzip", &[a, b], bytes.len()).unwrap(), &bytes);
+            prop_assert_eq!(&take("identity", &[&bytes], bytes.len()).unwrap(), &bytes);
+            if !bytes.is_empty() {
+                let error = take("gzip", &[a, b], bytes.len() - 1).unwrap_err();
+                let too_large = matches!(error, ClientError::TooLarge { unpacked: true, .. });
+                prop_assert!(too_large, "{error}");
+            }
+        }
+
+        #[test]
+        fn a_cut_anywhere_is_noticed(
+            bytes in prop::collection::vec(any::<u8>(), 0..500),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let packed = gzip(&bytes);
+            let kept = &packed[..cut.index(packed.len())];
+            prop_assert!(take("gzip", &[kept], 1_000).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_unpacked_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = take("gzip", &[&bytes], 1_000);
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! One request to MISP, and what came of it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use splitter::{Body, Spool};
 
 use crate::body::{Intake, Keep, Memory, spooled};
@@ -16,13 +16,9 @@ use crate::options::ClientOptions;
 use crate::tls::{base, build, innermost};
 use crate::trace::Tracer;
 
-/// The most bytes taken of an error page: enough for its message.
-const ERROR_BODY: usize = 64 << 10;
 /// The most bytes taken of a call that is no search. The longest is the list of all keys that a
 /// site admin sees.
 const SMALL_BODY: usize = 16 << 20;
-/// Characters of the other side's text that are shown.
-const SNIPPET: usize = 200;
 
 /// The two searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,7 +237,7 @@ impl Client {
         Ok(response)
     }
 
-    async fn take_in<K: Keep>(
+    pub(crate) async fn take_in<K: Keep>(
         &self,
         mut response: Response,
         keep: K,
@@ -266,137 +262,8 @@ impl Client {
         Ok((intake.finish()?, received))
     }
 
-    /// What a status other than 200 means.
-    async fn refused(&self, response: Response) -> ClientError {
-        let status = response.status();
-        let wait = headers::wait(response.headers(), SystemTime::now());
-        let headers = response.headers().clone();
-        let status_code = status.as_u16();
-        match status_code {
-            300..=399 => self.redirected(&headers),
-            401 | 403 => ClientError::KeyRefused {
-                status: status_code,
-                message: self.message(response).await,
-            },
-            429 => ClientError::RateLimited {
-                // MISP's own window, should it not say.
-                wait: wait.unwrap_or(Duration::from_secs(900)),
-            },
-            // 408 and 425 are the web server's ways of asking to try again.
-            408 | 425 | 500..=599 => ClientError::ServerError {
-                status: status_code,
-                message: self.message(response).await,
-                wait,
-            },
-            400..=499 => ClientError::RequestRefused {
-                status: status_code,
-                message: self.message(response).await,
-            },
-            _ => ClientError::UnexpectedStatus {
-                status: status_code,
-            },
-        }
-    }
-
-    fn redirected(&self, headers: &HeaderMap) -> ClientError {
-        let location = headers::text(headers, LOCATION.as_str()).unwrap_or_default();
-        if location.contains("/users/login") {
-            return ClientError::Maintenance;
-        }
-        let shown = location.split(['?', '#']).next().unwrap_or_default();
-        ClientError::Redirected {
-            url: self.url().to_owned(),
-            location: self.clean(shown),
-        }
-    }
-
-    /// What an error body says: MISP's `message`, or how the page begins.
-    async fn message(&self, response: Response) -> String {
-        let text = self.beginning(response).await;
-        let said = serde_json::from_str::<Map<String, Value>>(&text)
-            .ok()
-            .and_then(|map| Some(map.get("message")?.as_str()?.to_owned()));
-        match said {
-            Some(message) => self.clean(&message),
-            None if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
-            None => self.clean(&text),
-        }
-    }
-
-    async fn snippet(&self, response: Response) -> String {
-        let text = self.beginning(response).await;
-        self.clean(&text)
-    }
-
-    /// The first bytes of a body; whatever goes wrong while reading them matters no more.
-    async fn beginning(&self, mut response: Response) -> String {
-        let encoding = headers::text(response.headers(), CONTENT_ENCODING.as_str());
-        let mut memory = Memory {
-            bytes: Vec::new(),
-            limit: ERROR_BODY,
-        };
-        if encoding.is_none_or(|encoding| encoding == "identity") {
-            while let Ok(Some(piece)) = response.chunk().await {
-                if memory.push(&piece).is_err() {
-                    break;
-                }
-            }
-        } else if let Ok((unpacked, _)) = self.take_in(response, memory, ERROR_BODY as u64).await {
-            memory = unpacked;
-        } else {
-            return String::new();
-        }
-        String::from_utf8_lossy(&memory.bytes).into_owned()
-    }
-
-    /// A text of the other side as it may be shown: short, on one line, without the key.
-    fn clean(&self, text: &str) -> String {
-        let key: &ApiKey = &self.options.api_key;
-        let words: Vec<&str> = text
-            .split(|letter: char| letter.is_whitespace() || letter.is_control())
-            .filter(|word| !word.is_empty())
-            .collect();
-        let line = words.join(" ");
-        let redacted = key.redact(&line);
-        let mut short: String = redacted.chars().take(SNIPPET).collect();
-        if short.len() < redacted.len() {
-            short.push_str("...");
-        }
-        short
-    }
-
-    fn no_answer(&self, error: reqwest::Error) -> ClientError {
-        let error = error.without_url();
-        if error.is_timeout() && !error.is_connect() {
-            return self.timeout();
-        }
-        if is_tls(&error) {
-            return ClientError::Tls {
-                url: self.url().to_owned(),
-                reason: innermost(&error),
-            };
-        }
-        if error.is_timeout() {
-            return ClientError::Unreachable {
-                url: self.url().to_owned(),
-                reason: format!("no connection within {:?}", self.options.connect_timeout),
-            };
-        }
-        self.unreachable(&error)
-    }
-
-    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
-        ClientError::Unreachable {
-            url: self.url().to_owned(),
-            reason: self.clean(&innermost(error)),
-        }
-    }
-
-    fn timeout(&self) -> ClientError {
-        ClientError::Timeout {
-            url: self.url().to_owned(),
-            seconds: self.options.read_timeout.as_secs(),
-        }
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
     }
 
     pub(crate) fn api_key(&self) -> &ApiKey {
@@ -432,25 +299,6 @@ impl Client {
         }
         tracer.write(&asked, &came);
     }
-}
-
-/// Is one of the causes an error of the TLS library?
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if current.is::<rustls::Error>() {
-            return true;
-        }
-        // The source of an I/O error is that of the error inside it, which it thus skips.
-        let inside = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match inside {
-            Some(inside) => Some(inside),
-            None => current.source(),
-        };
-    }
-    false
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -229,7 +229,10 @@ pub enum OptionsError {
     #[error("`tls.client_key_file` is given without `tls.client_cert_file`: give both")]
     KeyWithoutCertificate,
     /// The TLS library has nothing to trust, or the like.
-    #[error("the HTTP client cannot be set up: {reason}")]
+    #[error(
+        "the HTTP client cannot be set up: {reason}; if no certificates are installed, install \
+         them (ca-certificates) or give `tls.ca_file`"
+    )]
     Setup {
         /// What it said.
         reason: String,

@@ -58,6 +58,7 @@ mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use proptest::prelude::*;
 
     fn wait_of(pairs: &[(&'static str, &str)]) -> Option<u64> {
         let mut headers = HeaderMap::new();
@@ -99,5 +100,13 @@ mod tests {
         assert_eq!(wait_of(&[("retry-after", "soon")]), None);
         assert_eq!(wait_of(&[("retry-after", "-5")]), None);
         assert_eq!(wait_of(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_asks_for_no_wait_or_a_clamped_one(text in "[ -~]{0,40}") {
+            let wait = wait_of(&[("retry-after", &text)]);
+            prop_assert!(wait.is_none_or(|seconds| (1..=3_600).contains(&seconds)));
+        }
     }
 }

@@ -73,6 +73,8 @@ impl fmt::Debug for ApiKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -93,5 +95,16 @@ mod tests {
         assert_eq!(ApiKey::new(" \n"), Err(KeyError::Empty));
         assert_eq!(ApiKey::new("two words"), Err(KeyError::Character));
         assert_eq!(ApiKey::new("kéy"), Err(KeyError::Character));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_key_that_a_header_takes_or_refused(text in ".{0,60}") {
+            if let Ok(key) = ApiKey::new(&text) {
+                prop_assert!(reqwest::header::HeaderValue::from_str(key.expose()).is_ok());
+                let debug = format!("{key:?}");
+                prop_assert!(debug == "ApiKey([redacted])");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ mod filters;
 mod headers;
 mod key;
 mod options;
+mod refusal;
 mod tls;
 mod trace;
 mod walk;

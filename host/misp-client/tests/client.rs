@@ -1,4 +1,10 @@
 //! One request: every way it can fail, and that the key shows nowhere.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
 
 mod common;
 
@@ -24,10 +30,10 @@ async fn search(client: &Client) -> Result<misp_client::Answer, ClientError> {
     client.post_search(Endpoint::Events, &body()).await
 }
 
-async fn failure(fault: Fault) -> ClientError {
+async fn failure(fault: &Fault) -> ClientError {
     let misp = FakeMisp::start().await;
     misp.add_all(events::many(20));
-    misp.next(fault);
+    misp.next(fault.clone());
     search(&client(&misp)).await.unwrap_err()
 }
 
@@ -78,12 +84,12 @@ async fn a_wrong_key_is_fatal_and_says_what_misp_said() {
 
 #[tokio::test]
 async fn each_status_has_its_own_error() {
-    let error = failure(Fault::Maintenance).await;
+    let error = failure(&Fault::Maintenance).await;
     assert!(matches!(error, ClientError::Maintenance));
     assert_eq!(transient(&error), Some(None));
 
     for status in [500, 502, 503, 504] {
-        let error = failure(Fault::Html(status)).await;
+        let error = failure(&Fault::Html(status)).await;
         assert!(
             matches!(&error, ClientError::ServerError { status: said, message, .. }
             if *said == status && message == "an HTML page")
@@ -91,19 +97,19 @@ async fn each_status_has_its_own_error() {
         assert_eq!(transient(&error), Some(None));
     }
     for status in [400, 404, 405] {
-        let error = failure(Fault::Status(status, "Invalid output format.".to_owned())).await;
+        let error = failure(&Fault::Status(status, "Invalid output format.".to_owned())).await;
         assert!(
             matches!(&error, ClientError::RequestRefused { status: said, message }
             if *said == status && message == "Invalid output format.")
         );
         assert_eq!(error.class(), Class::Fatal);
     }
-    let error = failure(Fault::Status(418, "x".to_owned())).await;
+    let error = failure(&Fault::Status(418, "x".to_owned())).await;
     assert!(matches!(
         error,
         ClientError::RequestRefused { status: 418, .. }
     ));
-    let error = failure(Fault::Status(201, "x".to_owned())).await;
+    let error = failure(&Fault::Status(201, "x".to_owned())).await;
     assert!(matches!(
         error,
         ClientError::UnexpectedStatus { status: 201 }
@@ -126,7 +132,7 @@ async fn the_servers_hint_to_wait_is_taken_in_each_form() {
         (after("Sat, 02 May 2099 00:01:00 GMT"), Some(3_600)),
         (after("whenever"), None),
     ] {
-        let error = failure(fault.clone()).await;
+        let error = failure(&fault).await;
         let wait = transient(&error).unwrap().map(|wait| wait.as_secs());
         assert_eq!(wait, seconds, "{fault:?} {error}");
     }
@@ -134,7 +140,7 @@ async fn the_servers_hint_to_wait_is_taken_in_each_form() {
 
 #[tokio::test]
 async fn a_page_for_people_is_no_answer() {
-    let error = failure(Fault::Html(200)).await;
+    let error = failure(&Fault::Html(200)).await;
     assert!(
         matches!(&error, ClientError::NotJson { content_type, snippet }
         if content_type.starts_with("text/html") && snippet.starts_with("<!DOCTYPE html>"))
@@ -144,7 +150,7 @@ async fn a_page_for_people_is_no_answer() {
 
 #[tokio::test]
 async fn a_cut_connection_is_noticed() {
-    let error = failure(Fault::Cut(1_000)).await;
+    let error = failure(&Fault::Cut(1_000)).await;
     assert!(
         matches!(
             error,

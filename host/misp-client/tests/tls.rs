@@ -1,4 +1,10 @@
 //! Whom the client trusts, against a TLS server with certificates made for the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,10 @@
 //! The walk against a MISP on the loopback interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
 
 mod common;
 
@@ -360,4 +366,15 @@ async fn a_foreign_cursor_is_refused() {
     let cursor = Cursor("{\"v\":9,\"walk\":\"other\",\"w\":1}".to_owned());
     let refused = misp_client::EventsWalk::new(client(&misp), sized(10), Some(&cursor));
     assert!(refused.unwrap_err().to_string().contains("version 9"));
+}
+
+#[tokio::test]
+async fn every_attribute_of_the_demo_comes() {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    let mut taken = Taken::new(&misp, sized(20));
+    taken.poll().await;
+    let there = misp.with_store(|store| store.published_attributes().len());
+    assert_eq!(taken.attributes as usize, there);
+    assert_eq!(taken.came.len(), published(&misp).len());
 }

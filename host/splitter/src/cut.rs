@@ -1,246 +1,219 @@
-//! The second pass: cuts an event into slices.
+//! The second pass: the slices of a big event.
 
-use crate::index::{EventParts, Item, Span, object_attributes};
-use crate::record::{Record, SplitError, SplitLimits};
-use crate::scan::Scanner;
-use crate::spool::Body;
+use bytes::Bytes;
 
-/// Which list of the event is being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum List {
-    Attribute,
-    Object,
+use crate::list::{Kind, List, Of};
+use crate::plan::Parts;
+use crate::record::SplitLimits;
+use crate::scan::{Fault, Scanner};
+
+/// Reads the attributes and objects of an event one by one.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    /// What is left, in order.
+    lists: std::vec::IntoIter<(Of, List)>,
+    /// The list being read, and whether its first entry is next.
+    open: Option<(Of, Kind, bool)>,
 }
 
-/// Reads the slices of one event. Holds the place and nothing of the event.
+impl Entries {
+    pub(crate) fn new(attributes: Vec<List>, objects: Vec<List>) -> Self {
+        let attributes = attributes.into_iter().map(|list| (Of::Attributes, list));
+        let objects = objects.into_iter().map(|list| (Of::Objects, list));
+        let lists: Vec<_> = attributes.chain(objects).collect();
+        Self {
+            lists: lists.into_iter(),
+            open: None,
+        }
+    }
+
+    /// Copies the next entry; says of which list it is and how many attributes it holds.
+    pub(crate) fn next(
+        &mut self,
+        scanner: &mut Scanner,
+        into: &mut Vec<u8>,
+    ) -> Result<Option<(Of, u64)>, Fault> {
+        loop {
+            let Some((of, kind, first)) = self.open.take() else {
+                let Some((of, list)) = self.lists.next() else {
+                    return Ok(None);
+                };
+                scanner.go_to(list.span.start);
+                match list.kind {
+                    Kind::Nothing => {}
+                    Kind::List | Kind::Gappy => {
+                        scanner.enter()?;
+                        self.open = Some((of, list.kind, true));
+                    }
+                    Kind::Single { .. } | Kind::Scalar => {
+                        scanner.copy_range(&list.span, into)?;
+                        return Ok(Some((of, list.attributes)));
+                    }
+                }
+                continue;
+            };
+            let more = match kind {
+                Kind::Gappy => scanner.member(first)?.is_some(),
+                _ => scanner.element(first)?,
+            };
+            if more {
+                self.open = Some((of, kind, false));
+                scanner.peek()?;
+                scanner.reader.copy_from_here();
+                let attributes = of.entry(scanner)?;
+                scanner.reader.copied(into);
+                return Ok(Some((of, attributes)));
+            }
+        }
+    }
+}
+
+/// Cuts one event.
 #[derive(Debug)]
 pub(crate) struct Cutter {
-    item: Item,
-    parts: EventParts,
-    list: List,
-    /// Which of the lists of this kind.
-    nth: usize,
-    /// Where in it: its start, or after an element.
-    at: u64,
-    inside: bool,
-    done: bool,
-    left: u64,
-}
-
-/// An element that may go into a slice.
-#[derive(Debug, Clone)]
-pub(crate) struct Element {
-    pub(crate) list: List,
-    /// The first of its list: it does not follow the one before it with a comma.
-    pub(crate) first: bool,
-    pub(crate) span: Span,
-    pub(crate) attributes: u64,
+    entries: Entries,
+    frame: Frame,
+    limits: SplitLimits,
+    /// The entry that did not fit the slice before.
+    held: Option<(Of, u64)>,
+    entry: Vec<u8>,
+    finished: bool,
 }
 
 impl Cutter {
-    pub(crate) fn new(item: Item, parts: EventParts) -> Self {
-        Self {
-            left: item.attributes,
-            item,
-            parts,
-            list: List::Attribute,
-            nth: 0,
-            at: 0,
-            inside: false,
-            done: false,
-        }
+    pub(crate) fn new(
+        parts: Parts,
+        scanner: &mut Scanner,
+        limits: SplitLimits,
+    ) -> Result<Self, Fault> {
+        let frame = Frame::read(&parts, scanner)?;
+        Ok(Self {
+            entries: Entries::new(parts.attributes, parts.objects),
+            frame,
+            limits,
+            held: None,
+            entry: Vec::new(),
+            finished: false,
+        })
     }
 
-    /// The next slice; `None` after the last.
+    /// The next slice, its attributes, and whether it is the last.
     pub(crate) fn next(
         &mut self,
-        body: &Body,
-        limits: &SplitLimits,
-    ) -> Result<Option<Record>, SplitError> {
-        if self.done {
+        scanner: &mut Scanner,
+    ) -> Result<Option<(Bytes, u64, bool)>, Fault> {
+        if self.finished {
             return Ok(None);
         }
-        if self.is_one_slice(limits) {
-            self.done = true;
-            return self.whole(body).map(Some);
-        }
-        let mut slice = Slice::new(&self.parts);
-        let mut attributes = 0;
-        // One for the slice: a spooled body is read in windows, not element by element.
-        let mut scanner = Scanner::new(body, self.at, limits.depth);
+        let mut slice = self.frame.slice();
         loop {
-            let before = (self.list, self.nth, self.at, self.inside);
-            let Some(element) = self.element(&mut scanner)? else {
-                self.done = true;
-                break;
-            };
-            let length = element.span.end - element.span.start;
-            let would_have = attributes + element.attributes;
-            let over = would_have > u64::from(limits.attributes)
-                || slice.length + length > limits.bytes as u64
-                || self.parts.head_bytes().saturating_mul(would_have)
-                    > limits.head_times_attributes as u64;
-            if attributes > 0 && element.attributes > 0 && over {
-                (self.list, self.nth, self.at, self.inside) = before;
-                break;
-            }
-            attributes = would_have;
-            slice.push(element);
-        }
-        self.left = self.left.saturating_sub(attributes);
-        let json = slice.write(body, &self.parts)?;
-        Ok(Some(self.record(json, attributes, self.done)))
-    }
-
-    fn is_one_slice(&self, limits: &SplitLimits) -> bool {
-        let length = self.item.span.end - self.item.span.start;
-        let head = self.parts.head_bytes();
-        !self.inside
-            && self.left == self.item.attributes
-            && self.parts.plain
-            && self.item.attributes <= u64::from(limits.attributes)
-            && length <= limits.bytes as u64
-            && head.saturating_mul(self.item.attributes) <= limits.head_times_attributes as u64
-    }
-
-    /// The event in the bytes that it came in.
-    fn whole(&self, body: &Body) -> Result<Record, SplitError> {
-        let mut json = Vec::new();
-        if self.parts.bare {
-            json.extend_from_slice(b"{\"Event\":");
-        }
-        body.append(self.item.span.start, self.item.span.end, &mut json)?;
-        if self.parts.bare {
-            json.push(b'}');
-        }
-        Ok(self.record(json, self.item.attributes, true))
-    }
-
-    fn record(&self, json: Vec<u8>, attributes: u64, last: bool) -> Record {
-        Record {
-            json: json.into(),
-            head: self.item.head.clone(),
-            attributes: u32::try_from(attributes).unwrap_or(u32::MAX),
-            last,
-        }
-    }
-
-    /// The next element of the lists, attributes first.
-    pub(crate) fn element(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-    ) -> Result<Option<Element>, SplitError> {
-        loop {
-            let lists = match self.list {
-                List::Attribute => &self.parts.attribute,
-                List::Object => &self.parts.object,
-            };
-            let Some(list) = lists.get(self.nth) else {
-                if self.list == List::Object {
-                    return Ok(None);
+            let next = match self.held.take() {
+                Some(held) => Some(held),
+                None => {
+                    self.entry.clear();
+                    self.entries.next(scanner, &mut self.entry)?
                 }
-                (self.list, self.nth, self.inside) = (List::Object, 0, false);
-                continue;
             };
-            let first = !self.inside;
-            scanner.seek(if first { list.start } else { self.at });
-            if first {
-                scanner.open(b'[')?;
-            }
-            if !scanner.next_element(first)? {
-                if first {
-                    scanner.close();
-                }
-                (self.nth, self.inside) = (self.nth + 1, false);
-                continue;
-            }
-            scanner.peek()?;
-            let start = scanner.position();
-            let attributes = match self.list {
-                List::Attribute => {
-                    scanner.skip()?;
-                    1
-                }
-                List::Object => object_attributes(scanner)?,
+            let Some((of, attributes)) = next else {
+                self.finished = true;
+                return Ok(Some((slice.finish(), slice.attributes, true)));
             };
-            (self.at, self.inside) = (scanner.position(), true);
-            if first {
-                scanner.close();
+            let bytes = slice.content + self.entry.len() + 1;
+            let together = slice.attributes.saturating_add(attributes);
+            let fits = self.limits.allow(self.frame.head_len, together, bytes);
+            if fits || (slice.attributes == 0 && attributes > 0) {
+                slice.push(of, &self.entry, attributes);
+            } else if attributes > 0 {
+                self.held = Some((of, attributes));
+                return Ok(Some((slice.finish(), slice.attributes, false)));
             }
-            return Ok(Some(Element {
-                list: self.list,
-                first,
-                span: start..self.at,
-                attributes,
-            }));
+            // What is left out here is an object without attributes: a slice of its
+            // own would look like an event without any, and nothing is made of it.
         }
     }
 }
 
-/// Parts of an event that become a record.
-#[derive(Debug, Default)]
+/// What is the same in all slices of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    start: Vec<u8>,
+    event: bool,
+    pub(crate) head_len: usize,
+}
+
+impl Frame {
+    /// Reads the head.
+    pub(crate) fn read(parts: &Parts, scanner: &mut Scanner) -> Result<Self, Fault> {
+        let mut start = Vec::with_capacity(parts.head_len().min(1 << 20) + 64);
+        start.extend_from_slice(if parts.event { b"{\"Event\":{" } else { b"{" });
+        for run in &parts.head {
+            scanner.copy_range(run, &mut start)?;
+            start.push(b',');
+        }
+        Ok(Self {
+            start,
+            event: parts.event,
+            head_len: parts.head_len(),
+        })
+    }
+
+    /// An empty slice.
+    pub(crate) fn slice(&self) -> Slice {
+        let mut json = self.start.clone();
+        json.extend_from_slice(b"\"Attribute\":[");
+        Slice {
+            json,
+            event: self.event,
+            in_objects: false,
+            first: true,
+            content: 0,
+            attributes: 0,
+        }
+    }
+}
+
+/// A slice being written.
+#[derive(Debug)]
 pub(crate) struct Slice {
-    /// Runs of elements that follow each other.
-    attribute: Vec<Span>,
-    object: Vec<Span>,
-    length: u64,
+    json: Vec<u8>,
+    event: bool,
+    in_objects: bool,
+    first: bool,
+    /// Bytes beside the head.
+    content: usize,
+    pub(crate) attributes: u64,
 }
 
 impl Slice {
-    pub(crate) fn new(parts: &EventParts) -> Self {
-        Self {
-            length: parts.head_bytes() + 48,
-            ..Self::default()
+    pub(crate) fn push(&mut self, of: Of, entry: &[u8], attributes: u64) {
+        if of == Of::Objects {
+            self.start_objects();
+        }
+        if !self.first {
+            self.json.push(b',');
+        }
+        self.first = false;
+        self.json.extend_from_slice(entry);
+        self.content += entry.len() + 1;
+        self.attributes += attributes;
+    }
+
+    fn start_objects(&mut self) {
+        if !self.in_objects {
+            self.json.extend_from_slice(b"],\"Object\":[");
+            self.in_objects = true;
+            self.first = true;
         }
     }
 
-    pub(crate) fn push(&mut self, element: Element) {
-        self.length += element.span.end - element.span.start + 1;
-        let runs = match element.list {
-            List::Attribute => &mut self.attribute,
-            List::Object => &mut self.object,
-        };
-        match runs.last_mut() {
-            Some(run) if !element.first => run.end = element.span.end,
-            _ => runs.push(element.span),
+    /// Closes it; nothing may follow.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        if self.event {
+            self.start_objects();
+            self.json.extend_from_slice(b"]}}");
+        } else {
+            self.json.extend_from_slice(b"]}");
         }
+        std::mem::take(&mut self.json).into()
     }
-
-    /// `{"Event":{head, "Attribute":[..],"Object":[..]}}`; a list that the event has
-    /// not is not there either: what a mapping sees of a slice is what it sees of the whole.
-    pub(crate) fn write(&self, body: &Body, parts: &EventParts) -> Result<Vec<u8>, SplitError> {
-        let mut json = Vec::with_capacity(usize::try_from(self.length).unwrap_or_default());
-        json.extend_from_slice(b"{\"Event\":{");
-        let mut members = 0;
-        for run in &parts.head {
-            comma(&mut json, &mut members);
-            body.append(run.start, run.end, &mut json)?;
-        }
-        let lists = [
-            (&b"\"Attribute\":["[..], &parts.attribute, &self.attribute),
-            (b"\"Object\":[", &parts.object, &self.object),
-        ];
-        for (key, present, elements) in lists {
-            if present.is_empty() {
-                continue;
-            }
-            comma(&mut json, &mut members);
-            json.extend_from_slice(key);
-            let mut written = 0;
-            for element in elements {
-                comma(&mut json, &mut written);
-                body.append(element.start, element.end, &mut json)?;
-            }
-            json.push(b']');
-        }
-        json.extend_from_slice(b"}}");
-        Ok(json)
-    }
-}
-
-fn comma(json: &mut Vec<u8>, written: &mut usize) {
-    if *written > 0 {
-        json.push(b',');
-    }
-    *written += 1;
 }

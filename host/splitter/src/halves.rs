@@ -1,232 +1,177 @@
-//! Cuts a record in two: how a runtime finds the one attribute at fault.
+//! A record taken apart, down to single attributes.
 
 use bytes::Bytes;
 
-use crate::cut::{Cutter, Element, List, Slice};
-use crate::index::{self, Entry, EventParts, Shape, Span};
-use crate::record::{Record, SplitError, SplitLimits};
-use crate::scan::{Kind, Scanner};
+use crate::cut::{Entries, Frame};
+use crate::list::Of;
+use crate::plan::{self, Item, Parts, Plan, Shape};
+use crate::reader::Reader;
+use crate::record::{Record, SplitLimits};
+use crate::scan::{Fault, Scanner};
 use crate::spool::Body;
 
+/// Nothing is in one piece that can be cut. A record nests little deeper than its page,
+/// which was checked, and nothing here recurses.
+const CUT_ALL: SplitLimits = SplitLimits {
+    attributes: 0,
+    bytes: 0,
+    head_times_attributes: 0,
+    depth: u32::MAX,
+};
+
+/// One entry of a list and the attributes in it.
+struct Entry {
+    of: Of,
+    json: Vec<u8>,
+    attributes: u64,
+}
+
 impl Record {
-    /// The record in two, each with a part of its attributes and the same head; at
-    /// the last step an object with several attributes becomes two objects with
-    /// some of them each. `None` when there is nothing to cut: one attribute, none,
-    /// or a record that another shipper split.
+    /// Two slices that together hold exactly the attributes of this record. An object
+    /// with several attributes is taken apart when nothing else is left. `None` when there
+    /// is one attribute or none, or what belongs together: a pair that another shipper made.
     pub fn halves(&self) -> Option<(Self, Self)> {
-        let body = Body::from(self.json.to_vec());
-        let (parts, elements) = elements(&body).ok()??;
-        let total: u64 = elements.iter().map(|element| element.attributes).sum();
-        if total < 2 {
-            return None;
-        }
-        let holding = elements
-            .iter()
-            .filter(|element| element.attributes > 0)
-            .count();
-        if holding == 1 {
-            return self.halve_object(&body, &parts, &elements);
-        }
-        let mut before = 0;
-        let mut cut = 0;
-        for (index, element) in elements.iter().enumerate() {
-            before += element.attributes;
-            cut = index + 1;
-            // Both sides must hold something.
-            if before * 2 >= total && before > 0 {
-                break;
-            }
-        }
-        if before == total {
-            // The last element holds most: cut before it.
-            cut = elements
-                .iter()
-                .rposition(|element| element.attributes > 0)?;
-        }
-        let (left, right) = elements.split_at_checked(cut)?;
-        let half = |elements: &[Element], last| {
-            let attributes = elements.iter().map(|element| element.attributes).sum();
-            let mut slice = Slice::new(&parts);
-            for (index, element) in elements.iter().enumerate() {
-                slice.push(Element {
-                    first: element.first || index == 0,
-                    list: element.list,
-                    span: element.span.clone(),
-                    attributes: element.attributes,
-                });
-            }
-            let json = slice.write(&body, &parts).ok()?;
-            Some(self.part(json, attributes, last))
+        let ((first, a), (second, b)) = halve(&self.json).ok().flatten()?;
+        let half = |json, attributes, last| Self {
+            json,
+            head: self.head.clone(),
+            attributes: u32::try_from(attributes).unwrap_or(u32::MAX),
+            last,
         };
-        Some((half(left, false)?, half(right, self.last)?))
+        Some((half(first, a, false), half(second, b, self.last)))
     }
 
-    /// The uuid of the only attribute of a record that holds one.
+    /// The uuid of the attribute of a record that has only one; of a pair that another
+    /// shipper made it is the object's, which is the indicator.
     pub fn attribute_uuid(&self) -> Option<String> {
         if self.attributes != 1 {
             return None;
         }
-        let body = Body::from(self.json.to_vec());
-        let place = match elements(&body).ok()? {
-            Some((_, elements)) => {
-                let element = elements
-                    .into_iter()
-                    .find(|element| element.attributes > 0)?;
-                match element.list {
-                    List::Attribute => element.span.start,
-                    List::Object => {
-                        inner_lists(&body, element.span.start)
-                            .ok()?
-                            .1
-                            .first()?
-                            .start
-                    }
-                }
-            }
-            None => 0,
-        };
-        uuid_at(&body, place).ok()?
-    }
-
-    fn part(&self, json: Vec<u8>, attributes: u64, last: bool) -> Self {
-        Self {
-            json: Bytes::from(json),
-            head: self.head.clone(),
-            attributes: u32::try_from(attributes).unwrap_or(u32::MAX),
-            last,
-        }
-    }
-
-    /// Cuts the list inside the only object that holds attributes.
-    fn halve_object(
-        &self,
-        body: &Body,
-        parts: &EventParts,
-        elements: &[Element],
-    ) -> Option<(Self, Self)> {
-        let object = elements.iter().find(|element| element.attributes > 0)?;
-        let (list, inner) = inner_lists(body, object.span.start).ok()?;
-        let middle = inner.len() / 2;
-        let half = |from: usize, to: usize, last| {
-            let chosen = inner.get(from..to)?;
-            let mut element = Vec::new();
-            body.append(object.span.start, list.start, &mut element)
-                .ok()?;
-            element.push(b'[');
-            body.append(chosen.first()?.start, chosen.last()?.end, &mut element)
-                .ok()?;
-            element.push(b']');
-            body.append(list.end, object.span.end, &mut element).ok()?;
-            let mut json = Slice::default()
-                .write(
-                    body,
-                    &EventParts {
-                        head: parts.head.clone(),
-                        ..EventParts::default()
-                    },
-                )
-                .ok()?;
-            // `{"Event":{..` stays open for the lists.
-            json.truncate(json.len().checked_sub(2)?);
-            if !parts.head.is_empty() {
-                json.push(b',');
-            }
-            if !parts.attribute.is_empty() {
-                json.extend_from_slice(b"\"Attribute\":[],");
-            }
-            json.extend_from_slice(b"\"Object\":[");
-            json.extend_from_slice(&element);
-            json.extend_from_slice(b"]}}");
-            Some(self.part(json, (to - from) as u64, last))
-        };
-        Some((
-            half(0, middle, false)?,
-            half(middle, inner.len(), self.last)?,
-        ))
+        let json: serde_json::Value = serde_json::from_slice(&self.json).ok()?;
+        let wrapped = json.get("Event").filter(|_| json.get("uuid").is_none());
+        let attribute = wrapped
+            .and_then(only_attribute)
+            .or_else(|| only_attribute(&json))
+            .unwrap_or(&json);
+        Some(attribute.get("uuid")?.as_str()?.to_owned())
     }
 }
 
-/// The elements of an event's lists; `None` for what is not an event with lists.
-fn elements(body: &Body) -> Result<Option<(EventParts, Vec<Element>)>, SplitError> {
-    let limits = SplitLimits::default();
-    let mut item = None;
-    index::value(&mut Scanner::new(body, 0, limits.depth), &mut |entry| {
-        if let Entry::Item(found) = entry {
-            item = Some(found);
-        }
-    })?;
-    let Some(item) = item else { return Ok(None) };
-    let Shape::Event(parts) = &item.shape else {
+/// The attribute of an event, first looked for in its objects.
+fn only_attribute(event: &serde_json::Value) -> Option<&serde_json::Value> {
+    let objects = event.get("Object").into_iter().flat_map(entries);
+    let mut in_objects = objects.filter_map(|object| object.get("Attribute"));
+    let found = in_objects.find_map(|list| entries(list).next());
+    found.or_else(|| entries(event.get("Attribute")?).next())
+}
+
+/// The entries of a list, or one object where a list is usual.
+fn entries(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    let single = list.as_object().filter(|object| !object.is_empty());
+    let gappy = single.filter(|object| object.keys().all(|key| key.parse::<u32>().is_ok()));
+    let list_entries = list.as_array().into_iter().flatten();
+    let gappy_entries = gappy.into_iter().flat_map(|object| object.values());
+    let one = (single.is_some() && gappy.is_none()).then_some(list);
+    list_entries.chain(gappy_entries).chain(one)
+}
+
+/// The bytes of a slice and the attributes in it.
+type Half = (Bytes, u64);
+
+/// The entries of two slices.
+type Shared = (Vec<Entry>, Vec<Entry>);
+
+fn halve(json: &Bytes) -> Result<Option<(Half, Half)>, Fault> {
+    let mut scanner = scanner(json.clone());
+    let mut plan = Plan::default();
+    plan::value(&mut scanner, &CUT_ALL, &mut plan)?;
+    let mut items = plan.items.into_iter();
+    let (
+        Some(Item {
+            shape: Shape::Cut(parts),
+            ..
+        }),
+        None,
+    ) = (items.next(), items.next())
+    else {
         return Ok(None);
     };
-    let parts = parts.clone();
-    let mut cutter = Cutter::new(*item, parts.clone());
-    let mut scanner = Scanner::new(body, 0, limits.depth);
-    let mut elements = Vec::new();
-    while let Some(element) = cutter.element(&mut scanner)? {
-        elements.push(element);
-    }
-    Ok(Some((parts, elements)))
-}
-
-/// The `Attribute` list of the object at a place, and its elements.
-fn inner_lists(body: &Body, at: u64) -> Result<(Span, Vec<Span>), SplitError> {
-    let mut scanner = Scanner::new(body, at, SplitLimits::default().depth);
-    scanner.open(b'{')?;
-    let mut list = 0..0;
-    let mut elements = Vec::new();
-    let mut first = true;
-    while let Some((key, _)) = scanner.next_member(first)? {
-        first = false;
-        match (key.as_str(), scanner.kind()?) {
-            ("Attribute", Kind::Array) if elements.is_empty() => {
-                let start = scanner.position();
-                scanner.open(b'[')?;
-                let mut first = true;
-                while scanner.next_element(first)? {
-                    first = false;
-                    scanner.peek()?;
-                    let start = scanner.position();
-                    scanner.skip()?;
-                    elements.push(start..scanner.position());
-                }
-                scanner.close();
-                list = start..scanner.position();
-            }
-            ("Attribute", Kind::Object) if elements.is_empty() => {
-                let start = scanner.position();
-                scanner.skip()?;
-                list = start..scanner.position();
-                elements.push(list.clone());
-            }
-            _ => scanner.skip()?,
-        }
-    }
-    Ok((list, elements))
-}
-
-/// The `uuid` of the object at a place, or of the one below its `Attribute`.
-fn uuid_at(body: &Body, at: u64) -> Result<Option<String>, SplitError> {
-    let mut scanner = Scanner::new(body, at, SplitLimits::default().depth);
-    if scanner.kind()? != Kind::Object {
+    let frame = Frame::read(&parts, &mut scanner)?;
+    let all = read(*parts, &mut scanner)?;
+    let Some((first, second)) = share(all)? else {
         return Ok(None);
+    };
+    Ok(Some((write(&frame, &first), write(&frame, &second))))
+}
+
+fn scanner(json: Bytes) -> Scanner {
+    Scanner::new(Reader::new(Body::from(json)), CUT_ALL.depth)
+}
+
+fn read(parts: Parts, scanner: &mut Scanner) -> Result<Vec<Entry>, Fault> {
+    let mut entries = Entries::new(parts.attributes, parts.objects);
+    let mut all = Vec::new();
+    loop {
+        let mut json = Vec::new();
+        let Some((of, attributes)) = entries.next(scanner, &mut json)? else {
+            return Ok(all);
+        };
+        all.push(Entry {
+            of,
+            json,
+            attributes,
+        });
     }
-    scanner.open(b'{')?;
-    let mut below = None;
-    let mut first = true;
-    while let Some((key, _)) = scanner.next_member(first)? {
-        first = false;
-        match (key.as_str(), scanner.kind()?) {
-            ("uuid", _) => return scanner.scalar(),
-            ("Attribute", Kind::Object) => {
-                below = Some(scanner.position());
-                scanner.skip()?;
+}
+
+fn write(frame: &Frame, entries: &[Entry]) -> Half {
+    let mut slice = frame.slice();
+    for entry in entries {
+        slice.push(entry.of, &entry.json, entry.attributes);
+    }
+    (slice.finish(), slice.attributes)
+}
+
+/// Shares entries out to two sides with at least one attribute each.
+fn share(mut all: Vec<Entry>) -> Result<Option<Shared>, Fault> {
+    let total: u64 = all.iter().map(|entry| entry.attributes).sum();
+    let mut before = 0;
+    let places = all.iter().enumerate().map(|(place, entry)| {
+        let here = before;
+        before += entry.attributes;
+        (place, here)
+    });
+    let inside = places.filter(|(_, before)| (1..total).contains(before));
+    if let Some((place, _)) = inside.min_by_key(|(_, before)| before.abs_diff(total - before)) {
+        let second = all.split_off(place);
+        return Ok(Some((all, second)));
+    }
+    let Some(place) = all.iter().position(|entry| entry.attributes > 1) else {
+        return Ok(None);
+    };
+    let object = all.remove(place);
+    let Some((first, second)) = share_object(object)? else {
+        return Ok(None);
+    };
+    all.push(first);
+    Ok(Some((all, vec![second])))
+}
+
+/// Makes two objects of one, each with a part of its attributes.
+fn share_object(object: Entry) -> Result<Option<(Entry, Entry)>, Fault> {
+    let mut scanner = scanner(object.json.into());
+    let parts = plan::object_parts(&mut scanner, &CUT_ALL)?;
+    let frame = Frame::read(&parts, &mut scanner)?;
+    let shared = share(read(parts, &mut scanner)?)?;
+    Ok(shared.map(|(first, second)| {
+        let half = |entries: &[Entry]| {
+            let (json, attributes) = write(&frame, entries);
+            Entry {
+                of: Of::Objects,
+                json: json.into(),
+                attributes,
             }
-            _ => scanner.skip()?,
-        }
-    }
-    match below {
-        Some(at) => uuid_at(body, at),
-        None => Ok(None),
-    }
+        };
+        (half(&first), half(&second))
+    }))
 }

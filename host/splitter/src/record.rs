@@ -7,7 +7,8 @@ use bytes::Bytes;
 pub struct SplitLimits {
     /// Attributes in one slice, object attributes included.
     pub attributes: u32,
-    /// Bytes in one slice.
+    /// Bytes in one slice. The head counts for half of it at most, so that a huge head
+    /// does not leave one attribute a slice.
     pub bytes: usize,
     /// Head bytes times attributes in one slice: what a mapping that repeats the head writes.
     pub head_times_attributes: usize,
@@ -23,6 +24,17 @@ impl Default for SplitLimits {
             head_times_attributes: 32 << 20,
             depth: 100,
         }
+    }
+}
+
+impl SplitLimits {
+    /// Does a slice with this head, so many attributes and so many bytes of them keep to the limits?
+    pub(crate) fn allow(&self, head: usize, attributes: u64, bytes: usize) -> bool {
+        let head_counts = head.min(self.bytes / 2);
+        let repeated = attributes.saturating_mul(head as u64);
+        attributes <= u64::from(self.attributes)
+            && bytes.saturating_add(head_counts) <= self.bytes
+            && repeated <= self.head_times_attributes as u64
     }
 }
 

@@ -2,30 +2,36 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::cut::Cutter;
-use crate::index::{self, Entry, Item, Shape};
+use crate::input;
+use crate::plan::{self, Item, Plan, Shape};
+use crate::reader::Reader;
 use crate::record::{EventHead, Record, SplitError, SplitLimits};
-use crate::scan::{Scanner, check_utf8};
+use crate::scan::{Fault, Scanner};
 use crate::spool::Body;
 
-/// The records of a body, in order. Reads the body as it goes; what stays in memory
-/// is a few hundred bytes an event and one slice.
+/// The records of a body, in order. Reads the body as it goes; nothing of it stays in memory.
 #[derive(Debug)]
 pub struct Records {
     body: Body,
     limits: SplitLimits,
+    scanner: Scanner,
+    /// The heads of all items of the value, and how many were handed out.
     heads: Vec<EventHead>,
-    ahead: VecDeque<Ahead>,
-    cutter: Option<Cutter>,
-    /// Where the next value of an input starts; `None` when all of it is in `ahead`.
-    rest: Option<u64>,
+    taken: usize,
+    items: VecDeque<Item>,
+    /// The error that ends the value, after its items.
+    broken: Option<SplitError>,
+    cutting: Option<Cutter>,
+    /// Where the next value is looked for; `None`: there is no other.
+    next_value: Option<u64>,
+    /// Something was broken before: what closes it may be left over.
+    salvaging: bool,
 }
 
-#[derive(Debug)]
-enum Ahead {
-    Item(Box<Item>),
-    Error(SplitError),
-}
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Records {
     /// Reads one answer of MISP: exactly one JSON value, a page. Looks at all of it
@@ -35,122 +41,205 @@ impl Records {
     /// # Errors
     /// When the body is not one whole JSON page.
     pub fn from_answer(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
-        check_utf8(&body)?;
-        let mut ahead = VecDeque::new();
-        let mut heads = Vec::new();
-        let mut scanner = Scanner::new(&body, 0, limits.depth);
-        index::value(&mut scanner, &mut |entry| {
-            if let Entry::Item(item) = &entry {
-                heads.push(item.head.clone());
-            }
-            ahead.push_back(entry.into());
-        })?;
-        if scanner.peek()?.is_some() {
-            return Err(scanner.malformed("the end expected"));
-        }
-        // An answer that is no page at all: an error message, a login page's JSON.
-        if let [Ahead::Error(SplitError::NotARecord { .. })] = ahead.make_contiguous()
-            && let Some(Ahead::Error(error)) = ahead.pop_front()
+        let mut records = Self::new(body, limits)?;
+        let start = records.scanner.offset();
+        let all = start..records.body.len();
+        let mut plan = Plan::default();
+        let read = plan::value(&mut records.scanner, &limits, &mut plan);
+        let read = read.and_then(|()| match records.scanner.peek()? {
+            None => Ok(()),
+            Some(_) => Err(Fault::Malformed {
+                offset: records.scanner.offset(),
+                what: "something follows the answer",
+            }),
+        });
+        read.map_err(|fault| error(fault, all.clone()))?;
+        if let [item] = plan.items.as_slice()
+            && matches!(item.shape, Shape::Stray)
+            && item.span.start == start
         {
-            return Err(error);
+            return Err(SplitError::NotARecord {
+                offset: start,
+                skipped: all,
+            });
+        }
+        records.begin(plan);
+        Ok(records)
+    }
+
+    /// Reads whatever a person has: any number of JSON values one after another,
+    /// pretty-printed or one a line. A bad one is an error in the sequence and
+    /// costs itself only: reading goes on at the next line that begins with `{` or `[`.
+    ///
+    /// # Errors
+    /// When the body cannot be read.
+    pub fn from_input(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
+        let mut records = Self::new(body, limits)?;
+        records.next_value = Some(records.scanner.offset());
+        Ok(records)
+    }
+
+    fn new(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
+        let mark = body.read_range(0..BYTE_ORDER_MARK.len() as u64, BYTE_ORDER_MARK.len())?;
+        let mut scanner = Scanner::new(Reader::new(body.clone()), limits.depth);
+        if mark == BYTE_ORDER_MARK {
+            scanner.go_to(mark.len() as u64);
         }
         Ok(Self {
             body,
             limits,
-            heads,
-            ahead,
-            cutter: None,
-            rest: None,
+            scanner,
+            heads: Vec::new(),
+            taken: 0,
+            items: VecDeque::new(),
+            broken: None,
+            cutting: None,
+            next_value: None,
+            salvaging: false,
         })
     }
 
-    /// Reads whatever a person has: any number of JSON values one after another,
-    /// pretty-printed or one a line. A bad one is an error in the sequence and costs
-    /// itself only: reading goes on at the next line that starts with a bracket.
-    pub fn from_input(body: Body, limits: SplitLimits) -> Self {
-        let bom = body
-            .read_range(0, 3)
-            .is_ok_and(|start| start == b"\xef\xbb\xbf");
-        Self {
-            body,
-            limits,
-            heads: Vec::new(),
-            ahead: VecDeque::new(),
-            cutter: None,
-            rest: Some(if bom { 3 } else { 0 }),
-        }
+    fn begin(&mut self, plan: Plan) {
+        self.heads = plan.heads;
+        self.items = plan.items.into();
+        self.taken = 0;
     }
 
-    /// The heads of the page's events (or of its loose attributes), in order. Empty
-    /// for an input, whose values are read one by one.
+    /// The heads of the page's events (or of its loose attributes), in order. Of
+    /// [`Self::from_input`]: those of the value being read.
     pub fn heads(&self) -> &[EventHead] {
         &self.heads
     }
 
-    /// The body, to show a part that failed.
+    /// Leaves out the items for which `keep` says no; the number is the item's place in
+    /// [`Self::heads`], where it is then missing too. What was handed out before is not asked for.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize, &EventHead) -> bool) {
+        let mut kept = Vec::with_capacity(self.heads.len());
+        let mut heads = std::mem::take(&mut self.heads).into_iter().enumerate();
+        kept.extend(heads.by_ref().take(self.taken).map(|(_, head)| head));
+        self.items.retain(|item| {
+            if matches!(item.shape, Shape::Stray) {
+                return true;
+            }
+            let Some((place, head)) = heads.next() else {
+                return true;
+            };
+            let keeps = keep(place, &head);
+            if keeps {
+                kept.push(head);
+            }
+            keeps
+        });
+        self.heads = kept;
+    }
+
+    /// The body that is read, to show what an error skipped.
     pub fn body(&self) -> &Body {
         &self.body
     }
 
-    /// Leaves out the items for which `keep` says no; the number is the item's place in [`Self::heads`].
-    pub fn retain(&mut self, mut keep: impl FnMut(usize, &EventHead) -> bool) {
-        let mut nth = 0;
-        self.ahead.retain(|ahead| match ahead {
-            Ahead::Error(_) => true,
-            Ahead::Item(item) => {
-                nth += 1;
-                keep(nth - 1, &item.head)
-            }
-        });
-    }
-
-    /// Reads the next value of an input.
-    fn read_ahead(&mut self, from: u64) {
-        let mut scanner = Scanner::new(&self.body, from, self.limits.depth);
-        let ahead = &mut self.ahead;
-        let mut start = from;
-        let result = scanner.peek().and_then(|next| match next {
-            None => Ok(None),
-            Some(_) => {
-                start = scanner.position();
-                let before = ahead.len();
-                let result = index::value(&mut scanner, &mut |entry| ahead.push_back(entry.into()));
-                if result.is_err() {
-                    // Half a page is no page: its items stand in the skipped part.
-                    ahead.truncate(before);
-                }
-                result.map(|()| Some(scanner.position()))
-            }
-        });
-        self.rest = match result {
-            Ok(rest) => rest,
-            Err(error) => {
-                let mut scanner = Scanner::new(&self.body, start, self.limits.depth);
-                let next = scanner.next_bracketed_line();
-                let rest = matches!(next, Ok(true)).then(|| scanner.position());
-                let end = rest.unwrap_or(self.body.len());
-                self.ahead.push_back(Ahead::Error(match error {
-                    SplitError::Malformed { offset, what, .. } => SplitError::Malformed {
-                        offset,
-                        what,
-                        skipped: start..end,
-                    },
-                    other => other,
-                }));
-                rest
-            }
+    /// Reads on until there is an item, an error or nothing.
+    fn read_value(&mut self) -> Result<bool, Fault> {
+        let Some(at) = self.next_value.take() else {
+            return Ok(false);
         };
+        self.scanner.go_to(at);
+        if self.salvaging {
+            self.pass(b",]}")?;
+        }
+        if self.scanner.peek()?.is_none() {
+            return Ok(false);
+        }
+        let start = self.scanner.offset();
+        let mut plan = Plan::default();
+        match plan::value(&mut self.scanner, &self.limits, &mut plan) {
+            Ok(()) => self.next_value = Some(self.scanner.offset()),
+            Err(Fault::Malformed { offset, what }) => {
+                self.salvaging = true;
+                let mut broken_from = start;
+                if let Some(whole) = plan.items.last() {
+                    self.scanner.go_to(whole.span.end);
+                    self.pass(b",")?;
+                    broken_from = self.scanner.offset();
+                }
+                let next = input::next_line(&mut self.scanner.reader, broken_from)?;
+                self.next_value = Some(next);
+                self.broken = Some(SplitError::Malformed {
+                    offset,
+                    what,
+                    skipped: broken_from..next,
+                });
+            }
+            Err(fault) => return Err(fault),
+        }
+        self.begin(plan);
+        Ok(true)
     }
-}
 
-impl From<Entry> for Ahead {
-    fn from(entry: Entry) -> Self {
-        match entry {
-            Entry::Item(item) => Self::Item(item),
-            Entry::Other(span) => Self::Error(SplitError::NotARecord {
-                offset: span.start,
-                skipped: span,
-            }),
+    /// Passes over these bytes and white space.
+    fn pass(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        while self
+            .scanner
+            .peek()?
+            .is_some_and(|next| bytes.contains(&next))
+        {
+            self.scanner.reader.advance(1);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Option<Result<Record, SplitError>>, Fault> {
+        loop {
+            if let Some(cutter) = &mut self.cutting {
+                if let Some((json, attributes, last)) = cutter.next(&mut self.scanner)? {
+                    return Ok(Some(Ok(self.record(json, attributes, last))));
+                }
+                self.cutting = None;
+            }
+            if let Some(item) = self.items.pop_front() {
+                let Item {
+                    span,
+                    attributes,
+                    shape,
+                } = item;
+                let (before, after) = match shape {
+                    Shape::Stray => {
+                        return Ok(Some(Err(SplitError::NotARecord {
+                            offset: span.start,
+                            skipped: span,
+                        })));
+                    }
+                    Shape::Cut(parts) => {
+                        self.taken += 1;
+                        let cutter = Cutter::new(*parts, &mut self.scanner, self.limits)?;
+                        self.cutting = Some(cutter);
+                        continue;
+                    }
+                    Shape::AsIs => (String::new(), ""),
+                    Shape::Under(key) => (format!("{{\"{key}\":"), "}"),
+                };
+                self.taken += 1;
+                let mut json = before.into_bytes();
+                self.scanner.copy_range(&span, &mut json)?;
+                json.extend_from_slice(after.as_bytes());
+                return Ok(Some(Ok(self.record(json.into(), attributes, true))));
+            }
+            if let Some(broken) = self.broken.take() {
+                return Ok(Some(Err(broken)));
+            }
+            if !self.read_value()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn record(&self, json: Bytes, attributes: u64, last: bool) -> Record {
+        let head = self.taken.checked_sub(1).and_then(|at| self.heads.get(at));
+        Record {
+            json,
+            head: head.cloned().unwrap_or_default(),
+            attributes: u32::try_from(attributes).unwrap_or(u32::MAX),
+            last,
         }
     }
 }
@@ -159,42 +248,24 @@ impl Iterator for Records {
     type Item = Result<Record, SplitError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(cutter) = &mut self.cutter {
-                match cutter.next(&self.body, &self.limits) {
-                    Ok(Some(record)) => return Some(Ok(record)),
-                    Ok(None) => self.cutter = None,
-                    Err(error) => {
-                        self.cutter = None;
-                        return Some(Err(error));
-                    }
-                }
-            }
-            match self.ahead.pop_front() {
-                Some(Ahead::Error(error)) => return Some(Err(error)),
-                Some(Ahead::Item(item)) => match &item.shape {
-                    Shape::Event(parts) => {
-                        let parts = parts.clone();
-                        self.cutter = Some(Cutter::new(*item, parts));
-                    }
-                    Shape::Whole => return Some(whole(&self.body, *item)),
-                },
-                None => {
-                    let from = self.rest.take()?;
-                    self.read_ahead(from);
-                }
-            }
-        }
+        self.advance().unwrap_or_else(|fault| {
+            // Whatever it was, there is nothing to go on with.
+            self.items.clear();
+            self.cutting = None;
+            self.next_value = None;
+            let place = self.scanner.offset();
+            Some(Err(error(fault, place..self.body.len())))
+        })
     }
 }
 
-fn whole(body: &Body, item: Item) -> Result<Record, SplitError> {
-    let mut json = Vec::new();
-    body.append(item.span.start, item.span.end, &mut json)?;
-    Ok(Record {
-        json: json.into(),
-        head: item.head,
-        attributes: u32::try_from(item.attributes).unwrap_or(u32::MAX),
-        last: true,
-    })
+fn error(fault: Fault, skipped: std::ops::Range<u64>) -> SplitError {
+    match fault {
+        Fault::Io(source) => SplitError::Io { source },
+        Fault::Malformed { offset, what } => SplitError::Malformed {
+            offset,
+            what,
+            skipped,
+        },
+    }
 }

@@ -1,469 +1,359 @@
-//! Walks over JSON without building anything: where a value starts, where it ends,
-//! and that everything between is well-formed.
+//! Goes over JSON without building anything of it, and checks it on the way.
 
-use memchr::memchr2;
+use std::io;
+use std::ops::Range;
 
-use crate::record::SplitError;
-use crate::spool::Body;
+use crate::name::Name;
+use crate::reader::Reader;
+use crate::token::{self, End};
 
-/// How much of a spooled body is looked at once, bytes.
-const WINDOW: usize = 256 << 10;
-
-/// A short string that matters (a key, an id) is not longer, bytes. A longer one is
-/// cut: it is no key that anybody knows.
-const SHORT: usize = 256;
-
-/// What stands at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Object,
-    Array,
-    Text,
-    Number,
-    Literal,
+/// Why scanning stopped.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Malformed { offset: u64, what: &'static str },
+    Io(io::Error),
 }
 
-/// A place in a body.
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A member of an object: its key was read, its value is next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) name: Name,
+    /// Where its key starts.
+    pub(crate) start: u64,
+}
+
+const TRUNCATED: &str = "it ends in the middle of a value";
+const TOO_DEEP: &str = "it is nested too deeply";
+
+/// A place in a body, and how deep it is.
 #[derive(Debug)]
-pub(crate) struct Scanner<'b> {
-    body: &'b Body,
-    /// The bytes from `base` on; the whole body when it is in memory.
-    window: Window<'b>,
-    base: u64,
-    /// The place inside the window.
-    at: usize,
+pub(crate) struct Scanner {
+    pub(crate) reader: Reader,
     depth: u32,
-    value_start: u64,
+    limit: u32,
+    /// The open containers of a value being passed over: is it an object?
+    open: Vec<bool>,
+    key: Vec<u8>,
 }
 
-#[derive(Debug)]
-enum Window<'b> {
-    Whole(&'b [u8]),
-    Part(Vec<u8>),
-}
-
-impl Window<'_> {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Part(bytes) => bytes,
-        }
-    }
-}
-
-type Result<T> = std::result::Result<T, SplitError>;
-
-impl<'b> Scanner<'b> {
-    /// At a place of a body. `depth` is how deep a value may nest.
-    pub(crate) fn new(body: &'b Body, at: u64, depth: u32) -> Self {
-        let (window, base, at) = match body.memory() {
-            Some(bytes) => (
-                Window::Whole(bytes),
-                0,
-                usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len()),
-            ),
-            None => (Window::Part(Vec::new()), at, 0),
-        };
-        let position = base + at as u64;
+impl Scanner {
+    pub(crate) fn new(reader: Reader, limit: u32) -> Self {
         Self {
-            body,
-            window,
-            base,
-            at,
-            depth,
-            value_start: position,
+            reader,
+            depth: 0,
+            limit,
+            open: Vec::new(),
+            key: Vec::new(),
         }
     }
 
-    /// Where it is, bytes from the start of the body.
-    pub(crate) fn position(&self) -> u64 {
-        self.base + self.at as u64
+    /// Goes on elsewhere, at the top level.
+    pub(crate) fn go_to(&mut self, offset: u64) {
+        self.reader.seek(offset);
+        self.depth = 0;
     }
 
-    /// Goes to another place; what is in the window is not read again.
-    pub(crate) fn seek(&mut self, to: u64) {
-        let ahead = to
-            .checked_sub(self.base)
-            .and_then(|ahead| usize::try_from(ahead).ok())
-            .filter(|ahead| *ahead <= self.window.bytes().len());
-        match (ahead, &mut self.window) {
-            (Some(ahead), _) => self.at = ahead,
-            (None, Window::Whole(bytes)) => self.at = bytes.len(),
-            (None, Window::Part(bytes)) => {
-                bytes.clear();
-                self.base = to;
-                self.at = 0;
-            }
-        }
+    pub(crate) fn offset(&self) -> u64 {
+        self.reader.offset()
     }
 
-    pub(crate) fn malformed(&self, what: &'static str) -> SplitError {
-        let offset = self.position();
-        SplitError::Malformed {
-            offset,
+    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+        Err(Fault::Malformed {
+            offset: self.offset(),
             what,
-            skipped: self.value_start..offset.max(self.value_start),
-        }
+        })
     }
 
-    /// The bytes ahead, at least one unless the body ends.
-    fn ahead(&mut self) -> Result<&[u8]> {
-        if self.at >= self.window.bytes().len()
-            && let Window::Part(bytes) = &mut self.window
-        {
-            self.base += bytes.len() as u64;
-            self.at = 0;
-            bytes.resize(WINDOW, 0);
-            let read = self.body.read_at(self.base, bytes)?;
-            bytes.truncate(read);
-        }
-        Ok(self.window.bytes().get(self.at..).unwrap_or_default())
-    }
-
-    fn byte(&mut self) -> Result<Option<u8>> {
-        let at = self.at;
-        if let Some(byte) = self.window.bytes().get(at) {
-            return Ok(Some(*byte));
-        }
-        Ok(self.ahead()?.first().copied())
-    }
-
-    /// The next byte that is not white space, not taken.
-    pub(crate) fn peek(&mut self) -> Result<Option<u8>> {
+    /// The next byte that is no white space; `None` at the end of the body.
+    pub(crate) fn peek(&mut self) -> Result<Option<u8>, Fault> {
         loop {
-            match self.byte()? {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                other => return Ok(other),
+            let ahead = self.reader.ahead();
+            let spaces = ahead.iter().take_while(|b| is_space(**b)).count();
+            let next = ahead.get(spaces).copied();
+            self.reader.advance(spaces);
+            if next.is_some() || !self.reader.fill()? {
+                return Ok(next);
             }
         }
     }
 
-    /// Takes the next byte if it is this one.
-    pub(crate) fn take(&mut self, wanted: u8) -> Result<bool> {
-        let found = self.peek()? == Some(wanted);
-        if found {
-            self.at += 1;
-        }
-        Ok(found)
-    }
-
-    fn expect(&mut self, wanted: u8, what: &'static str) -> Result<()> {
-        if self.take(wanted)? {
-            Ok(())
-        } else {
-            Err(self.malformed(what))
-        }
-    }
-
-    /// What the value ahead is.
-    pub(crate) fn kind(&mut self) -> Result<Kind> {
+    fn next_is(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
         match self.peek()? {
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b'"') => Ok(Kind::Text),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(b't' | b'f' | b'n') => Ok(Kind::Literal),
-            Some(_) => Err(self.malformed("a value expected")),
-            None => Err(self.malformed("a value expected, the end found")),
+            Some(found) if found == byte => {
+                self.reader.advance(1);
+                Ok(())
+            }
+            Some(_) => self.fault(what),
+            None => self.fault(TRUNCATED),
         }
     }
 
-    /// A new value starts here: errors name what was skipped from here on.
-    pub(crate) fn mark(&mut self) {
-        self.value_start = self.position();
-    }
-
-    /// Goes to the next element of an array, after `[` or an element; `false` after `]`.
-    pub(crate) fn next_element(&mut self, first: bool) -> Result<bool> {
-        if self.take(b']')? {
-            return Ok(false);
-        }
-        if !first {
-            self.expect(b',', "`,` or `]` expected")?;
-        }
-        Ok(true)
-    }
-
-    /// Goes to the value of the next member of an object, after `{` or a member;
-    /// `None` after `}`. The key comes with the place where it starts.
-    pub(crate) fn next_member(&mut self, first: bool) -> Result<Option<(String, u64)>> {
-        if self.take(b'}')? {
-            return Ok(None);
-        }
-        if !first {
-            self.expect(b',', "`,` or `}` expected")?;
-        }
-        if self.peek()? != Some(b'"') {
-            return Err(self.malformed("a key expected"));
-        }
-        let start = self.position();
-        let key = self.short_text()?;
-        self.expect(b':', "`:` expected")?;
-        Ok(Some((key, start)))
-    }
-
-    /// Takes an opening bracket, one level deeper.
-    pub(crate) fn open(&mut self, bracket: u8) -> Result<()> {
-        self.expect(bracket, "a bracket expected")?;
-        self.depth = self
-            .depth
-            .checked_sub(1)
-            .ok_or_else(|| self.malformed("nested too deep"))?;
-        Ok(())
-    }
-
-    /// One level up again, after the closing bracket.
-    pub(crate) fn close(&mut self) {
+    /// Steps into the object or list that is next.
+    pub(crate) fn enter(&mut self) -> Result<(), Fault> {
         self.depth += 1;
-    }
-
-    /// Reads a string, unescaped, at most [`SHORT`] bytes of it.
-    pub(crate) fn short_text(&mut self) -> Result<String> {
-        let mut raw = Vec::new();
-        self.string(Some(&mut raw))?;
-        if !raw.contains(&b'\\') {
-            return Ok(String::from_utf8_lossy(&raw).into_owned());
+        if self.depth > self.limit {
+            return self.fault(TOO_DEEP);
         }
-        Ok(unescape(&raw))
+        self.reader.advance(1);
+        Ok(())
     }
 
-    /// A number or a short string as text; other values are passed over.
-    pub(crate) fn scalar(&mut self) -> Result<Option<String>> {
-        match self.kind()? {
-            Kind::Text => self.short_text().map(Some),
-            Kind::Number => {
-                let mut text = String::new();
-                self.number(Some(&mut text))?;
-                Ok(Some(text))
+    /// Steps to the next element of the list that was entered, or out of it.
+    pub(crate) fn element(&mut self, first: bool) -> Result<bool, Fault> {
+        match self.peek()? {
+            Some(b']') => {
+                self.reader.advance(1);
+                self.depth = self.depth.saturating_sub(1);
+                Ok(false)
             }
-            Kind::Object | Kind::Array | Kind::Literal => {
-                self.skip()?;
-                Ok(None)
+            Some(b',') if !first => {
+                self.reader.advance(1);
+                Ok(true)
             }
+            Some(_) if first => Ok(true),
+            Some(_) => self.fault("expected `,` or `]`"),
+            None => self.fault(TRUNCATED),
         }
     }
 
-    /// Passes over a string, keeping its start.
-    fn string(&mut self, mut keep: Option<&mut Vec<u8>>) -> Result<()> {
-        self.expect(b'"', "a string expected")?;
+    /// Steps to the value of the next member of the object that was entered, or out of it.
+    pub(crate) fn member(&mut self, first: bool) -> Result<Option<Member>, Fault> {
+        match self.peek()? {
+            Some(b'}') => {
+                self.reader.advance(1);
+                self.depth = self.depth.saturating_sub(1);
+                return Ok(None);
+            }
+            Some(b',') if !first => self.reader.advance(1),
+            Some(_) if first => {}
+            Some(_) => return self.fault("expected `,` or `}`"),
+            None => return self.fault(TRUNCATED),
+        }
+        match self.peek()? {
+            Some(b'"') => {}
+            Some(_) => return self.fault("expected a key"),
+            None => return self.fault(TRUNCATED),
+        }
+        let start = self.offset();
+        self.read_key()?;
+        let name = Name::of(&self.key);
+        self.next_is(b':', "expected `:`")?;
+        Ok(Some(Member { name, start }))
+    }
+
+    fn read_key(&mut self) -> Result<(), Fault> {
+        self.key.clear();
+        let mut from = 1;
         loop {
-            let ahead = self.ahead()?;
-            if ahead.is_empty() {
-                return Err(self.malformed("the end found inside a string"));
+            let ahead = self.reader.ahead();
+            let end = token::string(ahead, from);
+            if let End::At(end) | End::More(end) = end {
+                self.key
+                    .extend_from_slice(ahead.get(..end).unwrap_or_default());
             }
-            let stop = memchr2(b'"', b'\\', ahead);
-            let plain = ahead.get(..stop.unwrap_or(ahead.len())).unwrap_or_default();
-            let length = plain.len();
-            if let Some(keep) = keep.as_deref_mut() {
-                let room = SHORT.saturating_sub(keep.len());
-                keep.extend_from_slice(plain.get(..length.min(room)).unwrap_or_default());
-            }
-            let found = stop.and_then(|stop| ahead.get(stop)).copied();
-            self.at += length;
-            match found {
-                None => {}
-                Some(b'"') => {
-                    self.at += 1;
+            match end {
+                End::At(end) => {
+                    self.reader.advance(end);
                     return Ok(());
                 }
-                Some(_) => {
-                    self.at += 1;
-                    let Some(escaped) = self.byte()? else {
-                        return Err(self.malformed("the end found inside a string"));
-                    };
-                    if !matches!(
-                        escaped,
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
-                    ) {
-                        return Err(self.malformed("an escape expected"));
+                End::More(safe) => {
+                    self.reader.advance(safe);
+                    from = 0;
+                    if !self.reader.fill()? {
+                        return self.fault(TRUNCATED);
                     }
-                    self.at += 1;
-                    if let Some(keep) = keep.as_deref_mut()
-                        && keep.len() < SHORT
-                    {
-                        keep.extend_from_slice(&[b'\\', escaped]);
-                    }
+                }
+                End::Bad(at, what) => {
+                    self.reader.advance(at);
+                    return self.fault(what);
                 }
             }
         }
     }
 
-    fn digits(&mut self, keep: &mut Option<&mut String>) -> Result<()> {
-        let mut any = false;
-        while let Some(digit @ b'0'..=b'9') = self.byte()? {
-            self.keep(digit, keep);
-            any = true;
+    /// Passes over the value that is next, whatever it is; says where it was.
+    pub(crate) fn value(&mut self) -> Result<Range<u64>, Fault> {
+        let first = self.peek()?;
+        let start = self.offset();
+        if first.is_none() {
+            return self.fault(TRUNCATED);
         }
-        if any {
-            Ok(())
-        } else {
-            Err(self.malformed("a digit expected"))
-        }
-    }
-
-    fn keep(&mut self, byte: u8, keep: &mut Option<&mut String>) {
-        self.at += 1;
-        if let Some(keep) = keep {
-            keep.push(char::from(byte));
-        }
-    }
-
-    fn number(&mut self, mut keep: Option<&mut String>) -> Result<()> {
-        if let Some(sign @ b'-') = self.byte()? {
-            self.keep(sign, &mut keep);
-        }
-        match self.byte()? {
-            Some(zero @ b'0') => self.keep(zero, &mut keep),
-            _ => self.digits(&mut keep)?,
-        }
-        if let Some(point @ b'.') = self.byte()? {
-            self.keep(point, &mut keep);
-            self.digits(&mut keep)?;
-        }
-        if let Some(exponent @ (b'e' | b'E')) = self.byte()? {
-            self.keep(exponent, &mut keep);
-            if let Some(sign @ (b'+' | b'-')) = self.byte()? {
-                self.keep(sign, &mut keep);
-            }
-            self.digits(&mut keep)?;
-        }
-        Ok(())
-    }
-
-    fn literal(&mut self) -> Result<()> {
-        let word: &[u8] = match self.byte()? {
-            Some(b't') => b"true",
-            Some(b'f') => b"false",
-            _ => b"null",
-        };
-        for wanted in word {
-            if self.byte()? != Some(*wanted) {
-                return Err(self.malformed("`true`, `false` or `null` expected"));
-            }
-            self.at += 1;
-        }
-        Ok(())
-    }
-
-    fn atom(&mut self, kind: Kind) -> Result<()> {
-        match kind {
-            Kind::Text => self.string(None),
-            Kind::Number => self.number(None),
-            Kind::Literal | Kind::Object | Kind::Array => self.literal(),
-        }
-    }
-
-    /// Passes over the value ahead, whatever it is, checking every bracket,
-    /// separator and atom in it. No recursion: the nesting is a bit a level.
-    pub(crate) fn skip(&mut self) -> Result<()> {
-        let mut objects: u128 = 0;
-        let mut level: u32 = 0;
+        self.open.clear();
+        let room = (self.limit - self.depth.min(self.limit)) as usize;
+        let mut expect = Expect::Value;
         loop {
-            // A value.
-            let kind = self.kind()?;
-            let opened = match kind {
-                Kind::Object | Kind::Array => {
-                    self.at += 1;
-                    if level >= self.depth.min(127) {
-                        return Err(self.malformed("nested too deep"));
+            let at_end = self.reader.at_end();
+            match walk(
+                self.reader.ahead(),
+                at_end,
+                &mut expect,
+                &mut self.open,
+                room,
+            ) {
+                End::At(end) => {
+                    self.reader.advance(end);
+                    return Ok(start..self.offset());
+                }
+                End::More(safe) => {
+                    self.reader.advance(safe);
+                    if !self.reader.fill()? {
+                        return self.fault(TRUNCATED);
                     }
-                    level += 1;
-                    objects = (objects << 1) | u128::from(kind == Kind::Object);
-                    true
                 }
-                Kind::Text | Kind::Number | Kind::Literal => {
-                    self.atom(kind)?;
-                    false
+                End::Bad(at, what) => {
+                    self.reader.advance(at);
+                    return self.fault(what);
                 }
+            }
+        }
+    }
+
+    /// Passes over the value that is next and copies it.
+    pub(crate) fn copy_value(&mut self, into: &mut Vec<u8>) -> Result<(), Fault> {
+        self.peek()?;
+        self.reader.copy_from_here();
+        self.value()?;
+        self.reader.copied(into);
+        Ok(())
+    }
+
+    /// Appends the bytes of a range and stands behind it.
+    pub(crate) fn copy_range(
+        &mut self,
+        range: &Range<u64>,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        self.reader.seek(range.start);
+        self.reader.copy_from_here();
+        while self.offset() < range.end {
+            let left = usize::try_from(range.end - self.offset()).unwrap_or(usize::MAX);
+            let here = self.reader.ahead().len().min(left);
+            self.reader.advance(here);
+            if here == 0 && !self.reader.fill()? {
+                return self.fault(TRUNCATED);
+            }
+        }
+        self.reader.copied(into);
+        Ok(())
+    }
+}
+
+pub(crate) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// What may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Value,
+    /// A value or `]`.
+    FirstValue,
+    Key,
+    /// A key or `}`.
+    FirstKey,
+    Colon,
+    /// `,` or the end of the container.
+    Next,
+    /// The rest of a string that is a value.
+    InString,
+    /// The rest of a string that is a key.
+    InKey,
+}
+
+/// Goes on in a value until it ends or `bytes` do.
+fn walk(bytes: &[u8], at_end: bool, expect: &mut Expect, open: &mut Vec<bool>, room: usize) -> End {
+    let mut at = 0;
+    loop {
+        if matches!(*expect, Expect::InString | Expect::InKey) {
+            match token::string(bytes, at) {
+                End::At(end) => at = end,
+                other => return other,
+            }
+            *expect = match *expect {
+                Expect::InKey => Expect::Colon,
+                _ if open.is_empty() => return End::At(at),
+                _ => Expect::Next,
             };
-            // Up to where the next value starts.
-            let mut first = opened;
-            loop {
-                if level == 0 {
-                    return Ok(());
-                }
-                let in_object = objects & 1 == 1;
-                let close = if in_object { b'}' } else { b']' };
-                if self.take(close)? {
-                    level -= 1;
-                    objects >>= 1;
-                    first = false;
-                    continue;
-                }
-                if !first {
-                    self.expect(b',', "`,` or a closing bracket expected")?;
-                }
-                if in_object {
-                    if self.peek()? != Some(b'"') {
-                        return Err(self.malformed("a key expected"));
-                    }
-                    self.string(None)?;
-                    self.expect(b':', "`:` expected")?;
-                }
-                break;
-            }
         }
-    }
-
-    /// Goes to the start of the next line that starts with a bracket; `false` at the end.
-    pub(crate) fn next_bracketed_line(&mut self) -> Result<bool> {
-        loop {
-            let ahead = self.ahead()?;
-            if ahead.is_empty() {
-                return Ok(false);
-            }
-            match memchr::memchr(b'\n', ahead) {
-                None => self.at += ahead.len(),
-                Some(line) => {
-                    self.at += line + 1;
-                    if matches!(self.byte()?, Some(b'{' | b'[')) {
-                        return Ok(true);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The text of a short raw string that has escapes. One that is cut or wrong is no known key.
-fn unescape(raw: &[u8]) -> String {
-    let mut quoted = Vec::with_capacity(raw.len() + 2);
-    quoted.push(b'"');
-    quoted.extend_from_slice(raw);
-    quoted.push(b'"');
-    serde_json::from_slice(&quoted).unwrap_or_else(|_| String::from_utf8_lossy(raw).into_owned())
-}
-
-/// Is the whole body UTF-8?
-pub(crate) fn check_utf8(body: &Body) -> Result<()> {
-    let error = |offset: u64| SplitError::Malformed {
-        offset,
-        what: "text is not UTF-8",
-        skipped: 0..body.len(),
-    };
-    if let Some(bytes) = body.memory() {
-        return match std::str::from_utf8(bytes) {
-            Ok(_) => Ok(()),
-            Err(wrong) => Err(error(wrong.valid_up_to() as u64)),
+        let Some(&byte) = bytes.get(at) else {
+            return End::More(at);
         };
-    }
-    let mut window = vec![0; WINDOW];
-    let mut base = 0;
-    while base < body.len() {
-        let read = body.read_at(base, &mut window)?;
-        let bytes = window.get(..read).unwrap_or_default();
-        let valid = match std::str::from_utf8(bytes) {
-            Ok(_) => read,
-            // A character may be cut by the window, not by the end.
-            Err(wrong) if wrong.error_len().is_none() && base + (read as u64) < body.len() => {
-                wrong.valid_up_to()
-            }
-            Err(wrong) => return Err(error(base + wrong.valid_up_to() as u64)),
-        };
-        if valid == 0 {
-            return Err(error(base));
+        if is_space(byte) {
+            at += 1;
+            continue;
         }
-        base += valid as u64;
+        match (*expect, byte) {
+            (Expect::Key | Expect::FirstKey, b'"') => {
+                at += 1;
+                *expect = Expect::InKey;
+            }
+            (Expect::Colon, b':') => {
+                at += 1;
+                *expect = Expect::Value;
+            }
+            (Expect::Next, b',') => {
+                at += 1;
+                *expect = match open.last() {
+                    Some(true) => Expect::Key,
+                    _ => Expect::Value,
+                };
+            }
+            (Expect::Value | Expect::FirstValue, b'"') => {
+                at += 1;
+                *expect = Expect::InString;
+            }
+            (Expect::Value | Expect::FirstValue, b'{' | b'[') => {
+                if open.len() >= room {
+                    return End::Bad(at, TOO_DEEP);
+                }
+                open.push(byte == b'{');
+                at += 1;
+                *expect = if byte == b'{' {
+                    Expect::FirstKey
+                } else {
+                    Expect::FirstValue
+                };
+            }
+            (Expect::FirstKey, b'}') | (Expect::FirstValue, b']') => {
+                at += 1;
+                open.pop();
+                if open.is_empty() {
+                    return End::At(at);
+                }
+                *expect = Expect::Next;
+            }
+            (Expect::Next, b'}' | b']') => {
+                if open.pop() != Some(byte == b'}') {
+                    return End::Bad(at, "the wrong bracket");
+                }
+                at += 1;
+                if open.is_empty() {
+                    return End::At(at);
+                }
+            }
+            (Expect::Value | Expect::FirstValue, _) => {
+                let end = match byte {
+                    b'-' | b'0'..=b'9' => token::number(bytes, at, at_end),
+                    _ => token::literal(bytes, at),
+                };
+                match end {
+                    End::At(end) => at = end,
+                    other => return other,
+                }
+                if open.is_empty() {
+                    return End::At(at);
+                }
+                *expect = Expect::Next;
+            }
+            (Expect::Key | Expect::FirstKey, _) => return End::Bad(at, "expected a key"),
+            (Expect::Colon, _) => return End::Bad(at, "expected `:`"),
+            _ => return End::Bad(at, "expected `,` or the end of a list or object"),
+        }
     }
-    Ok(())
 }

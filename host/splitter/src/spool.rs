@@ -1,16 +1,20 @@
 //! A body kept in memory, and in a temporary file when it is large.
 
+use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 /// How much of a body is taken, and where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolLimits {
     /// A larger body is refused, bytes.
     pub total: u64,
-    /// A larger body goes to a temporary file, bytes. An ordinary page never does.
+    /// A larger body goes to a temporary file, bytes.
     pub memory: usize,
     /// Where the temporary file is made; `None` for the system's place.
     pub directory: Option<PathBuf>,
@@ -44,14 +48,16 @@ pub enum SpoolError {
     },
 }
 
-/// Takes a body piece by piece. Also a [`Write`], so that a decoder can write into
-/// it: a [`SpoolError`] is then the inner error of the [`io::Error`].
+/// Bytes written to the temporary file at once.
+const WRITE: usize = 256 << 10;
+
+/// Takes a body piece by piece. Also a [`std::io::Write`], so that a decoder can write into it.
 #[derive(Debug)]
 pub struct Spool {
     limits: SpoolLimits,
+    taken: u64,
     memory: Vec<u8>,
-    file: Option<File>,
-    length: u64,
+    file: Option<BufWriter<File>>,
 }
 
 impl Spool {
@@ -59,20 +65,10 @@ impl Spool {
     pub fn new(limits: SpoolLimits) -> Self {
         Self {
             limits,
+            taken: 0,
             memory: Vec::new(),
             file: None,
-            length: 0,
         }
-    }
-
-    /// How much was taken, bytes.
-    pub fn len(&self) -> u64 {
-        self.length
-    }
-
-    /// Was nothing taken yet?
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// Takes the next piece.
@@ -80,43 +76,45 @@ impl Spool {
     /// # Errors
     /// When the body grows over its limit or the temporary file fails.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), SpoolError> {
-        let length = self.length.saturating_add(piece.len() as u64);
-        if length > self.limits.total {
+        let taken = self.taken.saturating_add(piece.len() as u64);
+        if taken > self.limits.total {
             return Err(SpoolError::TooLarge {
                 limit: self.limits.total,
             });
         }
-        if self.file.is_none() && length > self.limits.memory as u64 {
-            // Without a name: it is gone with the process, however that ends.
-            let mut file = match &self.limits.directory {
-                Some(directory) => tempfile::tempfile_in(directory)?,
-                None => tempfile::tempfile()?,
-            };
-            file.write_all(&self.memory)?;
-            self.memory = Vec::new();
-            self.file = Some(file);
-        }
         match &mut self.file {
             Some(file) => file.write_all(piece)?,
+            None if taken > self.limits.memory as u64 => {
+                let file = match &self.limits.directory {
+                    Some(directory) => tempfile::tempfile_in(directory)?,
+                    None => tempfile::tempfile()?,
+                };
+                let mut file = BufWriter::with_capacity(WRITE, file);
+                file.write_all(&std::mem::take(&mut self.memory))?;
+                file.write_all(piece)?;
+                self.file = Some(file);
+            }
             None => self.memory.extend_from_slice(piece),
         }
-        self.length = length;
+        self.taken = taken;
         Ok(())
     }
 
     /// The body is complete.
-    pub fn finish(self) -> Body {
-        match self.file {
-            None => Body(Store::Memory(self.memory)),
-            Some(file) => Body(Store::File {
-                file,
-                length: self.length,
-            }),
-        }
+    ///
+    /// # Errors
+    /// When the temporary file fails.
+    pub fn finish(self) -> Result<Body, SpoolError> {
+        let Some(file) = self.file else {
+            return Ok(Body::from(self.memory));
+        };
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Body(Store::File(Arc::new(file), self.taken)))
     }
 }
 
 impl Write for Spool {
+    /// Takes all of `piece`. An error carries the [`SpoolError`] as its source.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.push(piece).map_err(io::Error::other)?;
         Ok(piece.len())
@@ -127,14 +125,14 @@ impl Write for Spool {
     }
 }
 
-/// A whole body.
-#[derive(Debug)]
+/// A whole body. A clone shares the bytes.
+#[derive(Clone)]
 pub struct Body(Store);
 
-#[derive(Debug)]
+#[derive(Clone)]
 enum Store {
-    Memory(Vec<u8>),
-    File { file: File, length: u64 },
+    Memory(Bytes),
+    File(Arc<File>, u64),
 }
 
 impl Body {
@@ -142,7 +140,7 @@ impl Body {
     pub fn len(&self) -> u64 {
         match &self.0 {
             Store::Memory(bytes) => bytes.len() as u64,
-            Store::File { length, .. } => *length,
+            Store::File(_, len) => *len,
         }
     }
 
@@ -151,81 +149,84 @@ impl Body {
         self.len() == 0
     }
 
-    /// Is it in a temporary file?
-    pub fn is_spooled(&self) -> bool {
-        matches!(self.0, Store::File { .. })
-    }
-
-    /// Up to `most` bytes from `offset`: to show what was wrong, or in what.
+    /// The bytes of a range, at most `max` of them and none beyond the end: what to
+    /// show of a part that could not be split.
     ///
     /// # Errors
     /// When the temporary file cannot be read.
-    pub fn read_range(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
-        let length = self.len().saturating_sub(offset).min(most as u64);
-        let mut bytes = Vec::new();
-        self.append(offset, offset + length, &mut bytes)?;
+    pub fn read_range(&self, range: Range<u64>, max: usize) -> io::Result<Vec<u8>> {
+        let end = range.end.min(self.len());
+        let start = range.start.min(end);
+        let wanted = usize::try_from(end - start).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; wanted.min(max)];
+        self.read_at(start, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The bytes of a body in memory.
-    pub(crate) fn memory(&self) -> Option<&[u8]> {
+    /// All of it, if it is in memory.
+    pub(crate) fn in_memory(&self) -> Option<&Bytes> {
         match &self.0 {
             Store::Memory(bytes) => Some(bytes),
-            Store::File { .. } => None,
+            Store::File(..) => None,
         }
     }
 
-    /// Appends the bytes from `start` to `end`.
-    pub(crate) fn append(&self, start: u64, end: u64, to: &mut Vec<u8>) -> io::Result<()> {
+    /// Fills `into` from `offset` on.
+    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         match &self.0 {
             Store::Memory(bytes) => {
-                let range = usize::try_from(start)
+                let part = usize::try_from(offset)
                     .ok()
-                    .zip(usize::try_from(end).ok())
-                    .and_then(|(start, end)| bytes.get(start..end))
+                    .and_then(|start| bytes.get(start..)?.get(..into.len()))
                     .ok_or(io::ErrorKind::UnexpectedEof)?;
-                to.extend_from_slice(range);
+                into.copy_from_slice(part);
+                Ok(())
             }
-            Store::File { file, .. } => {
-                let before = to.len();
-                let length = usize::try_from(end.saturating_sub(start))
-                    .map_err(|_| io::ErrorKind::UnexpectedEof)?;
-                to.resize(before + length, 0);
-                if let Some(target) = to.get_mut(before..) {
-                    file.read_exact_at(target, start)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Fills the window with what stands at `offset`; returns how much.
-    pub(crate) fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<usize> {
-        match &self.0 {
-            Store::Memory(bytes) => {
-                let rest = usize::try_from(offset)
-                    .ok()
-                    .and_then(|offset| bytes.get(offset..))
-                    .unwrap_or_default();
-                let length = rest.len().min(window.len());
-                if let (Some(to), Some(from)) = (window.get_mut(..length), rest.get(..length)) {
-                    to.copy_from_slice(from);
-                }
-                Ok(length)
-            }
-            Store::File { file, .. } => loop {
-                match file.read_at(window, offset) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    result => return result,
-                }
-            },
+            Store::File(file, _) => read_exact_at(file, offset, into),
         }
     }
 }
 
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: u64, into: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
+    while !into.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, into, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        into = into.get_mut(read..).unwrap_or_default();
+        offset += read as u64;
+    }
+    Ok(())
+}
+
 impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(Store::Memory(bytes))
+    fn from(memory: Vec<u8>) -> Self {
+        Self(Store::Memory(memory.into()))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(memory: Bytes) -> Self {
+        Self(Store::Memory(memory))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match &self.0 {
+            Store::Memory(_) => "memory",
+            Store::File(..) => "file",
+        };
+        f.debug_struct("Body")
+            .field("in", &place)
+            .field("len", &self.len())
+            .finish()
     }
 }
 
@@ -241,26 +242,61 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_large_body_goes_to_a_file_and_reads_the_same() {
-        let mut spool = Spool::new(limits(1 << 20, 10));
-        for piece in [&b"0123456789"[..], b"abc", b"defgh"] {
-            spool.write_all(piece).unwrap();
+    fn spool(limits: SpoolLimits, pieces: &[&[u8]]) -> Result<Body, SpoolError> {
+        let mut spool = Spool::new(limits);
+        for piece in pieces {
+            spool.push(piece)?;
         }
-        let body = spool.finish();
-        assert!(body.is_spooled());
-        assert_eq!(body.len(), 18);
-        assert_eq!(body.read_range(8, 4).unwrap(), b"89ab");
-        assert_eq!(body.read_range(16, 99).unwrap(), b"gh");
-        assert_eq!(body.read_range(99, 9).unwrap(), b"");
+        spool.finish()
     }
 
     #[test]
-    fn the_limit_holds_to_the_byte() {
-        let mut spool = Spool::new(limits(4, 100));
-        spool.push(b"1234").unwrap();
-        let error = spool.push(b"5").unwrap_err();
-        assert!(matches!(error, SpoolError::TooLarge { limit: 4 }));
-        assert_eq!(spool.finish().len(), 4);
+    fn a_body_at_the_memory_limit_stays_in_memory_and_one_over_it_does_not() {
+        let body = spool(limits(100, 4), &[b"ab", b"cd"]).unwrap();
+        assert!(body.in_memory().is_some());
+        let body = spool(limits(100, 4), &[b"ab", b"cd", b"e"]).unwrap();
+        assert!(body.in_memory().is_none());
+        assert_eq!(body.len(), 5);
+        assert_eq!(body.read_range(0..5, 100).unwrap(), b"abcde");
+    }
+
+    #[test]
+    fn a_body_at_the_total_limit_is_taken_and_one_over_it_is_refused() {
+        assert_eq!(spool(limits(4, 2), &[b"abcd"]).unwrap().len(), 4);
+        let refused = spool(limits(4, 2), &[b"abcd", b"e"]);
+        assert!(matches!(refused, Err(SpoolError::TooLarge { limit: 4 })));
+    }
+
+    #[test]
+    fn a_range_is_cut_to_the_body_and_to_the_most_asked_for() {
+        for memory in [0, 100] {
+            let body = spool(limits(100, memory), &[b"abcdef"]).unwrap();
+            assert_eq!(body.read_range(2..4, 100).unwrap(), b"cd");
+            assert_eq!(body.read_range(4..90, 100).unwrap(), b"ef");
+            assert_eq!(body.read_range(0..6, 3).unwrap(), b"abc");
+            assert_eq!(body.read_range(9..12, 3).unwrap(), b"");
+        }
+    }
+
+    #[test]
+    fn it_can_be_written_into_and_says_why_not() {
+        let mut spool = Spool::new(limits(3, 2));
+        spool.write_all(b"abc").unwrap();
+        let error = spool.write_all(b"d").unwrap_err();
+        let inner = error.get_ref().and_then(|e| e.downcast_ref::<SpoolError>());
+        assert!(matches!(inner, Some(SpoolError::TooLarge { limit: 3 })));
+        assert_eq!(spool.finish().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        let limits = SpoolLimits {
+            directory: Some("/nowhere/at/all".into()),
+            ..limits(100, 1)
+        };
+        assert!(matches!(
+            spool(limits, &[b"abc"]),
+            Err(SpoolError::Io { .. })
+        ));
     }
 }

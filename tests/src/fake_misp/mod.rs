@@ -2,9 +2,12 @@
 //! its filters, pages, headers and errors, over made-up events.
 
 mod faults;
+mod filters;
 mod search;
 mod server;
 mod store;
+#[cfg(test)]
+mod tests;
 mod times;
 mod wire;
 

@@ -129,7 +129,13 @@ impl Filters {
     pub(crate) fn body(&self, flags: &Map<String, Value>) -> Map<String, Value> {
         // Published ones only: what is edited after it was published is not reviewed yet.
         let mut body = Map::from_iter([("published".to_owned(), Value::from(1))]);
-        body.extend(flags.clone());
+        for (name, value) in flags {
+            let integer = integer_meant(value).filter(|_| names::INTEGERS.contains(&name.as_str()));
+            body.insert(
+                name.clone(),
+                integer.map_or_else(|| value.clone(), Value::from),
+            );
+        }
         body.extend(self.0.clone());
         body
     }
@@ -265,11 +271,11 @@ mod tests {
     #[test]
     fn published_is_one_unless_said_otherwise_and_users_win_over_flags() {
         let (filters, _) = Filters::new(json!({"excludeGalaxy": 0}).as_object().unwrap());
-        let flags = json!({"excludeGalaxy": 1, "includeDecayScore": 1});
+        let flags = json!({"excludeGalaxy": 1, "includeDecayScore": 1, "deleted": false});
         let body = filters.body(flags.as_object().unwrap());
         assert_eq!(
             Value::Object(body),
-            json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1})
+            json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1, "deleted": 0})
         );
     }
 

@@ -102,6 +102,8 @@ impl Position {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -130,5 +132,23 @@ mod tests {
         }
         let zero = Cursor(r#"{"v":1,"walk":"publish","w":0}"#.to_owned());
         assert_eq!(Position::read(&zero).unwrap().w, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_position_is_read_as_it_was_written(
+            w in 1_i64..i64::MAX,
+            seen in prop::collection::btree_set((".*", any::<i64>()), 0..5),
+        ) {
+            let position = Position { w, seen };
+            prop_assert_eq!(Position::read(&position.write()).unwrap(), position);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*") {
+            if let Ok(position) = Position::read(&Cursor(text)) {
+                prop_assert!(position.w >= 1);
+            }
+        }
     }
 }

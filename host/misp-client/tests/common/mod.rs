@@ -30,7 +30,10 @@ pub(crate) fn sized(page_size: u32) -> WalkOptions {
 }
 
 pub(crate) fn map(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
 }
 
 /// A walk and all it handed out.
@@ -40,6 +43,8 @@ pub(crate) struct Taken {
     pub(crate) came: BTreeMap<(String, i64), usize>,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) facts: Vec<PageFacts>,
+    /// Attributes in all records.
+    pub(crate) attributes: u64,
 }
 
 impl Taken {
@@ -53,6 +58,7 @@ impl Taken {
             came: BTreeMap::new(),
             cursor,
             facts: Vec::new(),
+            attributes: 0,
         }
     }
 
@@ -65,7 +71,7 @@ impl Taken {
         self.cursor = Some(page.cursor);
         for record in page.records {
             let record = record.unwrap();
-            assert!(!record.json.is_empty());
+            self.attributes += u64::from(record.attributes);
             if record.last {
                 let key = (record.head.uuid, record.head.publish_timestamp.unwrap());
                 *self.came.entry(key).or_default() += 1;
