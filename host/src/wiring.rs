@@ -13,7 +13,9 @@ use splitter::{SplitLimits, SpoolLimits};
 use state::Store;
 
 use crate::args::Configured;
-use crate::config::{Config, Facts, Instance, Loaded, Lookback, from_environment, from_file};
+use crate::config::{
+    Config, Endpoint, Facts, Instance, Loaded, Lookback, from_environment, from_file,
+};
 use crate::mappings::{self, Places};
 
 /// Everything that runs.

@@ -145,7 +145,7 @@ impl<K: Keep> Intake<K> {
 
 /// The spooled body.
 pub(crate) fn spooled(spool: Spool) -> Result<Body, ClientError> {
-    Ok(spool.finish())
+    spool.finish().map_err(kept)
 }
 
 fn refusal(refused: Option<SpoolError>, error: &io::Error) -> ClientError {

@@ -41,7 +41,8 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
     };
     for path in files {
         let body = read(path)?;
-        let records = Records::from_input(body, SplitLimits::default());
+        let records = Records::from_input(body, SplitLimits::default())
+            .with_context(|| format!("{} cannot be read", path.display()))?;
         match map_all(records, path, &mapper, &mut printer).await {
             Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
             result => result?,
@@ -109,7 +110,7 @@ fn read(path: &Path) -> anyhow::Result<splitter::Body> {
             .push(piece.get(..length).unwrap_or_default())
             .with_context(|| name.clone())?;
     }
-    Ok(spool.finish())
+    spool.finish().with_context(|| name)
 }
 
 async fn map_all(
