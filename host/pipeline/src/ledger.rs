@@ -210,26 +210,21 @@ impl Ledger {
         let counts = &mut self.lock().0;
         counts.in_flight = counts.in_flight.saturating_sub(batch.expected);
         let documents_before = counts.documents;
-        for mapped in batch.mapped {
-            match mapped {
-                Ok(outcome) => {
-                    counts.documents += outcome.documents.len() as u64;
-                    for document in &outcome.documents {
-                        counts.deletes += u64::from(document.operation == Operation::Delete);
-                        for note in &document.notes {
-                            *counts.notes.entry(note.kind).or_default() += 1;
-                        }
-                    }
-                    for tally in &outcome.tallies {
-                        *counts
-                            .mapped
-                            .entry(tally.attribute_type.clone())
-                            .or_default()
-                            .entry(tally.indicator_type.clone())
-                            .or_default() += u64::from(tally.count);
-                    }
+        for outcome in batch.mapped.iter().flatten() {
+            counts.documents += outcome.documents.len() as u64;
+            for document in &outcome.documents {
+                counts.deletes += u64::from(document.operation == Operation::Delete);
+                for note in &document.notes {
+                    *counts.notes.entry(note.kind).or_default() += 1;
                 }
-                Err(_) => {}
+            }
+            for tally in &outcome.tallies {
+                *counts
+                    .mapped
+                    .entry(tally.attribute_type.clone())
+                    .or_default()
+                    .entry(tally.indicator_type.clone())
+                    .or_default() += u64::from(tally.count);
             }
         }
         for (kind, units) in batch.refused {

@@ -21,7 +21,7 @@ use crate::traits::{Commit, DeadLetters, Output, Source, State, Transform};
 
 /// A page with its write version, or the end of a walk.
 pub(crate) enum Fetched {
-    Page { page: Page, version: u64 },
+    Page(Box<Page>, u64),
     WalkEnd,
 }
 
@@ -84,7 +84,11 @@ impl Fetch<'_> {
                         let attempts = Attempts::new("state", self.ledger, self.options, self.stop);
                         version(&self.state, page.fetched_ms, attempts).await?
                     };
-                    if pages.send(Fetched::Page { page, version }).await.is_err() {
+                    if pages
+                        .send(Fetched::Page(Box::new(page), version))
+                        .await
+                        .is_err()
+                    {
                         return Ok(());
                     }
                 }
@@ -151,7 +155,7 @@ impl Map<'_> {
         while let Some(fetched) = pages.recv().await {
             let sent = match fetched {
                 Fetched::WalkEnd => work.send(Work::WalkEnd).await.is_ok(),
-                Fetched::Page { page, version } => self.page(page, version, &work).await?,
+                Fetched::Page(page, version) => self.page(*page, version, &work).await?,
             };
             if !sent {
                 break;

@@ -36,10 +36,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
 
 /// The first key of `value` that `root`, a JSON Schema, does not know.
 pub(crate) fn first(value: &Value, root: &Value) -> Option<UnknownKey> {
-    walk(value, root, root, String::new())
+    walk(value, root, root, "")
 }
 
-fn walk(value: &Value, schema: &Value, root: &Value, place: String) -> Option<UnknownKey> {
+fn walk(value: &Value, schema: &Value, root: &Value, place: &str) -> Option<UnknownKey> {
     let schema = choose(value, resolve(schema, root), root);
     match value {
         Value::Object(object) => {
@@ -52,15 +52,15 @@ fn walk(value: &Value, schema: &Value, root: &Value, place: String) -> Option<Un
                     format!("{place}.{key}")
                 };
                 match (properties.and_then(|known| known.get(key)), others) {
-                    (Some(schema), _) => walk(value, schema, root, inner),
+                    (Some(schema), _) => walk(value, schema, root, &inner),
                     (None, Some(Value::Bool(false))) => Some(UnknownKey {
                         key: key.clone(),
-                        place: place.clone(),
+                        place: place.to_owned(),
                         nearest: properties
                             .and_then(|known| nearest(key, known.keys().map(String::as_str)))
                             .map(str::to_owned),
                     }),
-                    (None, Some(schema)) => walk(value, schema, root, inner),
+                    (None, Some(schema)) => walk(value, schema, root, &inner),
                     (None, None) => None,
                 }
             })
@@ -69,7 +69,7 @@ fn walk(value: &Value, schema: &Value, root: &Value, place: String) -> Option<Un
             let items = schema.get("items")?;
             list.iter()
                 .enumerate()
-                .find_map(|(index, value)| walk(value, items, root, format!("{place}[{index}]")))
+                .find_map(|(index, value)| walk(value, items, root, &format!("{place}[{index}]")))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }

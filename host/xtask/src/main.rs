@@ -49,7 +49,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse().command) {
+    match run(&Args::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> anyhow::Result<()> {
+fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
@@ -69,7 +69,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Dist => dist::dist().map(drop),
-        Task::Bench { quick, json } => bench::bench(quick, json),
+        Task::Bench { quick, json } => bench::bench(*quick, *json),
         Task::Generate => generate::generate(),
     }
 }
