@@ -199,7 +199,7 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<ByteSize>,
     /// Time of one call. Default: 30s.
     pub(crate) time: Option<Duration>,
-    /// Bytes that one call may return. Default: 64MiB.
+    /// Bytes that one call may return. Default: 128MiB.
     pub(crate) output: Option<ByteSize>,
 }
 
