@@ -12,11 +12,15 @@ mod wiring;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Command};
+
+/// How long writes that are under way may take after the end.
+const LAST_WRITES: Duration = Duration::from_millis(200);
 
 /// Wrong usage, configuration or input.
 const USAGE: u8 = 2;
@@ -28,7 +32,10 @@ fn main() -> ExitCode {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        runtime.block_on(dispatch(&args.command))
+        let result = runtime.block_on(dispatch(&args.command));
+        // A write that hangs (a reader of stdout that stopped) may not keep us.
+        runtime.shutdown_timeout(LAST_WRITES);
+        result
     });
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

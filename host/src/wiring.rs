@@ -55,10 +55,9 @@ pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<
     let store = Arc::new(Store::open(&folder)?);
     let config = &loaded.config;
     let letters_path = dead_letters_path(config, &folder);
-    let dead_letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterFile::new(
-        &config.dead_letters,
-        letters_path.clone(),
-    ));
+    let letters = DeadLetterFile::new(&config.dead_letters, letters_path.clone());
+    letters.check().await.context("dead letters")?;
+    let dead_letters: Arc<dyn DeadLetters> = Arc::new(letters);
     let outputs = open_outputs(config)?;
     let engine = crate::engine::engine(Some(&folder), &config.limits)?;
     let mapping = load_mapping(&engine, &loaded)?;
