@@ -100,6 +100,9 @@ impl Scanner {
         if self.depth > self.limit {
             return self.fault(TOO_DEEP);
         }
+        if self.peek()?.is_none() {
+            return self.fault(TRUNCATED);
+        }
         self.reader.advance(1);
         Ok(())
     }
