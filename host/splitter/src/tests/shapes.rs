@@ -129,6 +129,8 @@ fn anything_else_is_no_answer() {
         "null",
         r#"{"response":null}"#,
         r#"{"response":"x"}"#,
+        r#"{"response":{"x":[]}}"#,
+        " 7",
         r#"{"name":"x","message":"x","url":"/"}"#,
         r#"{"Event":3}"#,
     ] {
