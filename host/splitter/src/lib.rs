@@ -17,8 +17,10 @@ mod reader;
 mod record;
 mod records;
 mod scan;
+mod shape;
 mod spool;
 mod token;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -53,21 +53,22 @@ pub(crate) struct Plan {
     pub(crate) heads: Vec<EventHead>,
 }
 
-/// Passes over the value that is next. After a fault `plan` holds the items before it.
+/// Passes over the value that is next; is it as a whole of a known shape? After a fault
+/// `plan` holds the items before it.
 pub(crate) fn value(
     scanner: &mut Scanner,
     limits: &SplitLimits,
     plan: &mut Plan,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let mut planner = Planner {
         scanner,
         limits,
         plan,
     };
     match planner.scanner.peek()? {
-        Some(b'[') => planner.page(),
+        Some(b'[') => planner.page().map(|()| true),
         Some(b'{') => planner.object(Level::Top).map(|seen| planner.one(seen)),
-        _ => planner.stray(),
+        _ => planner.stray().map(|()| false),
     }
 }
 
@@ -81,10 +82,10 @@ pub(crate) fn object_parts(scanner: &mut Scanner, limits: &SplitLimits) -> Resul
     planner.object(Level::Object).map(|seen| seen.parts)
 }
 
-struct Planner<'a> {
+pub(crate) struct Planner<'a> {
     scanner: &'a mut Scanner,
-    limits: &'a SplitLimits,
-    plan: &'a mut Plan,
+    pub(crate) limits: &'a SplitLimits,
+    pub(crate) plan: &'a mut Plan,
 }
 
 /// Where an object stands: decides which of its members are looked into.
@@ -104,25 +105,25 @@ enum Level {
 
 /// What one pass over an object found.
 #[derive(Debug, Default)]
-struct Seen {
-    span: Range<u64>,
-    of_attribute: bool,
-    of_event: bool,
-    uuid: bool,
-    date: bool,
+pub(crate) struct Seen {
+    pub(crate) span: Range<u64>,
+    pub(crate) of_attribute: bool,
+    pub(crate) of_event: bool,
+    pub(crate) uuid: bool,
+    pub(crate) date: bool,
     /// Its own fields, should it be an event.
-    head: EventHead,
+    pub(crate) head: EventHead,
     /// The fields that name an attribute's event.
-    event_ref: EventHead,
-    parts: Parts,
+    pub(crate) event_ref: EventHead,
+    pub(crate) parts: Parts,
     /// The values of `Event` that are objects, and whether the last value is one.
-    events: Vec<Seen>,
-    event_is_last: bool,
-    /// Were there `response` members, and was one of them a page?
-    response: Option<bool>,
+    pub(crate) events: Vec<Seen>,
+    pub(crate) event_is_last: bool,
+    /// Were there `response` members, and was one of them of a known shape?
+    pub(crate) response: Option<bool>,
     /// Where the items that it added itself start.
-    items_from: (usize, usize),
-    only_lists: bool,
+    pub(crate) items_from: (usize, usize),
+    pub(crate) only_lists: bool,
 }
 
 impl Planner<'_> {
@@ -148,7 +149,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn add_stray(&mut self, span: Range<u64>) {
+    pub(crate) fn add_stray(&mut self, span: Range<u64>) {
         self.plan.items.push(Item {
             span,
             attributes: 0,
@@ -156,7 +157,7 @@ impl Planner<'_> {
         });
     }
 
-    fn add(&mut self, span: Range<u64>, attributes: u64, shape: Shape, head: EventHead) {
+    pub(crate) fn add(&mut self, span: Range<u64>, attributes: u64, shape: Shape, head: EventHead) {
         self.plan.heads.push(head);
         self.plan.items.push(Item {
             span,
@@ -264,16 +265,15 @@ impl Planner<'_> {
         }
     }
 
-    /// The value of `response`: is it a page?
+    /// The value of `response`: is it of a known shape?
     fn response(&mut self) -> Result<bool, Fault> {
         match self.scanner.peek()? {
             Some(b'[') => self.page().map(|()| true),
             Some(b'{') => {
                 let seen = self.object(Level::Response)?;
-                self.one(seen);
-                Ok(true)
+                Ok(self.one(seen))
             }
-            _ => self.scanner.value().map(|_| false),
+            _ => self.stray().map(|()| false),
         }
     }
 
@@ -299,136 +299,5 @@ impl Planner<'_> {
             attributes,
             empty: first,
         })
-    }
-
-    fn loose_attribute(&mut self, mut seen: Seen, named: bool) {
-        let head = match seen.events.pop() {
-            Some(event) => event.head,
-            None => seen.event_ref,
-        };
-        let is_empty = seen.span.end - seen.span.start == 2;
-        if is_empty {
-            self.add_stray(seen.span);
-        } else if named && !seen.of_attribute {
-            self.add(seen.span, 1, Shape::Under("Attribute"), head);
-        } else {
-            self.add(seen.span, 1, Shape::AsIs, head);
-        }
-    }
-
-    /// Tells by its members what an object is, and adds what it holds. `misp-model`
-    /// reads a record by the same rules.
-    fn one(&mut self, mut seen: Seen) {
-        match seen.response {
-            Some(true) => return,
-            Some(false) => return self.add_stray(seen.span),
-            None => {}
-        }
-        let lists = &seen.parts.attributes;
-        let has_attribute = !lists.is_empty();
-        let nothing_beside = lists.last().is_none_or(|list| list.empty);
-        let event_has_attribute = seen
-            .events
-            .last()
-            .is_some_and(|event| !event.parts.attributes.is_empty());
-
-        if !seen.of_attribute
-            && !(seen.event_is_last && (event_has_attribute || nothing_beside))
-            && has_attribute
-            && !seen.of_event
-            && !seen.uuid
-        {
-            return self.attribute_list(seen);
-        }
-        // Items below `response` were a guess: this is something else.
-        self.plan.items.truncate(seen.items_from.0);
-        self.plan.heads.truncate(seen.items_from.1);
-        if seen.of_attribute {
-            self.loose_attribute(seen, false);
-        } else if seen.event_is_last && (event_has_attribute || nothing_beside) {
-            let mut events = std::mem::take(&mut seen.events);
-            match (events.pop(), events.is_empty()) {
-                (Some(event), true) => self.event(event, Some(seen.span)),
-                (last, _) => events
-                    .into_iter()
-                    .chain(last)
-                    .for_each(|event| self.event(event, None)),
-            }
-        } else if seen.of_event
-            || has_attribute
-            || (seen.uuid && (seen.date || !seen.parts.objects.is_empty()))
-        {
-            self.event(seen, None);
-        } else {
-            self.add_stray(seen.span);
-        }
-    }
-
-    /// `{"Attribute":[..]}`, perhaps with the event beside it.
-    fn attribute_list(&mut self, mut seen: Seen) {
-        if seen.items_from.0 < self.plan.items.len() {
-            if seen.only_lists && seen.events.is_empty() {
-                return;
-            }
-            self.plan.items.truncate(seen.items_from.0);
-            self.plan.heads.truncate(seen.items_from.1);
-        }
-        let mut parts = seen.parts;
-        parts.objects.clear();
-        let attributes = parts.attributes.iter().map(|list| list.attributes).sum();
-        if attributes == 0 {
-            return;
-        }
-        let head = seen.events.pop().map(|event| event.head);
-        let shape = if self.fits(&parts, attributes, &seen.span) {
-            Shape::AsIs
-        } else {
-            Shape::Cut(Box::new(parts))
-        };
-        self.add(seen.span, attributes, shape, head.unwrap_or_default());
-    }
-
-    /// An event; `around` is where the object with its `Event` key is, if there is one.
-    fn event(&mut self, seen: Seen, around: Option<Range<u64>>) {
-        let mut parts = seen.parts;
-        parts.event = true;
-        let beside = parts.attributes.last().map(|list| list.kind);
-        let object = parts.objects.last().map(|list| list.kind);
-        let pre_split = [beside, object]
-            .iter()
-            .any(|kind| matches!(kind, Some(Kind::Single { .. })));
-        // Another shipper's pair of an attribute and an object: one document.
-        let pair = matches!(
-            (beside, object),
-            (
-                Some(Kind::Single { .. }),
-                Some(Kind::Single {
-                    one_attribute: true
-                })
-            )
-        );
-        let attributes = if pair {
-            1
-        } else {
-            let lists = parts.attributes.iter().chain(&parts.objects);
-            lists.map(|list| list.attributes).sum()
-        };
-        let shape = if !self.fits(&parts, attributes, &seen.span) {
-            Shape::Cut(Box::new(parts))
-        } else if around.is_none() && !pre_split {
-            Shape::Under("Event")
-        } else {
-            Shape::AsIs
-        };
-        self.add(around.unwrap_or(seen.span), attributes, shape, seen.head);
-    }
-
-    fn fits(&self, parts: &Parts, attributes: u64, span: &Range<u64>) -> bool {
-        let len = usize::try_from(span.end - span.start).unwrap_or(usize::MAX);
-        let head = parts.head_len();
-        attributes <= 1
-            || self
-                .limits
-                .allow(head, attributes, len.saturating_sub(head))
     }
 }

@@ -74,7 +74,7 @@ pub enum SplitError {
         offset: u64,
         /// What was expected or found.
         what: &'static str,
-        /// What was skipped because of it, bytes from `offset` of the value's start.
+        /// What was skipped because of it: where `Body::read_range` finds it.
         skipped: std::ops::Range<u64>,
     },
     /// Valid JSON, but neither a page, an event nor an attribute.

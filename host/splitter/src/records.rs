@@ -46,20 +46,18 @@ impl Records {
         let all = start..records.body.len();
         let mut plan = Plan::default();
         let read = plan::value(&mut records.scanner, &limits, &mut plan);
-        let read = read.and_then(|()| match records.scanner.peek()? {
-            None => Ok(()),
+        let read = read.and_then(|known| match records.scanner.peek()? {
+            None => Ok(known),
             Some(_) => Err(Fault::Malformed {
                 offset: records.scanner.offset(),
                 what: "something follows the answer",
             }),
         });
-        read.map_err(|fault| error(fault, all.clone()))?;
-        if let [item] = plan.items.as_slice()
-            && matches!(item.shape, Shape::Stray)
-            && item.span.start == start
-        {
+        let known = read.map_err(|fault| error(fault, all.clone()))?;
+        if !known {
+            let offset = plan.items.first().map_or(start, |item| item.span.start);
             return Err(SplitError::NotARecord {
-                offset: start,
+                offset,
                 skipped: all,
             });
         }
@@ -153,7 +151,7 @@ impl Records {
         let start = self.scanner.offset();
         let mut plan = Plan::default();
         match plan::value(&mut self.scanner, &self.limits, &mut plan) {
-            Ok(()) => self.next_value = Some(self.scanner.offset()),
+            Ok(_) => self.next_value = Some(self.scanner.offset()),
             Err(Fault::Malformed { offset, what }) => {
                 self.salvaging = true;
                 let mut broken_from = start;

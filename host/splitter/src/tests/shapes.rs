@@ -129,6 +129,8 @@ fn anything_else_is_no_answer() {
         "null",
         r#"{"response":null}"#,
         r#"{"response":"x"}"#,
+        r#"{"response":{"x":[]}}"#,
+        " 7",
         r#"{"name":"x","message":"x","url":"/"}"#,
         r#"{"Event":3}"#,
     ] {
@@ -246,4 +248,24 @@ fn what_was_skipped_can_be_shown() {
     };
     let bytes = records.body().read_range(skipped, 100).unwrap();
     assert_eq!(bytes, b"{\"oops\":\n");
+}
+
+#[test]
+fn records_can_be_moved_to_another_thread() {
+    let records = answer(r#"[{"info":"x"}]"#).unwrap();
+    let count = std::thread::spawn(|| records.count()).join().unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn what_was_handed_out_before_is_not_asked_for() {
+    let mut records = answer(r#"[{"info":"x"},{"info":"y"},{"info":"z"}]"#).unwrap();
+    assert!(records.next().is_some());
+    let mut asked = Vec::new();
+    records.retain(|place, _| {
+        asked.push(place);
+        place != 1
+    });
+    assert_eq!(asked, [1, 2]);
+    assert_eq!(told(records), [r#"0 {"Event":{"info":"z"}}"#]);
 }
