@@ -26,10 +26,21 @@ pub(crate) struct Cut {
     /// Records for the mapping.
     pub(crate) records: Vec<Record>,
     /// Parts of the page that are no records.
-    pub(crate) broken: Vec<SplitError>,
+    pub(crate) broken: Vec<Broken>,
     /// Nothing follows.
     pub(crate) end: bool,
 }
+
+/// A part of a page that is no record, with its text.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) error: SplitError,
+    /// The start of what was skipped.
+    pub(crate) input: Vec<u8>,
+}
+
+/// How much of a broken part is kept for the dead letters, bytes.
+const BROKEN_INPUT: usize = 64 << 10;
 
 impl Cut {
     /// What must become a document or a refusal.
@@ -60,7 +71,17 @@ pub(crate) fn cut(records: &mut Records, limits: &BatchLimits) -> Cut {
             }
             Some(Err(error)) => {
                 attributes += 1;
-                cut.broken.push(error);
+                let skipped = match &error {
+                    SplitError::Malformed { skipped, .. }
+                    | SplitError::NotARecord { skipped, .. } => skipped.clone(),
+                    SplitError::Io { .. } => 0..0,
+                };
+                // It is for people: what cannot be read back is left out.
+                let input = records.body().read_range(skipped, BROKEN_INPUT);
+                cut.broken.push(Broken {
+                    error,
+                    input: input.unwrap_or_default(),
+                });
             }
         }
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use splitter::{Record, SplitError};
+use splitter::Record;
 
+use crate::batch::Broken;
 use crate::record::{
     DeadLetter, Delivery, Mapped, MappingIdentity, Reason, RefusalKind, Refused, Verdict,
 };
@@ -65,7 +66,7 @@ impl Letters {
     /// The letter of a part of a page that is no record.
     pub(crate) fn of_broken(
         &self,
-        error: &SplitError,
+        broken: &Broken,
         mapping: &MappingIdentity,
         now_ms: i64,
     ) -> DeadLetter {
@@ -76,11 +77,11 @@ impl Letters {
             attribute: None,
             reason: Reason {
                 kind: RefusalKind::Malformed,
-                text: error.to_string(),
+                text: broken.error.to_string(),
             },
             mapping: mapping.clone(),
             output: None,
-            input: String::new(),
+            input: self.safe(&broken.input),
         }
     }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::try_join_all;
-use splitter::{Record, SplitError};
+use splitter::Record;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{cut, units};
+use crate::batch::{Broken, cut, units};
 use crate::error::{Class, Classify};
 use crate::ledger::{Health, Ledger, Settled};
 use crate::letters::{Letters, deliveries};
@@ -41,7 +41,7 @@ pub(crate) struct MappedBatch {
     now_ms: i64,
     mapping: Arc<MappingIdentity>,
     records: Vec<Record>,
-    broken: Vec<SplitError>,
+    broken: Vec<Broken>,
     mapped: Vec<Mapped>,
 }
 
@@ -275,9 +275,9 @@ impl Deliver<'_> {
 
         let mut refused = Vec::new();
         let mut letters = Vec::new();
-        for error in &batch.broken {
+        for broken in &batch.broken {
             refused.push((RefusalKind::Malformed, 1));
-            letters.push(self.letters.of_broken(error, &batch.mapping, batch.now_ms));
+            letters.push(self.letters.of_broken(broken, &batch.mapping, batch.now_ms));
         }
         for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
             match mapped {

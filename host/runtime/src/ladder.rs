@@ -42,13 +42,44 @@ impl Ladder {
         records: &[Record],
         now_ms: i64,
     ) -> Result<Vec<Mapped>, RuntimeError> {
-        match self.call(records, now_ms, self.options.call_timeout)? {
-            Ok(mapped) => Ok(mapped),
+        let mapped = match self.call(records, now_ms, self.options.call_timeout)? {
+            Ok(mapped) => mapped,
             Err(fault) => {
                 tracing::warn!(%fault, records = records.len(), "the mapping faulted, looking for the cause");
-                self.narrow(records, now_ms, fault)
+                self.narrow(records, now_ms, fault)?
+            }
+        };
+        records
+            .iter()
+            .zip(mapped)
+            .map(|(record, mapped)| self.narrow_malformed(record, now_ms, mapped))
+            .collect()
+    }
+
+    /// A record that the mapping could not read as a whole: one attribute with a lone
+    /// surrogate or a number beyond all bounds must not cost the thousand others.
+    fn narrow_malformed(
+        &mut self,
+        record: &Record,
+        now_ms: i64,
+        mapped: Mapped,
+    ) -> Result<Mapped, RuntimeError> {
+        let malformed = matches!(&mapped, Err(reason) if reason.kind == RefusalKind::Malformed);
+        let halves = if malformed { record.halves() } else { None };
+        let Some((left, right)) = halves else {
+            return Ok(mapped);
+        };
+        let mut whole = Outcome {
+            event: record.head.uuid.clone(),
+            ..Outcome::default()
+        };
+        for half in [left, right] {
+            for mapped in self.piece(std::slice::from_ref(&half), now_ms)? {
+                let mapped = self.narrow_malformed(&half, now_ms, mapped)?;
+                merge(&mut whole, &half, mapped);
             }
         }
+        Ok(Ok(whole))
     }
 
     /// Maps records of which at least one makes the mapping fault.

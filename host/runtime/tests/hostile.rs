@@ -229,6 +229,28 @@ async fn what_is_no_json_is_refused_by_the_mapping_itself() {
     assert!(mapped[1].is_ok());
 }
 
+#[tokio::test]
+async fn an_attribute_that_cannot_be_read_costs_itself() {
+    let good = |uuid: &str| format!("{{\"uuid\":\"{uuid}\",\"value\":\"{uuid}\"}}");
+    let json = format!(
+        "{{\"Event\":{{\"uuid\":\"e\",\"Attribute\":[{},{},{}],\"Object\":[]}}}}",
+        good("a"),
+        "{\"uuid\":\"bad\",\"value\":\"\\ud800\"}",
+        good("c"),
+    );
+    let record = Record {
+        json: Bytes::from(json),
+        head: EventHead::default(),
+        attributes: 3,
+        last: true,
+    };
+    let mapped = map(&mapper(), vec![record]).await;
+    let outcome = mapped[0].as_ref().unwrap();
+    assert_eq!(outcome.documents.len(), 2);
+    assert_eq!(outcome.refused.len(), 1);
+    assert_eq!(outcome.refused[0].reason.kind, RefusalKind::Malformed);
+}
+
 #[test]
 fn bad_settings_are_said_at_the_start() {
     let (engine, loaded) = hostile();
@@ -248,15 +270,23 @@ fn bad_settings_are_said_at_the_start() {
 #[test]
 fn what_is_no_mapping_is_not_loaded() {
     let (engine, _) = hostile();
-    let load = |bytes: &[u8]| engine.load(bytes).err().unwrap();
-    assert!(matches!(load(b"nonsense"), LoadError::NotAComponent { .. }));
-    assert!(matches!(load(b"(module)"), LoadError::NotAComponent { .. }));
-    let imports = load(br#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#);
+    let load = |text: &str| engine.load(&wat::parse_str(text).unwrap()).err().unwrap();
+    let nonsense = engine.load(b"nonsense").err().unwrap();
+    assert!(
+        matches!(nonsense, LoadError::NotAComponent { .. }),
+        "{nonsense}"
+    );
+    let module = load("(module)");
+    assert!(
+        matches!(module, LoadError::NotAComponent { .. }),
+        "{module}"
+    );
+    let imports = load(r#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#);
     assert!(
         matches!(&imports, LoadError::Imports { names } if names == &["wasi:cli/environment@0.2.6"]),
         "{imports}"
     );
-    assert!(matches!(load(b"(component)"), LoadError::Contract { .. }));
+    assert!(matches!(load("(component)"), LoadError::Contract { .. }));
     // Nobody compares these two by their text.
     assert_ne!(Fault::Time { seconds: 1 }, Fault::Output { limit: 1 });
 }

@@ -1,29 +1,15 @@
-//! `cargo xtask bench`: builds the mapping and the benchmark in release and runs it.
+//! `cargo xtask bench`: builds in release and measures.
 
-use crate::component;
-use crate::tools::{cargo, run, run_on_stderr};
+use std::process::Command;
+
+use crate::release;
+use crate::tools::run;
 
 /// Measures.
 pub(crate) fn bench(quick: bool, json: bool) -> anyhow::Result<()> {
-    let components = component::build_all()?;
-    run_on_stderr(cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "misp-ecs-bench",
-    ]))?;
-    let mut command = cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--package",
-        "misp-ecs-bench",
-        "--",
-    ]);
-    command.args(components);
+    let built = release::build()?;
+    let mut command = Command::new(built.bench);
+    command.args(built.components);
     if quick {
         command.arg("--quick");
     }

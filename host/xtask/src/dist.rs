@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::component;
-use crate::tools::{cargo, run_on_stderr, target};
+use crate::release;
+use crate::tools::target;
 
 /// Builds the release binary with its mappings inside, the components beside it
 /// and their checksums, in `target/dist`.
@@ -17,36 +17,12 @@ pub(crate) fn dist() -> anyhow::Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    let embed = target().join("embed");
-    if embed.exists() {
-        fs::remove_dir_all(&embed)?;
-    }
     fs::create_dir_all(&folder)?;
-    fs::create_dir_all(&embed)?;
-    for component in component::build_all()? {
-        let name = component
-            .file_name()
-            .context("a component without a name")?;
-        fs::copy(&component, folder.join(name))?;
-        fs::copy(&component, embed.join(name))?;
+    let built = release::build()?;
+    for path in built.components.iter().chain([&built.host]) {
+        let name = path.file_name().context("a file without a name")?;
+        fs::copy(path, folder.join(name))?;
     }
-    run_on_stderr(
-        cargo()
-            .args([
-                "build",
-                "--release",
-                "--locked",
-                "--package",
-                "misp-ecs",
-                "--features",
-                "embed",
-            ])
-            .env("MISP_ECS_EMBED", &embed),
-    )?;
-    fs::copy(
-        target().join("release").join("misp-ecs"),
-        folder.join("misp-ecs"),
-    )?;
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;

@@ -42,9 +42,6 @@ pub(crate) fn test() -> anyhow::Result<()> {
             "warnings",
         ]))
     })?;
-    stage("host binary for the process tests", || {
-        run(cargo().args(["build", "--locked", "--package", "misp-ecs"]))
-    })?;
     stage("tests", || {
         run(cargo().args(["test", "--workspace", "--locked"]))
     })
