@@ -2,6 +2,11 @@
 //!
 //! The component is `tests/components/hostile`, built here: an attribute whose
 //! value is `trap` traps, `loop` never ends, and so on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
