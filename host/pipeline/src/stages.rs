@@ -343,8 +343,8 @@ impl Deliver<'_> {
                         name: name.to_owned(),
                         error,
                     };
-                    // A closed pipe never opens again.
-                    if error.class() == Class::Permanent {
+                    // A closed pipe never opens again; an output that only has to wait says so.
+                    if !matches!(error.class(), Class::Transient { .. }) {
                         return Err(give_up(error));
                     }
                     attempts.failed(error, give_up).await?;

@@ -94,8 +94,6 @@ pub struct EventsWalk {
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     walk: Option<Steps>,
-    /// The cursor of the last page handed out.
-    handed_out: Option<Cursor>,
     /// Did this server show that it sorts?
     sorts: bool,
     warned: bool,
@@ -123,7 +121,6 @@ impl EventsWalk {
             options,
             position: cursor.map(Position::read).transpose()?,
             walk: None,
-            handed_out: cursor.cloned(),
             sorts: false,
             warned: false,
         })
@@ -169,11 +166,7 @@ impl EventsWalk {
             let keep = walk.take(&answered);
             let kept = keep.iter().filter(|keep| **keep).count();
             let cursor = walk.durable().write();
-            if kept == 0 && self.handed_out.as_ref() == Some(&cursor) {
-                continue;
-            }
             records.retain(|place, _| keep.get(place).copied().unwrap_or(true));
-            self.handed_out = Some(cursor.clone());
             return Ok(Some(Page {
                 records,
                 cursor,

@@ -1,0 +1,128 @@
+//! The real binary against a fake MISP.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test, and not every suite uses all of them"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use misp_ecs_tests::FakeMisp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The mapping's component, built once and kept where the binary looks for it.
+pub fn mapping() -> &'static Path {
+    static MAPPING: OnceLock<PathBuf> = OnceLock::new();
+    MAPPING.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let binary = Path::new(env!("CARGO_BIN_EXE_misp-ecs"));
+        let target = binary.ancestors().nth(2).unwrap();
+        let component = component_build::build(&root, "component-ecs-1-12", target).unwrap();
+        let folder = binary.parent().unwrap().join("mappings");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("ecs-1.12.component.wasm");
+        // Whole or not at all: another suite may be reading it.
+        let mut file = tempfile::NamedTempFile::new_in(&folder).unwrap();
+        std::io::Write::write_all(&mut file, &component).unwrap();
+        file.persist(&path).unwrap();
+        path
+    })
+}
+
+/// The binary, without anything of this environment that it would read.
+pub fn misp_ecs(home: &Path) -> Command {
+    mapping();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_misp-ecs"));
+    for name in [
+        "MISP_URL",
+        "MISP_API_KEY",
+        "MISP_API_KEY_FILE",
+        "STATE_DIRECTORY",
+        "XDG_STATE_HOME",
+        "MISP_ECS_CONFIG",
+        "MISP_ECS_LOG",
+    ] {
+        command.env_remove(name);
+    }
+    command
+        .env("HOME", home)
+        .env("NO_PROXY", "127.0.0.1")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A folder with a configuration that polls `misp` into `out.ndjson`.
+pub struct Setup {
+    pub folder: TempDir,
+}
+
+impl Setup {
+    pub fn new(misp: &FakeMisp, extra: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), misp.key()).unwrap();
+        let config = format!(
+            "instances: [{{name: lab, url: '{}', api_key_file: key, page_size: 3, trace_file: trace.ndjson{extra}}}]\noutputs: {{out: {{type: file, path: out.ndjson, rotate_size: 0}}}}\nstate: {{path: state}}\n",
+            misp.url()
+        );
+        std::fs::write(folder.path().join("misp-ecs.yaml"), config).unwrap();
+        Self { folder }
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = misp_ecs(self.folder.path());
+        command
+            .args(words)
+            .arg("--config")
+            .arg(self.folder.path().join("misp-ecs.yaml"));
+        command
+    }
+
+    /// How often each attribute is in the output. Every line must be whole.
+    pub fn attributes(&self) -> BTreeMap<String, usize> {
+        let text =
+            std::fs::read_to_string(self.folder.path().join("out.ndjson")).unwrap_or_default();
+        attributes(&text)
+    }
+}
+
+/// How often each attribute uuid stands in NDJSON.
+pub fn attributes(text: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let document: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if let Some(uuid) = document
+            .pointer("/misp/attribute/uuid")
+            .and_then(Value::as_str)
+        {
+            *found.entry(uuid.to_owned()).or_insert(0) += 1;
+        }
+    }
+    found
+}
+
+/// Runs a command to its end without holding up the fake MISP.
+pub async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+/// Sends a signal.
+pub fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

@@ -1,0 +1,210 @@
+//! `misp-ecs run` as a user has it: a real process, real signals, a fake MISP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use common::{Setup, attributes, misp_ecs, output, signal, text};
+use misp_ecs_tests::FakeMisp;
+use misp_ecs_tests::fake_misp::Fault;
+use tokio::sync::Notify;
+
+async fn demo() -> FakeMisp {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    misp
+}
+
+fn each_once(misp: &FakeMisp) -> BTreeMap<String, usize> {
+    let published = misp.with_store(|store| store.published_attributes());
+    published.into_iter().map(|uuid| (uuid, 1)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_variables_are_enough_and_every_attribute_comes_once() {
+    let misp = demo().await;
+    let home = tempfile::tempdir().unwrap();
+    let run = || {
+        let mut command = misp_ecs(home.path());
+        command
+            .args(["run", "--once"])
+            .env("MISP_URL", misp.url())
+            .env("MISP_API_KEY", misp.key());
+        command
+    };
+    let first = output(run()).await;
+    let said = text(&first.stderr);
+    assert!(first.status.success(), "{said}");
+    assert_eq!(attributes(&text(&first.stdout)), each_once(&misp));
+    assert!(
+        said.contains("refused   none") && said.contains("account   "),
+        "{said}"
+    );
+    assert!(!said.contains("DOES NOT BALANCE"), "{said}");
+
+    let second = output(run()).await;
+    assert!(second.status.success());
+    assert_eq!(text(&second.stdout), "");
+    assert!(
+        text(&second.stderr).contains("delivered before"),
+        "{}",
+        text(&second.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_nowhere_but_in_its_file() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    misp.next(Fault::Status(
+        500,
+        "An Internal Error Has Occurred.".to_owned(),
+    ));
+    let ran = output(setup.command(&["run", "--once", "--log", "trace"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    std::fs::remove_file(setup.folder.path().join("key")).unwrap();
+    let everything = [ran.stdout, ran.stderr, all_bytes(setup.folder.path())].concat();
+    assert!(everything.len() > 10_000);
+    assert!(!contains(&everything, misp.key().as_bytes()));
+    assert!(setup.folder.path().join("trace.ndjson").exists());
+}
+
+fn all_bytes(folder: &std::path::Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            bytes.extend(all_bytes(&path));
+        } else {
+            bytes.extend(std::fs::read(path).unwrap());
+        }
+    }
+    bytes
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_ends_it_at_once_and_says_what_to_do() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    std::fs::write(setup.folder.path().join("key"), "x".repeat(40)).unwrap();
+    let ran = output(setup.command(&["run"])).await;
+    assert!(!ran.status.success());
+    let said = text(&ran.stderr);
+    assert!(said.contains("403") && said.contains("key"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key_of_the_configuration_is_wrong_usage() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, ", page_sise: 4");
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(
+        text(&ran.stderr).contains("did you mean `page_size`"),
+        "{}",
+        text(&ran.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_in_service_delivers_and_ends_well() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let release = Arc::new(Notify::new());
+    for _ in 0..4 {
+        misp.next(Fault::None);
+    }
+    misp.next(Fault::Hold(Arc::clone(&release)));
+    let child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    misp.arrived(5).await;
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+    release.notify_one();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!setup.attributes().is_empty());
+    let rest = output(setup.command(&["run", "--once"])).await;
+    assert!(rest.status.success(), "{}", text(&rest.stderr));
+    assert_eq!(setup.attributes(), each_once(&misp));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_host_on_the_same_state_refuses() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let mut first = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    misp.arrived(1).await;
+    let second = output(setup.command(&["run", "--once"])).await;
+    let said = text(&second.stderr);
+    assert!(!second.status.success());
+    assert!(said.contains(&first.id().to_string()), "{said}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_twenty_times_nothing_is_missing() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..20 {
+        let before = misp.requests().len();
+        let mut child = setup
+            .command(&["run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The next request comes while the page before it is mapped and written.
+        misp.arrived(before + random.usize(1..6)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let last = output(setup.command(&["run", "--once"])).await;
+    assert!(last.status.success(), "{}", text(&last.stderr));
+    let found = setup.attributes();
+    let missing: Vec<_> = each_once(&misp)
+        .into_keys()
+        .filter(|uuid| !found.contains_key(uuid))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_good_from_bad() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let good = output(setup.command(&["check"])).await;
+    let said = text(&good.stdout);
+    assert!(good.status.success(), "{said}");
+    assert!(
+        said.contains("a run would work") && said.contains("the key is accepted"),
+        "{said}"
+    );
+    std::fs::write(setup.folder.path().join("key"), "x".repeat(40)).unwrap();
+    let bad = output(setup.command(&["check"])).await;
+    assert!(!bad.status.success());
+    assert!(text(&bad.stdout).contains("FAIL"), "{}", text(&bad.stdout));
+}
