@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         result
     });
     result.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            // Whoever read us has seen enough.
+            return ExitCode::SUCCESS;
+        }
         say(&format!("error: {error:#}"));
         let usage = matches!(args.command, Command::Transform(_))
             || error.downcast_ref::<config::ConfigError>().is_some();
@@ -89,4 +93,14 @@ pub(crate) fn say(text: &str) {
 /// Prints a line of the answer on stdout. A closed stdout is nobody to tell.
 pub(crate) fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
 }

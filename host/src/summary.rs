@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use pipeline::{Counts, NoteKind, is_mapped};
+use pipeline::{Counts, Health, NoteKind, is_mapped};
 
 /// How many rows a table shows before it sums up the rest.
 const ROWS: usize = 12;
@@ -12,12 +12,13 @@ const ROWS: usize = 12;
 pub(crate) fn summary(
     instance: &str,
     counts: &Counts,
+    health: &Health,
     took: Duration,
     dead_letters: &str,
 ) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_summary(&mut text, instance, counts, took, dead_letters);
+    let _ = write_summary(&mut text, instance, counts, health, took, dead_letters);
     text
 }
 
@@ -25,6 +26,7 @@ fn write_summary(
     out: &mut String,
     instance: &str,
     counts: &Counts,
+    health: &Health,
     took: Duration,
     dead_letters: &str,
 ) -> std::fmt::Result {
@@ -130,8 +132,14 @@ fn write_summary(
             "  account   DOES NOT BALANCE: {error}; please report this"
         )?,
     }
-    if counts.received == 0 {
-        writeln!(out, "{}", why_nothing(counts))?;
+    match health {
+        Health::Failed { error } | Health::Degraded { error, .. } => {
+            writeln!(out, "  NOT FINISHED, more may match: {error}")?;
+        }
+        Health::Starting | Health::Running if counts.received == 0 => {
+            writeln!(out, "{}", why_nothing(counts))?;
+        }
+        Health::Starting | Health::Running => {}
     }
     Ok(())
 }
@@ -231,5 +239,19 @@ mod tests {
             "dead-letters.ndjson",
         );
         assert!(text.contains("delivered before"), "{text}");
+        let failed = Health::Failed {
+            error: "no answer".to_owned(),
+        };
+        let text = summary(
+            "lab",
+            &counts,
+            &failed,
+            Duration::from_secs(1),
+            "dead-letters.ndjson",
+        );
+        assert!(
+            text.contains("NOT FINISHED, more may match: no answer"),
+            "{text}"
+        );
     }
 }

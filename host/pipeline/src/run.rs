@@ -133,7 +133,6 @@ impl Pipeline {
         let (page_sender, pages) = mpsc::channel(1);
         let (work_sender, work) = mpsc::channel(1);
         let fetch = Fetch {
-            instance: &instance,
             source,
             state: Arc::clone(&state),
             ledger: &ledger,

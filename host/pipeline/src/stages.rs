@@ -47,7 +47,6 @@ pub(crate) struct MappedBatch {
 
 /// Asks the source for pages.
 pub(crate) struct Fetch<'a> {
-    pub(crate) instance: &'a str,
     pub(crate) source: Box<dyn Source>,
     pub(crate) state: Arc<dyn State>,
     pub(crate) ledger: &'a Ledger,
@@ -71,7 +70,6 @@ impl Fetch<'_> {
                     attempts.succeeded();
                     ever_succeeded = true;
                     tracing::info!(
-                        instance = self.instance,
                         items = page.facts.items,
                         seen_before = page.facts.seen_before,
                         bytes = page.facts.bytes,
@@ -253,7 +251,7 @@ impl Deliver<'_> {
                 Work::WalkEnd => {
                     self.ledger.walked();
                     self.ledger.set_health(Health::Running);
-                    tracing::info!(instance = self.instance, "walk finished");
+                    tracing::info!("walk finished");
                 }
             }
         }
@@ -359,7 +357,6 @@ impl Deliver<'_> {
         }
         for letter in letters.iter().take(3) {
             tracing::warn!(
-                instance = self.instance,
                 event = letter.event,
                 attribute = letter.attribute,
                 reason = letter.reason.text,

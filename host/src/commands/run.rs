@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pipeline::{Ledger, RunError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::args::Run;
 use crate::signals::{Ended, until_stopped};
@@ -32,7 +33,8 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
     for pipeline in pipelines {
         let stop = stop.clone();
         let name = pipeline.instance.clone();
-        running.spawn(async move { (name, pipeline.run(stop).await) });
+        let span = tracing::info_span!("instance", name);
+        running.spawn(async move { (name, pipeline.run(stop).await) }.instrument(span));
     }
     let progress = tokio::spawn(progress(ledgers.clone()));
     let ended = until_stopped(stop.clone(), finish(&mut running, args.once, &stop)).await?;

@@ -43,10 +43,7 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
         let body = read(path)?;
         let records = Records::from_input(body, SplitLimits::default())
             .with_context(|| format!("{} cannot be read", path.display()))?;
-        match map_all(records, path, &mapper, &mut printer).await {
-            Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
-            result => result?,
-        }
+        map_all(records, path, &mapper, &mut printer).await?;
     }
     printer.out.flush()?;
     if printer.refused == 0 {
@@ -225,16 +222,6 @@ impl<W: Write> Printer<W> {
         self.out.write_all(b"\n")?;
         Ok(())
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let json = cause
-            .downcast_ref::<serde_json::Error>()
-            .and_then(serde_json::Error::io_error_kind);
-        io.or(json) == Some(io::ErrorKind::BrokenPipe)
-    })
 }
 
 /// The line of one record.

@@ -1,6 +1,7 @@
 //! The real binary against a fake MISP.
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
