@@ -223,6 +223,7 @@ mod tests {
         let text = summary(
             "lab",
             &counts,
+            &Health::Running,
             Duration::from_secs(1),
             "dead-letters.ndjson",
         );
@@ -235,6 +236,7 @@ mod tests {
         let text = summary(
             "lab",
             &counts,
+            &Health::Running,
             Duration::from_secs(1),
             "dead-letters.ndjson",
         );

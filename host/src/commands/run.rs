@@ -55,6 +55,7 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
             crate::say(&summary(
                 name,
                 &ledger.counts(),
+                &ledger.health(),
                 started.elapsed(),
                 &dead_letters,
             ));
