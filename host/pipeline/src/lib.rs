@@ -22,3 +22,6 @@ pub use retry::Backoff;
 pub use run::{Options, Pipeline, RunError};
 pub use stages::now_ms;
 pub use traits::{Commit, DeadLetters, Output, Source, State, Transform};
+
+#[cfg(test)]
+mod tests;

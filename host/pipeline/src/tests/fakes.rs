@@ -1,0 +1,317 @@
+//! The four sides, scripted: they fail, reject, hang or crash when told to, and write down what happened.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use splitter::{Body, Records, SplitLimits};
+
+use crate::{
+    Batch, Class, Classify, Commit, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
+    Mapped, MappingIdentity, Operation, Options, Outcome, Output, OutputError, Page, PageFacts,
+    Pipeline, Reason, RefusalKind, Refused, Source, SourceError, State, StateError, Transform,
+    TransformError, Verdict,
+};
+
+/// An error of this class.
+#[derive(Debug, thiserror::Error)]
+#[error("told to fail")]
+pub(super) struct Told(pub(super) Class);
+
+impl Classify for Told {
+    fn class(&self) -> Class {
+        self.0
+    }
+}
+
+pub(super) const LATER: Class = Class::Transient { after: None };
+
+/// What one call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Work,
+    Fail(Class),
+    /// Never comes back.
+    Hang,
+    /// One result too few.
+    Short,
+}
+
+/// What the next calls do; after them all work.
+#[derive(Debug, Default)]
+pub(super) struct Plan(Mutex<VecDeque<Act>>);
+
+impl Plan {
+    pub(super) fn then(&self, acts: impl IntoIterator<Item = Act>) {
+        self.0.lock().unwrap().extend(acts);
+    }
+
+    fn next(&self) -> Act {
+        self.0.lock().unwrap().pop_front().unwrap_or(Act::Work)
+    }
+}
+
+/// Everything that outlives a crash, and what happened in order.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) log: Mutex<Vec<String>>,
+    /// Pages of a server: attribute uuids, by page.
+    pub(super) pages: Mutex<Vec<Vec<String>>>,
+    pub(super) source: Plan,
+    pub(super) mapping: Plan,
+    pub(super) outputs: BTreeMap<&'static str, Plan>,
+    pub(super) letters: Plan,
+    pub(super) store: Plan,
+    pub(super) cursor: Mutex<Option<Cursor>>,
+    version: Mutex<u64>,
+    /// Ids and versions, by output, in the order they were stored.
+    pub(super) stored: Mutex<BTreeMap<String, Vec<(String, u64)>>>,
+    pub(super) kept: Mutex<Vec<DeadLetter>>,
+    /// How often the source was asked.
+    pub(super) asked: Mutex<usize>,
+}
+
+impl World {
+    pub(super) fn new(pages: &[&[&str]], outputs: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self {
+            pages: Mutex::new(
+                pages
+                    .iter()
+                    .map(|page| page.iter().map(|uuid| (*uuid).to_owned()).collect())
+                    .collect(),
+            ),
+            outputs: outputs
+                .iter()
+                .map(|name| (*name, Plan::default()))
+                .collect(),
+            ..Self::default()
+        })
+    }
+
+    fn note(&self, text: String) {
+        self.log.lock().unwrap().push(text);
+    }
+
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(super) fn stored(&self, output: &str) -> Vec<String> {
+        let stored = self.stored.lock().unwrap();
+        stored
+            .get(output)
+            .into_iter()
+            .flatten()
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// A host that starts now, from the stored cursor.
+    pub(super) fn pipeline(self: &Arc<Self>, options: Options) -> (Pipeline, Arc<Ledger>) {
+        let at = self
+            .cursor
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map_or(0, |cursor| cursor.0.parse().unwrap());
+        let ledger = Arc::new(Ledger::default());
+        let outputs = self
+            .outputs
+            .keys()
+            .map(|name| -> Arc<dyn Output> { Arc::new(FakeOutput(name, Arc::clone(self))) });
+        let pipeline = Pipeline {
+            instance: "lab".to_owned(),
+            source: Box::new(FakeSource {
+                at,
+                world: Arc::clone(self),
+            }),
+            transform: Arc::new(FakeMapping(Arc::clone(self))),
+            outputs: outputs.collect(),
+            dead_letters: Arc::new(FakeLetters(Arc::clone(self))),
+            state: Arc::new(FakeState(Arc::clone(self))),
+            ledger: Arc::clone(&ledger),
+            options,
+        };
+        (pipeline, ledger)
+    }
+}
+
+struct FakeSource {
+    at: usize,
+    world: Arc<World>,
+}
+
+#[async_trait]
+impl Source for FakeSource {
+    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        *self.world.asked.lock().unwrap() += 1;
+        match self.world.source.next() {
+            Act::Fail(class) => return Err(SourceError::new(Told(class))),
+            Act::Hang => std::future::pending().await,
+            Act::Work | Act::Short => {}
+        }
+        let page = self.world.pages.lock().unwrap().get(self.at).cloned();
+        let Some(uuids) = page else { return Ok(None) };
+        self.at += 1;
+        let attributes: Vec<Value> = uuids
+            .iter()
+            .map(|uuid| json!({"uuid": uuid, "type": "text", "value": uuid}))
+            .collect();
+        let answer = json!({"response": [{"Event": {"uuid": format!("e{}", self.at), "info": "x", "Attribute": attributes}}]});
+        let records = Records::from_answer(
+            Body::from(answer.to_string().into_bytes()),
+            SplitLimits {
+                attributes: 2,
+                ..SplitLimits::default()
+            },
+        );
+        Ok(Some(Page {
+            records: records.unwrap(),
+            cursor: Cursor(self.at.to_string()),
+            fetched_ms: 1_000,
+            facts: PageFacts {
+                items: 1,
+                ..PageFacts::default()
+            },
+        }))
+    }
+}
+
+struct FakeMapping(Arc<World>);
+
+#[async_trait]
+impl Transform for FakeMapping {
+    fn identity(&self) -> MappingIdentity {
+        MappingIdentity {
+            name: "fake".to_owned(),
+            version: "1".to_owned(),
+            digest: "0".repeat(64),
+        }
+    }
+
+    async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {
+        let short = match self.0.mapping.next() {
+            Act::Fail(class) => return Err(TransformError::new(Told(class))),
+            Act::Hang => std::future::pending().await,
+            Act::Work => 0,
+            Act::Short => 1,
+        };
+        let mapped = batch.records.iter().skip(short).map(|record| {
+            let json: Value = serde_json::from_slice(&record.json).unwrap();
+            let mut outcome = Outcome {
+                event: record.head.uuid.clone(),
+                ..Outcome::default()
+            };
+            for attribute in json["Event"]["Attribute"].as_array().unwrap() {
+                let uuid = attribute["uuid"].as_str().unwrap().to_owned();
+                if uuid.starts_with("refuse") {
+                    outcome.refused.push(Refused {
+                        attribute: Some(uuid),
+                        reason: Reason {
+                            kind: RefusalKind::Invalid,
+                            text: "told to".to_owned(),
+                        },
+                    });
+                } else {
+                    outcome.documents.push(document(uuid));
+                }
+            }
+            Ok(outcome)
+        });
+        Ok(mapped.collect())
+    }
+}
+
+fn document(id: String) -> Document {
+    Document {
+        attribute: Some(id.clone()),
+        id,
+        attribute_timestamp: None,
+        operation: Operation::Put,
+        dataset: None,
+        timestamp_ms: 0,
+        modified_ms: 0,
+        expires_ms: None,
+        fingerprint: 0,
+        body: Bytes::from_static(b"{}"),
+        notes: Vec::new(),
+    }
+}
+
+struct FakeOutput(&'static str, Arc<World>);
+
+#[async_trait]
+impl Output for FakeOutput {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
+        let Self(name, world) = self;
+        let short = match world.outputs[name].next() {
+            Act::Fail(class) => return Err(OutputError::new(Told(class))),
+            Act::Hang => std::future::pending().await,
+            Act::Work => 0,
+            Act::Short => 1,
+        };
+        let verdicts = batch.iter().skip(short).map(|delivery| {
+            let id = &delivery.document.id;
+            if id.starts_with("reject") {
+                return Verdict::Rejected {
+                    text: "told to".to_owned(),
+                };
+            }
+            world.note(format!("{name} {id}"));
+            let mut stored = world.stored.lock().unwrap();
+            let entry = (id.clone(), delivery.version);
+            stored.entry((*name).to_owned()).or_default().push(entry);
+            Verdict::Stored
+        });
+        Ok(verdicts.collect())
+    }
+
+    async fn check(&self) -> Result<(), OutputError> {
+        Ok(())
+    }
+}
+
+struct FakeLetters(Arc<World>);
+
+#[async_trait]
+impl DeadLetters for FakeLetters {
+    async fn write(&self, letters: &[DeadLetter]) -> Result<(), OutputError> {
+        match self.0.letters.next() {
+            Act::Fail(class) => return Err(OutputError::new(Told(class))),
+            Act::Hang => std::future::pending().await,
+            Act::Work | Act::Short => {}
+        }
+        self.0.note(format!("{} letters", letters.len()));
+        self.0.kept.lock().unwrap().extend_from_slice(letters);
+        Ok(())
+    }
+}
+
+struct FakeState(Arc<World>);
+
+impl State for FakeState {
+    fn cursor(&self, _: &str) -> Result<Option<Cursor>, StateError> {
+        Ok(self.0.cursor.lock().unwrap().clone())
+    }
+
+    fn next_version(&self, fetched_ms: i64) -> Result<u64, StateError> {
+        let mut version = self.0.version.lock().unwrap();
+        *version = (*version + 1).max(u64::try_from(fetched_ms).unwrap());
+        Ok(*version)
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError> {
+        if let Act::Fail(class) = self.0.store.next() {
+            return Err(StateError::new(Told(class)));
+        }
+        self.0.note(format!("commit {}", commit.cursor.0));
+        *self.0.cursor.lock().unwrap() = Some(commit.cursor.clone());
+        Ok(())
+    }
+}
