@@ -66,3 +66,50 @@ boundary_error!(
     /// The state could not be read or written.
     StateError
 );
+
+/// Why an instance stopped before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source failed for good, or too often.
+    #[error("the source failed: {0}")]
+    Source(#[source] SourceError),
+    /// The mapping failed for good, or too often.
+    #[error("the mapping failed: {0}")]
+    Transform(#[source] TransformError),
+    /// An output failed for good, or too often.
+    #[error("the output {name} failed: {error}")]
+    Output {
+        /// Its name.
+        name: String,
+        /// What it said.
+        #[source]
+        error: OutputError,
+    },
+    /// Refused input could not be kept, so its page cannot count as done.
+    #[error("the dead letters could not be written: {0}")]
+    DeadLetters(#[source] OutputError),
+    /// The state could not be read or written.
+    #[error("the state failed: {0}")]
+    State(#[source] StateError),
+    /// A stage answered with another number of results than it was asked for.
+    #[error("{stage} answered {got} results for {asked}: a defect, nothing of the page counts")]
+    Count {
+        /// Which one.
+        stage: String,
+        /// How many it was asked for.
+        asked: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// A blocking step panicked or was cancelled by the runtime.
+    #[error("a worker thread failed: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+    /// Told to stop while something was waiting to be tried again.
+    #[error("stopped while {stage} was failing: {error}; what was on its way comes again")]
+    Stopped {
+        /// What was failing.
+        stage: String,
+        /// The last error.
+        error: String,
+    },
+}

@@ -1,7 +1,6 @@
 //! The engine, and components that are loaded into it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pipeline::MappingIdentity;
 use sha2::{Digest as _, Sha256};
@@ -11,10 +10,7 @@ use wasmtime::{Cache, CacheConfig, Config};
 use crate::bindings::{MappingComponentPre, wit};
 use crate::error::{EngineError, LoadError};
 use crate::instance::{Host, Instance};
-use crate::options::RuntimeOptions;
-
-/// How often the clock of the components ticks.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+use crate::options::{RuntimeOptions, TICK};
 
 /// Compiles and runs components. One a process; clones share it.
 #[derive(Clone)]

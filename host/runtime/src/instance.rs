@@ -9,10 +9,9 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use crate::bindings::{MappingComponent, MappingComponentPre, wit};
 use crate::convert;
-use crate::engine::TICK;
 use crate::error::{Fault, StartError};
-use crate::mapper::Origin;
-use crate::options::RuntimeOptions;
+use crate::options::{RuntimeOptions, TICK};
+use crate::origin::Origin;
 
 /// What a store keeps: how much memory the instance has.
 pub(crate) struct Host {

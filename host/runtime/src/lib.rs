@@ -11,8 +11,10 @@ mod instance;
 mod ladder;
 mod mapper;
 mod options;
+mod origin;
 
 pub use engine::{Description, Engine, Field, FieldOrigin, LoadedMapping};
 pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
-pub use mapper::{Mapper, Origin};
+pub use mapper::Mapper;
 pub use options::RuntimeOptions;
+pub use origin::Origin;

@@ -10,17 +10,7 @@ use crate::engine::{Engine, LoadedMapping};
 use crate::error::{RuntimeError, StartError};
 use crate::instance::Instance;
 use crate::ladder::{Ladder, Start};
-
-/// Where records come from (`origin` in wit/mapping.wit).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The instance's name.
-    pub name: String,
-    /// Its base URL, without a trailing slash.
-    pub url: Option<String>,
-    /// A JSON object to merge into each document; empty for none.
-    pub static_fields: Vec<u8>,
-}
+use crate::origin::Origin;
 
 /// A running mapping. Ends when it is dropped.
 #[derive(Debug)]

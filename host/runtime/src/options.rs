@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How often the clock of the components ticks.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
 /// Limits of a component, each with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeOptions {

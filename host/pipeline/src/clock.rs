@@ -1,0 +1,12 @@
+//! The host's clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The host's clock, UNIX milliseconds.
+pub fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
