@@ -36,6 +36,11 @@ pub(crate) enum Command {
     },
     /// Try everything before the first run: configuration, MISP, key, filters, outputs.
     Check(Configured),
+    /// Show, export or forget what is remembered of earlier runs.
+    State {
+        #[command(subcommand)]
+        command: State,
+    },
     /// Print the reference of the configuration file.
     Config,
 }
@@ -80,6 +85,22 @@ pub(crate) struct Transform {
     /// Files; none or `-` is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// Every instance, where its walk continues and when that was stored.
+    Show(Configured),
+    /// The same as JSON.
+    Export(Configured),
+    /// Forget an instance, or everything (the old file is kept aside): the next walk is a first one.
+    Reset {
+        #[command(flatten)]
+        configured: Configured,
+        /// Only this instance.
+        #[arg(long, value_name = "NAME")]
+        instance: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

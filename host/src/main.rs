@@ -54,6 +54,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Run(run) => commands::run(run).await,
         Command::Transform(transform) => commands::transform(transform).await,
         Command::Mapping { command } => commands::mapping(command),
+        Command::State { command } => commands::state(command),
         Command::Check(configured) => commands::check(configured).await,
         Command::Config => {
             io::stdout()

@@ -39,10 +39,13 @@ pub(crate) fn load_config(configured: &Configured) -> anyhow::Result<Loaded> {
 }
 
 /// The folder of the state.
-pub(crate) fn state_folder(configured: &Configured, config: &Config) -> anyhow::Result<PathBuf> {
+pub(crate) fn state_folder(
+    configured: &Configured,
+    config: Option<&Config>,
+) -> anyhow::Result<PathBuf> {
     state::state_folder(
         configured.state.clone(),
-        config.state.path.clone(),
+        config.and_then(|config| config.state.path.clone()),
         |name| std::env::var_os(name),
     )
     .context("no folder for the state")
@@ -51,7 +54,7 @@ pub(crate) fn state_folder(configured: &Configured, config: &Config) -> anyhow::
 /// Builds every pipeline of the configuration.
 pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<Wired> {
     let loaded = load_config(configured)?;
-    let folder = state_folder(configured, &loaded.config)?;
+    let folder = state_folder(configured, Some(&loaded.config))?;
     let store = Arc::new(Store::open(&folder)?);
     let config = &loaded.config;
     let letters_path = dead_letters_path(config, &folder);

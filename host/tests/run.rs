@@ -193,6 +193,44 @@ async fn killed_twenty_times_nothing_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_state_is_shown_exported_and_forgotten() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    assert!(
+        output(setup.command(&["run", "--once"]))
+            .await
+            .status
+            .success()
+    );
+    let shown = text(&output(setup.command(&["state", "show"])).await.stdout);
+    assert!(
+        shown.contains("lab") && shown.contains("last commit"),
+        "{shown}"
+    );
+    let exported = output(setup.command(&["state", "export"])).await.stdout;
+    let exported: serde_json::Value = serde_json::from_slice(&exported).unwrap();
+    assert_eq!(exported[0]["instance"], "lab");
+    let wrong = output(setup.command(&["state", "reset", "--instance", "lap"])).await;
+    assert!(text(&wrong.stderr).contains("did you mean `lab`"));
+    let reset = output(setup.command(&["state", "reset", "--instance", "lab"])).await;
+    assert!(reset.status.success());
+    // A first walk again: everything comes a second time.
+    assert!(
+        output(setup.command(&["run", "--once"]))
+            .await
+            .status
+            .success()
+    );
+    assert!(setup.attributes().values().all(|times| *times == 2));
+    let all = output(setup.command(&["state", "reset"])).await;
+    assert!(
+        text(&all.stdout).contains("kept as"),
+        "{}",
+        text(&all.stdout)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_tells_good_from_bad() {
     let misp = demo().await;
     let setup = Setup::new(&misp, "");

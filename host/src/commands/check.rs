@@ -17,7 +17,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
     let loaded = wiring::load_config(configured)?;
     let mut report = Report::default();
     report.good("configuration", "read");
-    let folder = wiring::state_folder(configured, &loaded.config)?;
+    let folder = wiring::state_folder(configured, Some(&loaded.config))?;
     state(&folder, &mut report);
     outputs(&loaded, &mut report).await;
     let engine = crate::engine::engine(Some(&folder), &loaded.config.limits)?;
