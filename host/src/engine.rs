@@ -23,11 +23,11 @@ pub(crate) fn engine(state: Option<&Path>, limits: &Limits) -> anyhow::Result<En
             usize::try_from(size.bytes()).unwrap_or(usize::MAX)
         }),
         cache: state
-            .map(|state| state.join("compiled"))
+            .and_then(|state| std::path::absolute(state.join("compiled")).ok())
             .or_else(default_cache),
         ..defaults
     };
-    Engine::new(&options).context("the WebAssembly engine did not start")
+    Ok(Engine::new(&options)?)
 }
 
 /// Without a state folder: where a person's caches are.

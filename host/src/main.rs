@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             // Whoever read us has seen enough.
             return ExitCode::SUCCESS;
         }
-        say(&format!("error: {error:#}"));
+        say(&format!("error: {}", explain(&error)));
         let usage = matches!(args.command, Command::Transform(_))
             || error.downcast_ref::<config::ConfigError>().is_some();
         ExitCode::from(if usage { USAGE } else { 1 })
@@ -104,4 +104,33 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .and_then(serde_json::Error::io_error_kind);
         io.or(json) == Some(io::ErrorKind::BrokenPipe)
     })
+}
+
+/// An error and its causes, each said once: some of them repeat their cause.
+pub(crate) fn explain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = Err::<(), _>(std::io::Error::other("disk full"))
+            .context("x: disk full")
+            .context("output")
+            .unwrap_err();
+        assert_eq!(super::explain(&error), "output: x: disk full");
+    }
 }

@@ -70,14 +70,20 @@ impl Engine {
     /// Starts an engine, and the thread that ticks for its time limits.
     ///
     /// # Errors
-    /// When the machine cannot run it, or the cache folder cannot be used.
+    /// When the machine cannot run it.
     pub fn new(options: &RuntimeOptions) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config.wasm_component_model(true).epoch_interruption(true);
         if let Some(folder) = &options.cache {
             let mut cache = CacheConfig::new();
             cache.with_directory(folder);
-            config.cache(Some(Cache::new(cache)?));
+            match Cache::new(cache) {
+                Ok(cache) => {
+                    config.cache(Some(cache));
+                }
+                // It only saves time.
+                Err(error) => tracing::warn!(%error, "no cache for compiled mappings"),
+            }
         }
         let engine = wasmtime::Engine::new(&config)?;
         let weak = engine.weak();

@@ -31,7 +31,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
             Some(mapping)
         }
         Err(error) => {
-            report.bad("mapping", &format!("{error:#}"));
+            report.bad("mapping", &crate::explain(&error));
             None
         }
     };
@@ -48,7 +48,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
                     "settings",
                     &format!("accepted by {}", mapper.identity().name),
                 ),
-                Err(error) => report.bad("settings", &format!("{error:#}")),
+                Err(error) => report.bad("settings", &crate::explain(&error)),
             }
         }
         report.title(instance.label());
