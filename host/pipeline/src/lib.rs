@@ -20,12 +20,13 @@ pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError,
 pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
 pub use options::Options;
 pub use record::{
-    Batch, Cursor, DeadLetter, Delivery, Document, Mapped, MappingIdentity, Note, NoteKind,
-    Operation, Outcome, Page, PageFacts, Reason, RefusalKind, Refused, Tally, Verdict,
+    Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, ListedAttribute, ListedEvent, Mapped,
+    MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, Reason, RefusalKind,
+    Refused, Tally, Verdict, Whole,
 };
 pub use retry::Backoff;
 pub use run::Pipeline;
-pub use traits::{Commit, DeadLetters, Output, Source, State, Transform};
+pub use traits::{Commit, DeadLetters, Listing, Output, Source, State, Transform};
 
 #[cfg(test)]
 mod tests;

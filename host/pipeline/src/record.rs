@@ -15,12 +15,57 @@ pub struct Cursor(pub String);
 pub struct Page {
     /// The records in the order of the answer.
     pub records: Records,
-    /// Where to continue once every record of this page is acknowledged.
-    pub cursor: Cursor,
+    /// Where to continue once every record of this page is acknowledged; `None` for a page
+    /// that was asked for by name, which moves no walk.
+    pub cursor: Option<Cursor>,
+    /// Which events are whole once every record of this page is acknowledged.
+    pub whole: Whole,
     /// When the answer arrived, UNIX milliseconds by the host's clock.
     pub fetched_ms: i64,
     /// What the source knows of the page.
     pub facts: PageFacts,
+}
+
+/// When an event is whole: what it held before and does not hold now may then be withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whole {
+    /// Each event with its last slice: the page holds whole events.
+    Slices,
+    /// These, and no other: the source has verified that it read all of them.
+    Events(Vec<EventSeen>),
+}
+
+/// An event as it was when all of it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSeen {
+    /// Its uuid.
+    pub uuid: String,
+    /// Its `publish_timestamp`, UNIX seconds; 0 if it was never published.
+    pub publish_timestamp: i64,
+}
+
+/// An attribute that a source says is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAttribute {
+    /// The attribute's uuid.
+    pub uuid: String,
+    /// The event's id, a number of this MISP's own.
+    pub event_id: String,
+    /// The attribute's `timestamp`, UNIX seconds.
+    pub timestamp: i64,
+}
+
+/// An event that a source says is there now, whether or not the filters match it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedEvent {
+    /// The event's id, a number of this MISP's own.
+    pub id: String,
+    /// The event's uuid.
+    pub uuid: String,
+    /// The event's `timestamp`, UNIX seconds.
+    pub timestamp: i64,
+    /// Is it published?
+    pub published: bool,
 }
 
 /// Counts of one page, for the report.

@@ -4,7 +4,10 @@
 use async_trait::async_trait;
 
 use crate::error::{OutputError, SourceError, StateError, TransformError};
-use crate::record::{Batch, Cursor, DeadLetter, Delivery, Mapped, MappingIdentity, Page, Verdict};
+use crate::record::{
+    Batch, Cursor, DeadLetter, Delivery, ListedAttribute, ListedEvent, Mapped, MappingIdentity, Page,
+    Verdict,
+};
 
 /// Where records come from. One walk at a time; never called twice at once.
 #[async_trait]
@@ -15,6 +18,35 @@ pub trait Source: Send {
     /// # Errors
     /// Whatever kept the page from coming. The next call asks for the same page.
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError>;
+
+    /// These events as they are now, whatever the place of the walk and its lower bound of
+    /// time, but under the same filters: pages without a cursor, a call each, until all are
+    /// read; `events` loses what was read. An event that is gone, or that no filter matches,
+    /// is in no page and not in `events` either.
+    ///
+    /// # Errors
+    /// Whatever kept the page from coming. The next call asks for the same.
+    async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError>;
+
+    /// What is there now, for a sweep or an audit; `None` if this source cannot say.
+    fn listing(&self) -> Option<Box<dyn Listing>>;
+}
+
+/// Lists what a source holds now, without reading it.
+#[async_trait]
+pub trait Listing: Send {
+    /// The next attributes that the filters match now, each once over all calls; `None` at
+    /// the end. Events without attributes are no part of it.
+    ///
+    /// # Errors
+    /// Whatever kept them from coming; the next call asks for the same.
+    async fn attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, SourceError>;
+
+    /// The next events that may be seen at all, published or not; `None` at the end.
+    ///
+    /// # Errors
+    /// Whatever kept them from coming; the next call asks for the same.
+    async fn events(&mut self) -> Result<Option<Vec<ListedEvent>>, SourceError>;
 }
 
 /// What turns records into documents.
