@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::memory::DifferenceCounts;
 use crate::record::{Mapped, NoteKind, Operation, PageFacts, RefusalKind, Verdict};
 
 /// Counts of one instance since the host started.
@@ -40,6 +41,10 @@ pub struct Counts {
     pub refusals: BTreeMap<RefusalKind, u64>,
     /// What each output did.
     pub outputs: BTreeMap<String, Verdicts>,
+    /// What the last sweep found, at the last output.
+    pub sweep: Option<DifferenceCounts>,
+    /// What sweeps did not withdraw because it was too much.
+    pub sweep_held_back: u64,
 }
 
 /// Verdicts of one output.
@@ -53,14 +58,19 @@ pub struct Verdicts {
     pub stale: u64,
     /// Left out by the output's settings.
     pub skipped: u64,
+    /// Not sent: there already as it is, or not to be there and not there.
+    pub unchanged: u64,
     /// Refused for good.
     pub rejected: u64,
+    /// Withdrawn because it is no longer there, or has expired. No documents of a record: not
+    /// part of the total.
+    pub withdrawn: u64,
 }
 
 impl Verdicts {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.stored + self.duplicate + self.stale + self.skipped + self.rejected
+        self.stored + self.duplicate + self.stale + self.skipped + self.unchanged + self.rejected
     }
 
     fn count(&mut self, verdict: &Verdict) {
@@ -69,6 +79,7 @@ impl Verdicts {
             Verdict::Duplicate => &mut self.duplicate,
             Verdict::Stale => &mut self.stale,
             Verdict::Skipped => &mut self.skipped,
+            Verdict::Unchanged => &mut self.unchanged,
             Verdict::Rejected { .. } => &mut self.rejected,
         };
         *counter += 1;
@@ -246,6 +257,23 @@ impl Ledger {
         }
     }
 
+    pub(crate) fn withdrawn(&self, output: &str, verdicts: &[Verdict]) {
+        let mut guard = self.lock();
+        let output = guard.0.outputs.entry(output.to_owned()).or_default();
+        let refused = verdicts
+            .iter()
+            .filter(|verdict| matches!(verdict, Verdict::Rejected { .. }));
+        output.withdrawn += (verdicts.len() - refused.count()) as u64;
+    }
+
+    pub(crate) fn swept(&self, counts: DifferenceCounts) {
+        self.lock().0.sweep = Some(counts);
+    }
+
+    pub(crate) fn sweep_held_back(&self, orphans: u64) {
+        self.lock().0.sweep_held_back += orphans;
+    }
+
     pub(crate) fn walked(&self) {
         self.lock().0.walks += 1;
     }
@@ -260,5 +288,5 @@ pub(crate) struct Settled<'a> {
     /// What was refused, and how many units each refusal stands for.
     pub(crate) refused: &'a [(RefusalKind, u64)],
     /// The verdicts of each output.
-    pub(crate) verdicts: &'a [(&'a str, Vec<Verdict>)],
+    pub(crate) verdicts: &'a [(&'a str, &'a [Verdict])],
 }

@@ -4,29 +4,39 @@
 mod attempts;
 mod batch;
 mod clock;
+mod context;
 mod error;
 mod ledger;
 mod letters;
+mod memory;
 mod options;
+mod plan;
 mod record;
 mod retry;
 mod run;
 mod stages;
+mod sweep;
 mod traits;
+mod withdraw;
 
 pub use batch::BatchLimits;
 pub use clock::now_ms;
 pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError, TransformError};
 pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
+pub use memory::{
+    Act, Changes, Difference, DifferenceCounts, Fate, Held, LetGo, NoDocument, OutputKey,
+    Remembered, Standing,
+};
 pub use options::Options;
+pub use plan::Resend;
 pub use record::{
     Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, ListedAttribute, ListedEvent, Mapped,
     MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, Reason, RefusalKind,
     Refused, Tally, Verdict, Whole,
 };
 pub use retry::Backoff;
-pub use run::Pipeline;
-pub use traits::{Commit, DeadLetters, Listing, Output, Source, State, Transform};
+pub use run::{Pipeline, catch_up_walk};
+pub use traits::{Commit, Comparison, DeadLetters, Listing, Output, Source, State, Transform};
 
 #[cfg(test)]
 mod tests;

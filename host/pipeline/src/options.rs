@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::batch::BatchLimits;
+use crate::plan::Resend;
 use crate::retry::Backoff;
 
 /// How an instance runs.
@@ -17,6 +18,16 @@ pub struct Options {
     pub batch: BatchLimits,
     /// MISP attribute types whose values may not be written to dead letters.
     pub redact: BTreeSet<String>,
+    /// Which documents go out again.
+    pub resend: Resend,
+    /// How often what went out is compared with what is there; `None`: never.
+    pub sweep: Option<Duration>,
+    /// The largest share of what is held that a sweep withdraws without being told to, 0 to 1.
+    pub sweep_share: f64,
+    /// Withdraw whatever the next sweep finds, however much it is.
+    pub sweep_confirmed: bool,
+    /// How often everything is read again, for what moves no clock; `None`: never.
+    pub refresh: Option<Duration>,
 }
 
 impl Default for Options {
@@ -26,6 +37,11 @@ impl Default for Options {
             backoff: Backoff::ONE_PASS,
             batch: BatchLimits::default(),
             redact: BTreeSet::new(),
+            resend: Resend::Changed,
+            sweep: Some(Duration::from_secs(24 * 3_600)),
+            sweep_share: 0.2,
+            sweep_confirmed: false,
+            refresh: None,
         }
     }
 }

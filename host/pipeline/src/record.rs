@@ -252,6 +252,8 @@ pub enum Verdict {
     Stale,
     /// This output leaves such deliveries out by its settings (deletes, by default).
     Skipped,
+    /// It was not sent: the output has it as it is, or must not have it and does not.
+    Unchanged,
     /// The output will never take it.
     Rejected {
         /// What the receiver said.

@@ -1,20 +1,29 @@
-//! Runs one instance: fetch, map, deliver, commit, in this order and never out of it.
-//!
-//! Three loops in one task, joined by channels of one element: while a page is
-//! delivered the next one is fetched, and no more than that is held. The deliver
-//! loop works in order, so a page is committed only when it and all before it are done.
+//! Runs one instance: passes of fetch, map, deliver, commit; between them what has expired is
+//! withdrawn, and now and then a sweep compares what went out with what is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::now_ms;
+use crate::context::{Context, Sink};
 use crate::error::RunError;
 use crate::ledger::{Health, Ledger};
-use crate::letters::Letters;
+use crate::memory::Standing;
 use crate::options::Options;
-use crate::stages::{Deliver, Fetch, Map};
+use crate::stages::{Asked, Ended, pass};
+use crate::sweep::{self, Found};
 use crate::traits::{DeadLetters, Output, Source, State, Transform};
+use crate::withdraw;
+
+/// Events that are asked for by name in one pass.
+const NAMED_AT_ONCE: usize = 500;
+/// What [`State::last_done`] knows a sweep as.
+const SWEEP: &str = "sweep";
+/// What [`State::last_done`] knows a full walk as.
+const FULL_WALK: &str = "full walk";
 
 /// What an instance is made of.
 pub struct Pipeline {
@@ -36,6 +45,12 @@ pub struct Pipeline {
     pub options: Options,
 }
 
+/// The name under which the cursor of an output that catches up is kept.
+pub fn catch_up_walk(instance: &str, output: &str) -> String {
+    // No name in a configuration file holds a control character.
+    format!("{instance}\u{1f}{output}")
+}
+
 impl Pipeline {
     /// Runs until the walk has ended (one pass) or `stop` is cancelled. After
     /// `stop` nothing more is fetched; what was fetched is delivered and committed.
@@ -44,9 +59,25 @@ impl Pipeline {
     /// # Errors
     /// When a stage fails for good; nothing unacknowledged was committed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let walk = self.instance.clone();
+        self.start(&walk, &stop, Job::Run).await
+    }
+
+    /// Walks once from the source's beginning for outputs that lack what the others got, and
+    /// notes that they have it now. Its cursor is kept under [`catch_up_walk`].
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn catch_up(self, stop: CancellationToken) -> Result<(), RunError> {
+        let output = self.outputs.first().map_or("", |output| output.name());
+        let walk = catch_up_walk(&self.instance, output);
+        self.start(&walk, &stop, Job::CatchUp).await
+    }
+
+    async fn start(self, walk: &str, stop: &CancellationToken, job: Job) -> Result<(), RunError> {
         let Self {
             instance,
-            source,
+            mut source,
             transform,
             outputs,
             dead_letters,
@@ -54,45 +85,203 @@ impl Pipeline {
             ledger,
             options,
         } = self;
-        ledger.name_outputs(outputs.iter().map(|output| output.name()));
-        let (page_sender, pages) = mpsc::channel(1);
-        let (work_sender, work) = mpsc::channel(1);
-        let fetch = Fetch {
-            source,
-            state: Arc::clone(&state),
-            ledger: &ledger,
-            options: &options,
-            stop: &stop,
-        };
-        let map = Map {
-            transform: &*transform,
-            ledger: &ledger,
-            options: &options,
-            stop: &stop,
-        };
-        let deliver = Deliver {
-            instance: &instance,
-            letters: Letters {
-                instance: instance.clone(),
-                redact: options.redact.clone(),
+        let sinks: Vec<Sink> = outputs.into_iter().map(Sink::new).collect();
+        ledger.name_outputs(sinks.iter().map(|sink| sink.key.name.as_str()));
+        let mut runner = Runner {
+            context: Context {
+                instance: &instance,
+                walk,
+                transform: &*transform,
+                sinks: &sinks,
+                dead_letters: &*dead_letters,
+                state: &state,
+                ledger: &ledger,
+                options: &options,
+                stop,
             },
-            outputs: &outputs,
-            dead_letters: &*dead_letters,
-            state,
-            ledger: &ledger,
-            options: &options,
-            stop: &stop,
+            source: source.as_mut(),
+            ever_succeeded: false,
         };
-        let result = tokio::try_join!(
-            fetch.run(page_sender),
-            map.run(pages, work_sender),
-            deliver.run(work),
-        );
+        let result = match job {
+            Job::Run => runner.run().await,
+            Job::CatchUp => runner.catch_up().await,
+        };
         if let Err(error) = &result {
             ledger.set_health(Health::Failed {
                 error: error.to_string(),
             });
         }
-        result.map(|_| ())
+        result
+    }
+}
+
+/// What a pipeline is started for.
+enum Job {
+    Run,
+    CatchUp,
+}
+
+struct Runner<'p, 's> {
+    context: Context<'p>,
+    source: &'s mut dyn Source,
+    ever_succeeded: bool,
+}
+
+impl Runner<'_, '_> {
+    async fn run(&mut self) -> Result<(), RunError> {
+        let options = self.context.options;
+        loop {
+            let started = Instant::now();
+            if self.round().await? == Ended::Stopped {
+                return Ok(());
+            }
+            let Some(interval) = options.interval else {
+                return Ok(());
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(started + interval) => {}
+                () = self.context.stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Everything that is due now.
+    async fn round(&mut self) -> Result<Ended, RunError> {
+        let context = self.context;
+        let first = context.is_first().await?;
+        if self.wanted().await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
+        let full = first || context.is_due(FULL_WALK, context.options.refresh).await?;
+        if full && !first {
+            tracing::info!("everything is read again (refresh)");
+            self.source.restart();
+        }
+        if self.pass(Asked::Walk).await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
+        self.context.ledger.walked();
+        tracing::info!("walk finished");
+        if full {
+            context.done(FULL_WALK).await?;
+        }
+        withdraw::expired(&self.context, now_ms()).await?;
+        if first {
+            context.done(SWEEP).await?;
+        } else if context.is_due(SWEEP, context.options.sweep).await? {
+            match self.sweep().await {
+                Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
+                swept => swept?,
+            }
+            if self.wanted().await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
+        }
+        self.context.ledger.set_health(Health::Running);
+        Ok(Ended::Done)
+    }
+
+    async fn sweep(&mut self) -> Result<(), RunError> {
+        let context = self.context;
+        if let Some(listing) = self.source.listing() {
+            let found = sweep::sweep(&context, listing, now_ms()).await?;
+            context.report(&found);
+        }
+        context.done(SWEEP).await
+    }
+
+    async fn catch_up(&mut self) -> Result<(), RunError> {
+        if self.pass(Asked::Walk).await? == Ended::Stopped {
+            return Ok(());
+        }
+        for sink in self.context.sinks {
+            let (instance, key) = (self.context.instance.to_owned(), sink.key.clone());
+            let walk = self.context.walk.to_owned();
+            self.context
+                .on_state(move |state| {
+                    state.set_standing(&instance, &key, Standing::Current, &walk)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the events that something else than their clocks asks for.
+    async fn wanted(&mut self) -> Result<Ended, RunError> {
+        let mut after: Option<String> = None;
+        loop {
+            let (instance, from) = (self.context.instance.to_owned(), after);
+            let events = self
+                .context
+                .on_state(move |state| state.wanted(&instance, from.as_deref(), NAMED_AT_ONCE));
+            let events = events.await?;
+            after = events.last().cloned();
+            if events.is_empty() {
+                return Ok(Ended::Done);
+            }
+            if self.pass(Asked::Named(events)).await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    async fn pass(&mut self, asked: Asked) -> Result<Ended, RunError> {
+        pass(self.context, self.source, asked, &mut self.ever_succeeded).await
+    }
+}
+
+impl Context<'_> {
+    /// Has this instance never read everything once?
+    async fn is_first(&self) -> Result<bool, RunError> {
+        if self.last_done(FULL_WALK).await?.is_some() {
+            return Ok(false);
+        }
+        let walk = self.walk.to_owned();
+        if self
+            .on_state(move |state| state.cursor(&walk))
+            .await?
+            .is_none()
+        {
+            tracing::info!(
+                "nothing is remembered of this instance: everything is sent once, nothing is \
+                 withdrawn"
+            );
+        }
+        Ok(true)
+    }
+
+    async fn is_due(&self, what: &'static str, every: Option<Duration>) -> Result<bool, RunError> {
+        let Some(every) = every else { return Ok(false) };
+        let last = self.last_done(what).await?;
+        let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+        Ok(last.is_none_or(|last| now_ms().saturating_sub(last) >= every))
+    }
+
+    async fn last_done(&self, what: &'static str) -> Result<Option<i64>, RunError> {
+        let instance = self.instance.to_owned();
+        self.on_state(move |state| state.last_done(&instance, what))
+            .await
+    }
+
+    async fn done(&self, what: &'static str) -> Result<(), RunError> {
+        let (instance, now) = (self.instance.to_owned(), now_ms());
+        self.on_state(move |state| state.set_done(&instance, what, now))
+            .await
+    }
+
+    fn report(&self, found: &Found) {
+        for (sink, counts) in self.sinks.iter().zip(found) {
+            tracing::info!(
+                output = sink.key.name,
+                listed = counts.listed,
+                held = counts.held,
+                missing = counts.missing,
+                stale = counts.stale,
+                orphaned = counts.orphaned,
+                worked_on = counts.worked_on,
+                "swept"
+            );
+            self.ledger.swept(*counts);
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! The four sides of the pipeline. What implements them knows HTTP, wasm, files
 //! or a database; the pipeline does not.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::error::{OutputError, SourceError, StateError, TransformError};
+use crate::memory::{Changes, Difference, DifferenceCounts, Held, OutputKey, Remembered, Standing};
 use crate::record::{
-    Batch, Cursor, DeadLetter, Delivery, ListedAttribute, ListedEvent, Mapped, MappingIdentity, Page,
-    Verdict,
+    Batch, Cursor, DeadLetter, Delivery, EventSeen, ListedAttribute, ListedEvent, Mapped,
+    MappingIdentity, Page, Verdict,
 };
 
 /// Where records come from. One walk at a time; never called twice at once.
@@ -27,6 +30,9 @@ pub trait Source: Send {
     /// # Errors
     /// Whatever kept the page from coming. The next call asks for the same.
     async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError>;
+
+    /// Begins the next walk where the very first one began.
+    fn restart(&mut self);
 
     /// What is there now, for a sweep or an audit; `None` if this source cannot say.
     fn listing(&self) -> Option<Box<dyn Listing>>;
@@ -69,6 +75,10 @@ pub trait Output: Send + Sync {
     /// The name in the configuration, for reports.
     fn name(&self) -> &str;
 
+    /// Where the documents end up, such as a file's path, without secrets. What went out
+    /// is remembered for it: another target has got nothing yet.
+    fn target(&self) -> String;
+
     /// Takes a batch and returns when each delivery has its verdict: one a
     /// delivery, in order. `Stored` means that it survives this process.
     ///
@@ -98,19 +108,27 @@ pub trait DeadLetters: Send + Sync {
 pub struct Commit<'a> {
     /// The instance's name.
     pub instance: &'a str,
-    /// Where its source continues.
-    pub cursor: &'a Cursor,
+    /// The name its cursor is kept under: the instance's, but for an output that catches up.
+    pub walk: &'a str,
+    /// Where its source continues; `None` leaves the cursor where it is.
+    pub cursor: Option<&'a Cursor>,
     /// The page's write version.
     pub version: u64,
+    /// The outputs that have the page.
+    pub outputs: &'a [OutputKey],
+    /// The events that are whole with it.
+    pub whole: &'a [EventSeen],
+    /// Events that were wanted and have been read, or are gone.
+    pub no_longer_wanted: &'a [String],
 }
 
-/// What survives the process.
+/// What survives the process. Every call may wait for the disk.
 pub trait State: Send + Sync {
-    /// The cursor of an instance; `None` before its first commit.
+    /// The cursor kept under this name; `None` before its first commit.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn cursor(&self, instance: &str) -> Result<Option<Cursor>, StateError>;
+    fn cursor(&self, walk: &str) -> Result<Option<Cursor>, StateError>;
 
     /// The write version for a page fetched at this time: greater than any before.
     ///
@@ -123,4 +141,127 @@ pub trait State: Send + Sync {
     /// # Errors
     /// When the store cannot be written.
     fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError>;
+
+    /// How far an output is with what an instance has delivered.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn standing(&self, instance: &str, output: &OutputKey) -> Result<Standing, StateError>;
+
+    /// Stores how far an output is, durably. [`Standing::Current`] also ends the walk of
+    /// its own that is kept under `walk`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn set_standing(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        standing: Standing,
+        walk: &str,
+    ) -> Result<(), StateError>;
+
+    /// What is remembered of these documents (their events and ids), in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn remembered(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        documents: &[Delivery],
+    ) -> Result<Vec<Option<Remembered>>, StateError>;
+
+    /// Remembers what happened, durably, in one transaction. (Were it lost while the process
+    /// lives, what was just seen would look old, and [`Self::older`] would withdraw it.)
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn record(&self, changes: &[Changes<'_>]) -> Result<(), StateError>;
+
+    /// Documents of an event that were not seen since a write version, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn older(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        event: &str,
+        version: u64,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError>;
+
+    /// Documents that this instance sent and that have stopped being valid, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn due(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        now_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError>;
+
+    /// Remembers, durably, that events must be read whatever their clocks say.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError>;
+
+    /// The events that must be read, at most `limit`, after the event `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn wanted(
+        &self,
+        instance: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StateError>;
+
+    /// When something of this name was last done to the end, UNIX milliseconds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn last_done(&self, instance: &str, what: &str) -> Result<Option<i64>, StateError>;
+
+    /// Remembers, durably, when something was done.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn set_done(&self, instance: &str, what: &str, at_ms: i64) -> Result<(), StateError>;
+
+    /// A place for a listing, to be compared with what is held.
+    ///
+    /// # Errors
+    /// When no place can be made.
+    fn comparison(self: Arc<Self>, instance: &str) -> Result<Box<dyn Comparison>, StateError>;
+}
+
+/// A listing of what a source holds, beside what the outputs have.
+pub trait Comparison: Send {
+    /// Adds attributes that are listed.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn add_attributes(&mut self, attributes: &[ListedAttribute]) -> Result<(), StateError>;
+
+    /// Adds events that are listed.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    fn add_events(&mut self, events: &[ListedEvent]) -> Result<(), StateError>;
+
+    /// Goes through all differences with what an output has, in no special order; `see`
+    /// says whether to go on. The store may not be written meanwhile.
+    ///
+    /// # Errors
+    /// When the store or the listing cannot be read.
+    fn compare(
+        &mut self,
+        output: &OutputKey,
+        see: &mut dyn FnMut(Difference) -> bool,
+    ) -> Result<DifferenceCounts, StateError>;
 }

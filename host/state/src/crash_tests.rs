@@ -30,8 +30,12 @@ fn child() {
         store
             .commit(&Commit {
                 instance: "a",
-                cursor: &cursor,
+                walk: "a",
+                cursor: Some(&cursor),
                 version,
+                outputs: &[],
+                whole: &[],
+                no_longer_wanted: &[],
             })
             .unwrap();
         writeln!(out, "committed {position}").unwrap();

@@ -1,11 +1,14 @@
-//! The embedded store: cursors and the write version.
+//! The embedded store: cursors, the write version, and what went out.
 //!
 //! One folder, one host: `state.redb` is the database, `lock` says who has it. Tables
 //! are in `tables/`, one a file; a change of their shape is a step in `schema.rs`.
 
+mod attribute_key;
+mod comparison;
 mod error;
 mod folder;
 mod lock;
+mod memory;
 mod schema;
 mod store;
 mod tables;

@@ -3,19 +3,27 @@
 use redb::WriteTransaction;
 
 use crate::error::Trouble;
-use crate::tables::{cursors, meta};
+use crate::tables::{cursors, documents, meta, names, progress, wanted};
 
 /// A step makes schema N + 1 of schema N. They run in one transaction: a database is
 /// never between two schemas.
 pub(crate) type Step = fn(&WriteTransaction) -> Result<(), Trouble>;
 
 /// Every step there has been, from an empty database on. Released steps never change.
-pub(crate) const STEPS: &[Step] = &[create];
+pub(crate) const STEPS: &[Step] = &[create, remember];
 
 /// Schema 1: `meta` and `cursors`.
 fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
     cursors::create(transaction)?;
     meta::set_agent_id(transaction, &uuid::Uuid::new_v4().to_string())
+}
+
+/// Schema 2: what went out.
+fn remember(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    names::create(transaction)?;
+    documents::create(transaction)?;
+    progress::create(transaction)?;
+    wanted::create(transaction)
 }
 
 /// Takes the steps that are missing. Says from which schema it came, if it moved.

@@ -4,14 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use pipeline::{Commit, Cursor, State, StateError};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::StoreError;
 use crate::error::{IoContext, Trouble};
 use crate::lock::Lock;
+use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::meta::{self, Meta};
@@ -115,11 +115,11 @@ impl Store {
     /// When the store cannot be written.
     pub fn reset(&self, instance: &str) -> Result<bool, StoreError> {
         self.write(&mut self.inner(), |transaction| {
-            cursors::remove(transaction, instance)
+            memory::forget(transaction, instance)
         })
     }
 
-    /// As [`State::next_version`].
+    /// As [`pipeline::State::next_version`].
     ///
     /// # Errors
     /// When the store cannot be written, or no version is left.
@@ -146,7 +146,7 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
@@ -165,6 +165,19 @@ impl Store {
             transaction.commit()?;
             Ok(done)
         })
+    }
+
+    /// As [`Self::write`], for the other files of this crate.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        self.write(&mut self.inner(), work)
+    }
+
+    /// The folder it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Works on the database, opened anew if the last work failed.
@@ -218,32 +231,6 @@ impl Drop for Store {
             // The bound stays where it is: a few versions are left out, none comes twice.
             tracing::debug!(%error, "the bound of the write versions was not lowered");
         }
-    }
-}
-
-impl State for Store {
-    fn cursor(&self, instance: &str) -> Result<Option<Cursor>, StateError> {
-        let state = self.read(|transaction| cursors::get(transaction, instance));
-        let state = state.map_err(StateError::new)?;
-        Ok(state.map(|state| Cursor(state.cursor)))
-    }
-
-    fn next_version(&self, fetched_ms: i64) -> Result<u64, StateError> {
-        Self::next_version(self, fetched_ms).map_err(StateError::new)
-    }
-
-    fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError> {
-        let state = InstanceState {
-            instance: commit.instance.to_owned(),
-            cursor: commit.cursor.0.clone(),
-            version: commit.version,
-            updated_ms: now_ms(),
-        };
-        self.write(&mut self.inner(), |transaction| {
-            cursors::set(transaction, &state)?;
-            meta::raise_last(transaction, state.version)
-        })
-        .map_err(StateError::new)
     }
 }
 
@@ -313,11 +300,4 @@ fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .context("could not sync", folder)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -18,8 +18,12 @@ fn commit(store: &Store, instance: &str, cursor: &str, version: u64) {
     store
         .commit(&Commit {
             instance,
-            cursor: &cursor,
+            walk: instance,
+            cursor: Some(&cursor),
             version,
+            outputs: &[],
+            whole: &[],
+            no_longer_wanted: &[],
         })
         .unwrap();
 }

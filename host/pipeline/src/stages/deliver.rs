@@ -1,98 +1,99 @@
-//! Writes documents and dead letters, then commits.
+//! Writes documents and dead letters, remembers what happened, then commits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc::Receiver;
-use tokio_util::sync::CancellationToken;
 
-use super::{MappedBatch, Work};
-use crate::attempts::Attempts;
+use super::{MappedBatch, PageEnd, Work};
 use crate::batch::units;
-use crate::error::{Class, Classify, RunError};
-use crate::ledger::{Health, Ledger, Settled};
+use crate::context::{Context, Sink};
+use crate::error::RunError;
+use crate::ledger::Settled;
 use crate::letters::{Letters, deliveries};
-use crate::options::Options;
-use crate::record::{Cursor, DeadLetter, Delivery, RefusalKind, Verdict};
-use crate::traits::{Commit, DeadLetters, Output, State};
+use crate::memory::{Act, Changes, Fate, NoDocument, OutputKey};
+use crate::plan::{Plan, plan};
+use crate::record::{DeadLetter, Delivery, EventSeen, Operation, RefusalKind, Verdict, Whole};
+use crate::traits::Commit;
+use crate::withdraw;
 
-/// Writes documents and dead letters, then commits.
-pub(crate) struct Deliver<'a> {
-    pub(crate) instance: &'a str,
-    pub(crate) letters: Letters,
-    pub(crate) outputs: &'a [Arc<dyn Output>],
-    pub(crate) dead_letters: &'a dyn DeadLetters,
-    pub(crate) state: Arc<dyn State>,
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) options: &'a Options,
-    pub(crate) stop: &'a CancellationToken,
+/// What is known of the page that is being delivered.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Events whose last slice has been delivered.
+    finished: Vec<EventSeen>,
+    /// Events of which a part was refused: nothing of them is withdrawn.
+    faulted: BTreeSet<String>,
+    /// A part of the page could not be read: whose it was, nobody knows.
+    broken: bool,
 }
 
-impl Deliver<'_> {
-    pub(crate) async fn run(self, mut work: Receiver<Work>) -> Result<(), RunError> {
+/// Writes documents and dead letters, remembers what happened, then commits.
+pub(super) struct Deliver<'p> {
+    context: Context<'p>,
+    letters: Letters,
+    keys: Arc<Vec<OutputKey>>,
+    progress: Progress,
+    /// The write version of the first page since the last one that moved the cursor: an event
+    /// may be spread over these pages.
+    first_version: Option<u64>,
+}
+
+/// What one output did with a batch.
+struct Answered<'p> {
+    sink: &'p Sink,
+    verdicts: Vec<Verdict>,
+    acts: Vec<Act>,
+}
+
+impl<'p> Deliver<'p> {
+    pub(super) fn new(context: Context<'p>) -> Self {
+        Self {
+            letters: Letters {
+                instance: context.instance.to_owned(),
+                redact: context.options.redact.clone(),
+            },
+            keys: Arc::new(context.sinks.iter().map(|sink| sink.key.clone()).collect()),
+            context,
+            progress: Progress::default(),
+            first_version: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut work: Receiver<Work>) -> Result<(), RunError> {
         while let Some(item) = work.recv().await {
             match item {
-                Work::Mapped(batch) => self.batch(&batch).await?,
-                Work::PageEnd { cursor, version } => self.commit(cursor, version).await?,
-                Work::WalkEnd => {
-                    self.ledger.walked();
-                    self.ledger.set_health(Health::Running);
-                    tracing::info!("walk finished");
-                }
+                Work::Mapped(batch) => self.batch(batch).await?,
+                Work::PageEnd(end) => self.page_end(end).await?,
             }
         }
         Ok(())
     }
 
-    async fn batch(&self, batch: &MappedBatch) -> Result<(), RunError> {
-        let deliveries: Vec<Delivery> = batch
-            .mapped
-            .iter()
-            .flat_map(|mapped| deliveries(mapped, batch.version, &batch.mapping))
-            .collect();
-        let verdicts = try_join_all(
-            self.outputs
+    async fn batch(&mut self, batch: MappedBatch) -> Result<(), RunError> {
+        self.first_version.get_or_insert(batch.version);
+        let deliveries: Arc<Vec<Delivery>> = Arc::new(
+            batch
+                .mapped
                 .iter()
-                .map(|output| self.write(output.as_ref(), &deliveries)),
-        )
-        .await?;
-
-        let mut refused = Vec::new();
-        let mut letters = Vec::new();
-        for broken in &batch.broken {
-            refused.push((RefusalKind::Malformed, 1));
-            letters.push(self.letters.of_broken(broken, &batch.mapping, batch.now_ms));
-        }
-        for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
-            match mapped {
-                Err(reason) => refused.push((reason.kind, units(record))),
-                Ok(outcome) => {
-                    refused.extend(outcome.refused.iter().map(|one| (one.reason.kind, 1)));
-                }
-            }
-            letters.extend(
-                self.letters
-                    .of_mapped(record, mapped, &batch.mapping, batch.now_ms),
-            );
-        }
-        for (output, verdicts) in &verdicts {
-            for (delivery, verdict) in deliveries.iter().zip(verdicts) {
-                let letter = self.letters.of_verdict(
-                    delivery,
-                    verdict,
-                    output,
-                    &batch.mapping,
-                    batch.now_ms,
-                );
-                if let Some(letter) = letter {
-                    refused.push((RefusalKind::Output, 1));
-                    letters.push(letter);
-                }
-            }
-        }
+                .flat_map(|mapped| deliveries(mapped, batch.version, &batch.mapping))
+                .collect(),
+        );
+        let outputs = self.context.sinks.iter();
+        let answers =
+            try_join_all(outputs.map(|sink| self.deliver(sink, &deliveries, batch.now_ms)));
+        let answers = answers.await?;
+        let (letters, refused) = self.refusals(&batch, &deliveries, &answers);
         self.keep(&letters).await?;
+        self.see(&batch);
+        self.remember(&batch, &deliveries, &answers).await?;
         let expected = batch.records.iter().map(units).sum::<u64>() + batch.broken.len() as u64;
-        self.ledger.settled(&Settled {
+        let verdicts: Vec<(&str, &[Verdict])> = answers
+            .iter()
+            .map(|answer| (answer.sink.output.name(), &answer.verdicts[..]))
+            .collect();
+        self.context.ledger.settled(&Settled {
             expected,
             mapped: &batch.mapped,
             refused: &refused,
@@ -101,40 +102,169 @@ impl Deliver<'_> {
         Ok(())
     }
 
-    async fn write<'o>(
+    /// Sends an output what it does not have yet.
+    async fn deliver<'s>(
         &self,
-        output: &'o dyn Output,
+        sink: &'s Sink,
+        deliveries: &Arc<Vec<Delivery>>,
+        now_ms: i64,
+    ) -> Result<Answered<'s>, RunError> {
+        let context = &self.context;
+        let (instance, key, asked) = (
+            context.instance.to_owned(),
+            sink.key.clone(),
+            Arc::clone(deliveries),
+        );
+        let remembered = context.on_state(move |state| state.remembered(&instance, &key, &asked));
+        let remembered = remembered.await?;
+        let plans: Vec<Plan> = deliveries
+            .iter()
+            .zip(remembered.iter())
+            .map(|(delivery, known)| {
+                plan(
+                    &delivery.document,
+                    known.as_ref(),
+                    now_ms,
+                    context.options.resend,
+                )
+            })
+            .collect();
+        let came = if plans.iter().all(|plan| *plan == Plan::Put) {
+            context.send(&*sink.output, deliveries).await?
+        } else {
+            let planned = deliveries.iter().zip(&plans);
+            let sending: Vec<Delivery> = planned
+                .filter_map(|(delivery, plan)| match plan {
+                    Plan::Put => Some(delivery.clone()),
+                    Plan::Delete(_) => Some(as_delete(delivery)),
+                    Plan::Nothing(_) => None,
+                })
+                .collect();
+            context.send(&*sink.output, &sending).await?
+        };
+        let mut came = came.into_iter();
+        let (mut verdicts, mut acts) = (Vec::new(), Vec::new());
+        for plan in plans {
+            let (verdict, act) = match plan {
+                Plan::Nothing(act) => (Verdict::Unchanged, act),
+                Plan::Put => sent(came.next(), Fate::Delivered),
+                Plan::Delete(fate) => sent(came.next(), fate),
+            };
+            verdicts.push(verdict);
+            acts.push(act);
+        }
+        Ok(Answered {
+            sink,
+            verdicts,
+            acts,
+        })
+    }
+
+    /// What was refused, by whom: letters, and counts by kind.
+    fn refusals(
+        &self,
+        batch: &MappedBatch,
         deliveries: &[Delivery],
-    ) -> Result<(&'o str, Vec<Verdict>), RunError> {
-        let name = output.name();
-        let stage = format!("output {name}");
-        let mut attempts = Attempts::new(stage.clone(), self.ledger, self.options, self.stop);
-        loop {
-            match output.write(deliveries).await {
-                Ok(verdicts) if verdicts.len() == deliveries.len() => {
-                    attempts.succeeded();
-                    return Ok((name, verdicts));
+        answers: &[Answered<'_>],
+    ) -> (Vec<DeadLetter>, Vec<(RefusalKind, u64)>) {
+        let MappedBatch {
+            mapping, now_ms, ..
+        } = batch;
+        let (mut letters, mut refused) = (Vec::new(), Vec::new());
+        for broken in &batch.broken {
+            refused.push((RefusalKind::Malformed, 1));
+            letters.push(self.letters.of_broken(broken, mapping, *now_ms));
+        }
+        for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
+            match mapped {
+                Err(reason) => refused.push((reason.kind, units(record))),
+                Ok(outcome) => {
+                    refused.extend(outcome.refused.iter().map(|one| (one.reason.kind, 1)));
                 }
-                Ok(verdicts) => {
-                    return Err(RunError::Count {
-                        stage,
-                        asked: deliveries.len(),
-                        got: verdicts.len(),
-                    });
-                }
-                Err(error) => {
-                    let give_up = |error| RunError::Output {
-                        name: name.to_owned(),
-                        error,
-                    };
-                    // A closed pipe never opens again; an output that only has to wait says so.
-                    if !matches!(error.class(), Class::Transient { .. }) {
-                        return Err(give_up(error));
-                    }
-                    attempts.failed(error, give_up).await?;
+            }
+            letters.extend(self.letters.of_mapped(record, mapped, mapping, *now_ms));
+        }
+        for answer in answers {
+            let name = answer.sink.output.name();
+            for (delivery, verdict) in deliveries.iter().zip(&answer.verdicts) {
+                let letter = self
+                    .letters
+                    .of_verdict(delivery, verdict, name, mapping, *now_ms);
+                if let Some(letter) = letter {
+                    refused.push((RefusalKind::Output, 1));
+                    letters.push(letter);
                 }
             }
         }
+        (letters, refused)
+    }
+
+    /// Which events are finished, and which have a fault.
+    fn see(&mut self, batch: &MappedBatch) {
+        let progress = &mut self.progress;
+        progress.broken |= !batch.broken.is_empty();
+        for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
+            let uuid = &record.head.uuid;
+            let faulted = mapped
+                .as_ref()
+                .map_or(true, |outcome| !outcome.refused.is_empty());
+            if faulted {
+                progress.faulted.insert(uuid.clone());
+            }
+            if record.last && !uuid.is_empty() {
+                progress.finished.push(EventSeen {
+                    uuid: uuid.clone(),
+                    publish_timestamp: record.head.publish_timestamp.unwrap_or(0),
+                });
+            }
+        }
+    }
+
+    async fn remember(
+        &self,
+        batch: &MappedBatch,
+        deliveries: &Arc<Vec<Delivery>>,
+        answers: &[Answered<'_>],
+    ) -> Result<(), RunError> {
+        let acts: Vec<Vec<Act>> = answers.iter().map(|answer| answer.acts.clone()).collect();
+        let without: Vec<(String, String)> = batch
+            .mapped
+            .iter()
+            .flatten()
+            .flat_map(|outcome| {
+                let attributes = outcome
+                    .refused
+                    .iter()
+                    .filter_map(|one| one.attribute.clone());
+                attributes.map(|attribute| (outcome.event.clone(), attribute))
+            })
+            .collect();
+        let (instance, keys, deliveries) = (
+            self.context.instance.to_owned(),
+            Arc::clone(&self.keys),
+            Arc::clone(deliveries),
+        );
+        let version = batch.version;
+        self.context
+            .on_state(move |state| {
+                let changes: Vec<Changes<'_>> = keys
+                    .iter()
+                    .zip(&acts)
+                    .map(|(output, acts)| Changes {
+                        instance: &instance,
+                        output,
+                        version,
+                        documents: deliveries.iter().zip(acts.iter().copied()).collect(),
+                        without: without
+                            .iter()
+                            .map(|(event, attribute)| NoDocument { event, attribute })
+                            .collect(),
+                        let_go: Vec::new(),
+                    })
+                    .collect();
+                state.record(&changes)
+            })
+            .await
     }
 
     async fn keep(&self, letters: &[DeadLetter]) -> Result<(), RunError> {
@@ -149,37 +279,73 @@ impl Deliver<'_> {
                 "refused, kept in the dead letters"
             );
         }
-        let mut attempts = Attempts::new("dead letters", self.ledger, self.options, self.stop);
+        let mut attempts = self.context.attempts("dead letters");
         loop {
-            match self.dead_letters.write(letters).await {
+            match self.context.dead_letters.write(letters).await {
                 Ok(()) => return Ok(()),
                 Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
             }
         }
     }
 
-    async fn commit(&self, cursor: Cursor, version: u64) -> Result<(), RunError> {
-        let mut attempts = Attempts::new("state", self.ledger, self.options, self.stop);
-        let cursor = Arc::new(cursor);
-        let instance: Arc<str> = Arc::from(self.instance);
-        loop {
-            let (state, cursor, instance) = (
-                Arc::clone(&self.state),
-                Arc::clone(&cursor),
-                Arc::clone(&instance),
-            );
-            let committed = tokio::task::spawn_blocking(move || {
+    /// Withdraws what its whole events no longer hold, then moves the cursor.
+    async fn page_end(&mut self, end: PageEnd) -> Result<(), RunError> {
+        let since = *self.first_version.get_or_insert(end.version);
+        let Progress {
+            finished,
+            faulted,
+            broken,
+        } = std::mem::take(&mut self.progress);
+        let whole = match end.whole {
+            Whole::Slices => finished,
+            Whole::Events(events) => events,
+        };
+        let sound = whole
+            .iter()
+            .filter(|event| !broken && !faulted.contains(&event.uuid));
+        for event in sound {
+            withdraw::older(&self.context, &event.uuid, since, end.version, end.now_ms).await?;
+        }
+        if end.cursor.is_some() {
+            self.first_version = None;
+        }
+        let (instance, walk) = (
+            self.context.instance.to_owned(),
+            self.context.walk.to_owned(),
+        );
+        let (keys, cursor, wanted) = (Arc::clone(&self.keys), end.cursor, end.no_longer_wanted);
+        let version = end.version;
+        self.context
+            .on_state(move |state| {
                 state.commit(&Commit {
                     instance: &instance,
-                    cursor: &cursor,
+                    walk: &walk,
+                    cursor: cursor.as_ref(),
                     version,
+                    outputs: &keys,
+                    whole: &whole,
+                    no_longer_wanted: &wanted,
                 })
             })
-            .await?;
-            match committed {
-                Ok(()) => return Ok(()),
-                Err(error) => attempts.failed(error, RunError::State).await?,
-            }
+            .await
+    }
+}
+
+/// A verdict on something that was sent, and what it means for the state.
+fn sent(verdict: Option<Verdict>, fate: Fate) -> (Verdict, Act) {
+    match verdict {
+        Some(verdict @ Verdict::Rejected { .. }) => (verdict, Act::Sent(Fate::Refused)),
+        Some(verdict) => (verdict, Act::Sent(fate)),
+        // Cannot be: they were counted. If it were, nothing may be taken for stored.
+        None => {
+            let text = "the output gave no verdict".to_owned();
+            (Verdict::Rejected { text }, Act::Sent(Fate::Refused))
         }
     }
+}
+
+fn as_delete(delivery: &Delivery) -> Delivery {
+    let mut delivery = delivery.clone();
+    delivery.document.operation = Operation::Delete;
+    delivery
 }

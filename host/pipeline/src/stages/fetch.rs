@@ -1,87 +1,83 @@
 //! Asks the source for pages.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc::Sender;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::Fetched;
-use crate::attempts::Attempts;
-use crate::error::{Class, Classify, RunError};
-use crate::ledger::Ledger;
-use crate::options::Options;
-use crate::traits::{Source, State};
+use super::{Ended, Fetched};
+use crate::clock::now_ms;
+use crate::context::{Context, on_state};
+use crate::error::{Class, Classify, RunError, SourceError};
+use crate::record::Page;
+use crate::traits::Source;
 
-/// Asks the source for pages.
-pub(crate) struct Fetch<'a> {
-    pub(crate) source: Box<dyn Source>,
-    pub(crate) state: Arc<dyn State>,
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) options: &'a Options,
-    pub(crate) stop: &'a CancellationToken,
+/// What a pass reads.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The source's walk, to its end.
+    Walk,
+    /// These events, whatever the place of the walk.
+    Named(Vec<String>),
 }
 
-impl Fetch<'_> {
-    pub(crate) async fn run(mut self, pages: Sender<Fetched>) -> Result<(), RunError> {
-        let mut attempts = Attempts::new("source", self.ledger, self.options, self.stop);
-        let mut ever_succeeded = false;
-        let mut first_of_walk = true;
-        let mut walk_started = Instant::now();
+/// Asks the source for pages.
+pub(super) struct Fetch<'p, 's> {
+    pub(super) context: Context<'p>,
+    pub(super) source: &'s mut dyn Source,
+    pub(super) asked: Asked,
+    pub(super) ever_succeeded: &'s mut bool,
+}
+
+impl Fetch<'_, '_> {
+    fn note(&self, page: Option<&Page>, first_of_walk: bool) {
+        let Some(page) = page else { return };
+        tracing::info!(
+            items = page.facts.items,
+            seen_before = page.facts.seen_before,
+            bytes = page.facts.bytes,
+            matched = page.facts.matched,
+            "page received"
+        );
+        self.context.ledger.page(&page.facts, first_of_walk);
+    }
+
+    pub(super) async fn run(mut self, pages: Sender<Fetched>) -> Result<Ended, RunError> {
+        let context = self.context;
+        let mut attempts = context.attempts("source");
+        let mut first_of_walk = matches!(self.asked, Asked::Walk);
         loop {
             let answer = tokio::select! {
-                answer = self.source.next_page() => answer,
-                () = self.stop.cancelled() => return Ok(()),
+                answer = next(self.source, &mut self.asked) => answer,
+                () = context.stop.cancelled() => return Ok(Ended::Stopped),
             };
             match answer {
-                Ok(Some(page)) => {
+                Ok(Answer::End) => return Ok(Ended::Done),
+                Ok(Answer::Page(page, no_longer_wanted)) => {
                     attempts.succeeded();
-                    ever_succeeded = true;
-                    tracing::info!(
-                        items = page.facts.items,
-                        seen_before = page.facts.seen_before,
-                        bytes = page.facts.bytes,
-                        matched = page.facts.matched,
-                        "page received"
-                    );
-                    self.ledger.page(&page.facts, first_of_walk);
+                    *self.ever_succeeded = true;
+                    self.note(page.as_ref(), first_of_walk);
                     first_of_walk = false;
-                    let version = {
-                        let attempts = Attempts::new("state", self.ledger, self.options, self.stop);
-                        version(&self.state, page.fetched_ms, attempts).await?
+                    let fetched_ms = page.as_ref().map_or_else(now_ms, |page| page.fetched_ms);
+                    // Not through the context: a source may not be shared between threads.
+                    let attempts = context.attempts("state");
+                    let version = on_state(context.state, attempts, move |state| {
+                        state.next_version(fetched_ms)
+                    });
+                    let fetched = Fetched {
+                        page,
+                        version: version.await?,
+                        no_longer_wanted,
                     };
-                    if pages
-                        .send(Fetched::Page(Box::new(page), version))
-                        .await
-                        .is_err()
-                    {
-                        return Ok(());
+                    if pages.send(fetched).await.is_err() {
+                        return Ok(Ended::Stopped);
                     }
-                }
-                Ok(None) => {
-                    attempts.succeeded();
-                    ever_succeeded = true;
-                    if pages.send(Fetched::WalkEnd).await.is_err() {
-                        return Ok(());
-                    }
-                    let Some(interval) = self.options.interval else {
-                        return Ok(());
-                    };
-                    tokio::select! {
-                        () = tokio::time::sleep_until(walk_started + interval) => {}
-                        () = self.stop.cancelled() => return Ok(()),
-                    }
-                    walk_started = Instant::now();
-                    first_of_walk = true;
                 }
                 // Before anything ever worked this is a mistake in the configuration:
                 // whoever starts the host wants to hear it now.
-                Err(error) if error.class() == Class::Fatal && !ever_succeeded => {
+                Err(error) if error.class() == Class::Fatal && !*self.ever_succeeded => {
                     return Err(RunError::Source(error));
                 }
                 Err(error) => match attempts.failed(error, RunError::Source).await {
                     // Nothing of a page that never came is on its way.
-                    Err(RunError::Stopped { .. }) => return Ok(()),
+                    Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
                     result => result?,
                 },
             }
@@ -89,17 +85,32 @@ impl Fetch<'_> {
     }
 }
 
-/// The write version of a page. Apart from [`Fetch`], whose source may not be shared.
-async fn version(
-    state: &Arc<dyn State>,
-    fetched_ms: i64,
-    mut attempts: Attempts<'_>,
-) -> Result<u64, RunError> {
-    loop {
-        let state = Arc::clone(state);
-        match tokio::task::spawn_blocking(move || state.next_version(fetched_ms)).await? {
-            Ok(version) => return Ok(version),
-            Err(error) => attempts.failed(error, RunError::State).await?,
+/// What a source answered.
+enum Answer {
+    /// A page, if anything came, and the wanted events that are settled with it.
+    Page(Option<Page>, Vec<String>),
+    End,
+}
+
+async fn next(source: &mut dyn Source, asked: &mut Asked) -> Result<Answer, SourceError> {
+    let events = match asked {
+        Asked::Walk => {
+            let page = source.next_page().await?;
+            return Ok(page.map_or(Answer::End, |page| Answer::Page(Some(page), Vec::new())));
+        }
+        Asked::Named(events) if events.is_empty() => return Ok(Answer::End),
+        Asked::Named(events) => events,
+    };
+    let mut settled = events.clone();
+    match source.named_page(events).await? {
+        Some(page) => {
+            settled.retain(|event| !events.contains(event));
+            Ok(Answer::Page(Some(page), settled))
+        }
+        // None of them is there any more.
+        None => {
+            events.clear();
+            Ok(Answer::Page(None, settled))
         }
     }
 }

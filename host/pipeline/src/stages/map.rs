@@ -4,37 +4,25 @@ use std::sync::Arc;
 
 use splitter::Record;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio_util::sync::CancellationToken;
 
-use super::{Fetched, MappedBatch, Work};
-use crate::attempts::Attempts;
+use super::{Fetched, MappedBatch, PageEnd, Work};
 use crate::batch::cut;
+use crate::clock::now_ms;
+use crate::context::Context;
 use crate::error::{Class, Classify, RunError};
-use crate::ledger::Ledger;
-use crate::options::Options;
-use crate::record::{Batch, Mapped, Page};
-use crate::traits::Transform;
+use crate::record::{Batch, Mapped, Page, Whole};
 
 /// Cuts pages into batches and maps them.
-pub(crate) struct Map<'a> {
-    pub(crate) transform: &'a dyn Transform,
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) options: &'a Options,
-    pub(crate) stop: &'a CancellationToken,
-}
+pub(super) struct Map<'p>(pub(super) Context<'p>);
 
 impl Map<'_> {
-    pub(crate) async fn run(
+    pub(super) async fn run(
         self,
         mut pages: Receiver<Fetched>,
         work: Sender<Work>,
     ) -> Result<(), RunError> {
         while let Some(fetched) = pages.recv().await {
-            let sent = match fetched {
-                Fetched::WalkEnd => work.send(Work::WalkEnd).await.is_ok(),
-                Fetched::Page(page, version) => self.page(*page, version, &work).await?,
-            };
-            if !sent {
+            if !self.page(fetched, &work).await? {
                 break;
             }
         }
@@ -42,25 +30,41 @@ impl Map<'_> {
     }
 
     /// Whether the deliver loop still listens.
-    async fn page(&self, page: Page, version: u64, work: &Sender<Work>) -> Result<bool, RunError> {
+    async fn page(&self, fetched: Fetched, work: &Sender<Work>) -> Result<bool, RunError> {
+        let Fetched {
+            page,
+            version,
+            no_longer_wanted,
+        } = fetched;
+        let Some(page) = page else {
+            let end = PageEnd {
+                cursor: None,
+                version,
+                now_ms: now_ms(),
+                whole: Whole::Slices,
+                no_longer_wanted,
+            };
+            return Ok(work.send(Work::PageEnd(end)).await.is_ok());
+        };
         let Page {
             mut records,
             cursor,
+            whole,
             fetched_ms: now_ms,
             ..
         } = page;
         loop {
-            let limits = self.options.batch;
+            let limits = self.0.options.batch;
             let (rest, piece) = tokio::task::spawn_blocking(move || {
                 let piece = cut(&mut records, &limits);
                 (records, piece)
             })
             .await?;
             records = rest;
-            self.ledger.received(piece.units());
+            self.0.ledger.received(piece.units());
             if !piece.records.is_empty() || !piece.broken.is_empty() {
                 // Asked first: after a swap in the middle the letters name the older one.
-                let mapping = Arc::new(self.transform.identity());
+                let mapping = Arc::new(self.0.transform.identity());
                 let mapped = self.transform(&piece.records, now_ms).await?;
                 let batch = MappedBatch {
                     version,
@@ -78,20 +82,27 @@ impl Map<'_> {
                 break;
             }
         }
-        Ok(work.send(Work::PageEnd { cursor, version }).await.is_ok())
+        let end = PageEnd {
+            cursor,
+            version,
+            now_ms,
+            whole,
+            no_longer_wanted,
+        };
+        Ok(work.send(Work::PageEnd(end)).await.is_ok())
     }
 
     async fn transform(&self, records: &[Record], now_ms: i64) -> Result<Vec<Mapped>, RunError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let mut attempts = Attempts::new("mapping", self.ledger, self.options, self.stop);
+        let mut attempts = self.0.attempts("mapping");
         loop {
             let batch = Batch {
                 records: records.to_vec(),
                 now_ms,
             };
-            match self.transform.transform(batch).await {
+            match self.0.transform.transform(batch).await {
                 Ok(mapped) if mapped.len() == records.len() => return Ok(mapped),
                 Ok(mapped) => {
                     return Err(RunError::Count {

@@ -1,4 +1,8 @@
-//! The three loops of an instance, and what goes between them.
+//! The three loops of one pass, and what goes between them.
+//!
+//! Joined by channels of one element: while a page is delivered the next one is fetched,
+//! and no more than that is held. The deliver loop works in order, so a page is committed
+//! only when it and all before it are done.
 
 mod deliver;
 mod fetch;
@@ -7,18 +11,25 @@ mod map;
 use std::sync::Arc;
 
 use splitter::Record;
+use tokio::sync::mpsc;
 
 use crate::batch::Broken;
-use crate::record::{Cursor, Mapped, MappingIdentity, Page};
+use crate::context::Context;
+use crate::error::RunError;
+use crate::record::{Cursor, Mapped, MappingIdentity, Page, Whole};
+use crate::traits::Source;
 
-pub(crate) use deliver::Deliver;
-pub(crate) use fetch::Fetch;
-pub(crate) use map::Map;
+use deliver::Deliver;
+pub(crate) use fetch::Asked;
+use fetch::Fetch;
+use map::Map;
 
-/// A page with its write version, or the end of a walk.
-pub(crate) enum Fetched {
-    Page(Box<Page>, u64),
-    WalkEnd,
+/// A page with its write version and the wanted events it settles.
+pub(crate) struct Fetched {
+    /// `None` if nothing came of what was asked for by name.
+    page: Option<Page>,
+    version: u64,
+    no_longer_wanted: Vec<String>,
 }
 
 /// What goes to the deliver loop, in order.
@@ -26,9 +37,16 @@ pub(crate) enum Work {
     /// A mapped batch.
     Mapped(MappedBatch),
     /// Every batch of a page has been sent: its cursor may be stored after them.
-    PageEnd { cursor: Cursor, version: u64 },
-    /// Every page of a walk has been sent.
-    WalkEnd,
+    PageEnd(PageEnd),
+}
+
+/// What is done after the last batch of a page.
+pub(crate) struct PageEnd {
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) version: u64,
+    pub(crate) now_ms: i64,
+    pub(crate) whole: Whole,
+    pub(crate) no_longer_wanted: Vec<String>,
 }
 
 /// A batch, mapped.
@@ -39,4 +57,37 @@ pub(crate) struct MappedBatch {
     pub(crate) records: Vec<Record>,
     pub(crate) broken: Vec<Broken>,
     pub(crate) mapped: Vec<Mapped>,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything that was asked for has been committed.
+    Done,
+    /// It was told to stop; what was fetched has been committed.
+    Stopped,
+}
+
+/// Fetches, maps, delivers and commits until what was asked for is done.
+/// `ever_succeeded`: has this source answered before?
+pub(crate) async fn pass(
+    context: Context<'_>,
+    source: &mut dyn Source,
+    asked: Asked,
+    ever_succeeded: &mut bool,
+) -> Result<Ended, RunError> {
+    let (page_sender, pages) = mpsc::channel(1);
+    let (work_sender, work) = mpsc::channel(1);
+    let fetch = Fetch {
+        context,
+        source,
+        asked,
+        ever_succeeded,
+    };
+    let (ended, (), ()) = tokio::try_join!(
+        fetch.run(page_sender),
+        Map(context).run(pages, work_sender),
+        Deliver::new(context).run(work),
+    )?;
+    Ok(ended)
 }

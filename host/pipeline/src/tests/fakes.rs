@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use splitter::{Body, Records, SplitLimits};
 
 use crate::{
-    Batch, Class, Classify, Commit, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
-    Mapped, MappingIdentity, Operation, Options, Outcome, Output, OutputError, Page, PageFacts,
-    Pipeline, Reason, RefusalKind, Refused, Source, SourceError, State, StateError, Transform,
-    TransformError, Verdict,
+    Batch, Changes, Class, Classify, Commit, Comparison, Cursor, DeadLetter, DeadLetters, Delivery,
+    Document, Held, Ledger, Listing, Mapped, MappingIdentity, Operation, Options, Outcome, Output,
+    OutputError, OutputKey, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered,
+    Source, SourceError, Standing, State, StateError, Transform, TransformError, Verdict, Whole,
 };
 
 /// An error of this class.
@@ -169,13 +169,27 @@ impl Source for FakeSource {
         );
         Ok(Some(Page {
             records: records.unwrap(),
-            cursor: Cursor(self.at.to_string()),
+            cursor: Some(Cursor(self.at.to_string())),
+            whole: Whole::Slices,
             fetched_ms: 1_000,
             facts: PageFacts {
                 items: 1,
                 ..PageFacts::default()
             },
         }))
+    }
+
+    async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
+        events.clear();
+        Ok(None)
+    }
+
+    fn restart(&mut self) {
+        self.at = 0;
+    }
+
+    fn listing(&self) -> Option<Box<dyn Listing>> {
+        None
     }
 }
 
@@ -248,6 +262,10 @@ impl Output for FakeOutput {
         self.0
     }
 
+    fn target(&self) -> String {
+        String::new()
+    }
+
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
         let Self(name, world) = self;
         let short = match world.outputs[name].next() {
@@ -295,6 +313,7 @@ impl DeadLetters for FakeLetters {
 
 struct FakeState(Arc<World>);
 
+/// Knows the cursor, and nothing of what went out: host/state tests the rest with the real one.
 impl State for FakeState {
     fn cursor(&self, _: &str) -> Result<Option<Cursor>, StateError> {
         Ok(self.0.cursor.lock().unwrap().clone())
@@ -310,8 +329,67 @@ impl State for FakeState {
         if let Act::Fail(class) = self.0.store.next() {
             return Err(StateError::new(Told(class)));
         }
-        self.0.note(format!("commit {}", commit.cursor.0));
-        *self.0.cursor.lock().unwrap() = Some(commit.cursor.clone());
+        let Some(cursor) = commit.cursor else {
+            return Ok(());
+        };
+        self.0.note(format!("commit {}", cursor.0));
+        *self.0.cursor.lock().unwrap() = Some(cursor.clone());
         Ok(())
+    }
+
+    fn standing(&self, _: &str, _: &OutputKey) -> Result<Standing, StateError> {
+        Ok(Standing::New)
+    }
+
+    fn set_standing(&self, _: &str, _: &OutputKey, _: Standing, _: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn remembered(
+        &self,
+        _: &str,
+        _: &OutputKey,
+        documents: &[Delivery],
+    ) -> Result<Vec<Option<Remembered>>, StateError> {
+        Ok(vec![None; documents.len()])
+    }
+
+    fn record(&self, _: &[Changes<'_>]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn older(
+        &self,
+        _: &str,
+        _: &OutputKey,
+        _: &str,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<Held>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn due(&self, _: &str, _: &OutputKey, _: i64, _: usize) -> Result<Vec<Held>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn want(&self, _: &str, _: &[String]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn wanted(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn last_done(&self, _: &str, _: &str) -> Result<Option<i64>, StateError> {
+        Ok(None)
+    }
+
+    fn set_done(&self, _: &str, _: &str, _: i64) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn comparison(self: Arc<Self>, _: &str) -> Result<Box<dyn Comparison>, StateError> {
+        Err(StateError::new(Told(Class::Fatal)))
     }
 }

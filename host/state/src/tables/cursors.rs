@@ -84,3 +84,14 @@ fn read(instance: &str, text: &str) -> Result<InstanceState, Trouble> {
         updated_ms: row.updated_ms,
     })
 }
+
+/// Forgets the walks of outputs that were catching up with an instance.
+pub(crate) fn remove_catch_ups(
+    transaction: &WriteTransaction,
+    instance: &str,
+) -> Result<(), Trouble> {
+    let prefix = pipeline::catch_up_walk(instance, "");
+    let mut table = transaction.open_table(TABLE)?;
+    table.retain(|walk, _| !walk.starts_with(&prefix))?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Compares what is there now with what went out, and mends the difference, so that nothing
+//! stays lost, nor stays for ever, whatever went wrong before.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::context::{Context, Sink};
+use crate::error::{RunError, StateError};
+use crate::memory::{Difference, DifferenceCounts, Fate, Held};
+use crate::traits::{Comparison, Listing};
+use crate::withdraw;
+
+/// How many orphans are held in memory at a time.
+const ORPHANS_AT_ONCE: usize = 20_000;
+/// Fewer orphans than this are never too many: a share of little is little.
+const FEW: u64 = 10;
+
+/// What a sweep found at each output, in the order of the outputs.
+pub(crate) type Found = Vec<DifferenceCounts>;
+
+/// Sweeps: wants what is missing or stale, withdraws what is not there any more.
+pub(crate) async fn sweep(
+    context: &Context<'_>,
+    mut listing: Box<dyn Listing>,
+    now_ms: i64,
+) -> Result<Found, RunError> {
+    let instance = context.instance.to_owned();
+    let comparison = context
+        .on_state(move |state| Arc::clone(state).comparison(&instance))
+        .await?;
+    let mut comparison = list(context, listing.as_mut(), comparison).await?;
+    let mut found = Found::new();
+    for sink in context.sinks {
+        let (back, counts) = mend(context, sink, comparison, now_ms).await?;
+        comparison = back;
+        found.push(counts);
+    }
+    Ok(found)
+}
+
+/// Writes the whole listing down.
+async fn list(
+    context: &Context<'_>,
+    listing: &mut dyn Listing,
+    mut comparison: Box<dyn Comparison>,
+) -> Result<Box<dyn Comparison>, RunError> {
+    let mut attempts = context.attempts("source");
+    loop {
+        let attributes = tokio::select! {
+            attributes = listing.attributes() => attributes,
+            () = context.stop.cancelled() => return Err(stopped()),
+        };
+        match attributes {
+            Ok(None) => break,
+            Ok(Some(attributes)) => {
+                attempts.succeeded();
+                comparison = on_comparison(comparison, move |comparison| {
+                    comparison.add_attributes(&attributes)
+                })
+                .await?
+                .0;
+            }
+            Err(error) => attempts.failed(error, RunError::Source).await?,
+        }
+    }
+    // The events after the attributes: what was edited in between is then seen as edited.
+    loop {
+        let events = tokio::select! {
+            events = listing.events() => events,
+            () = context.stop.cancelled() => return Err(stopped()),
+        };
+        match events {
+            Ok(None) => return Ok(comparison),
+            Ok(Some(events)) => {
+                attempts.succeeded();
+                comparison =
+                    on_comparison(comparison, move |comparison| comparison.add_events(&events))
+                        .await?
+                        .0;
+            }
+            Err(error) => attempts.failed(error, RunError::Source).await?,
+        }
+    }
+}
+
+async fn mend(
+    context: &Context<'_>,
+    sink: &Sink,
+    comparison: Box<dyn Comparison>,
+    now_ms: i64,
+) -> Result<(Box<dyn Comparison>, DifferenceCounts), RunError> {
+    let key = sink.key.clone();
+    let (mut comparison, (counts, wanted)) = on_comparison(comparison, move |comparison| {
+        let mut wanted = BTreeSet::new();
+        let counts = comparison.compare(&key, &mut |difference| {
+            match difference {
+                Difference::Missing {
+                    event: Some(event), ..
+                }
+                | Difference::Stale { event, .. } => {
+                    wanted.insert(event);
+                }
+                Difference::Missing { event: None, .. } | Difference::Orphan { .. } => {}
+            }
+            true
+        })?;
+        Ok((counts, wanted))
+    })
+    .await?;
+    if !wanted.is_empty() {
+        tracing::warn!(
+            output = sink.key.name,
+            missing = counts.missing,
+            stale = counts.stale,
+            events = wanted.len(),
+            "the sweep found what had not come: it is fetched now"
+        );
+        let (instance, wanted) = (
+            context.instance.to_owned(),
+            wanted.into_iter().collect::<Vec<_>>(),
+        );
+        context
+            .on_state(move |state| state.want(&instance, &wanted))
+            .await?;
+    }
+    if too_many(&counts, context.options.sweep_share) && !context.options.sweep_confirmed {
+        tracing::error!(
+            output = sink.key.name,
+            orphaned = counts.orphaned,
+            held = counts.held,
+            "the sweep would withdraw too much, so it withdrew nothing: look whether MISP, the \
+             key and the filters are as they should be, then run `misp-ecs sweep --confirm`"
+        );
+        context.ledger.sweep_held_back(counts.orphaned);
+        return Ok((comparison, counts));
+    }
+    loop {
+        let key = sink.key.clone();
+        let (back, orphans) = on_comparison(comparison, move |comparison| {
+            let mut orphans: Vec<Held> = Vec::new();
+            comparison.compare(&key, &mut |difference| {
+                if let Difference::Orphan {
+                    held,
+                    worked_on: false,
+                } = difference
+                {
+                    orphans.push(held);
+                }
+                orphans.len() < ORPHANS_AT_ONCE
+            })?;
+            Ok(orphans)
+        })
+        .await?;
+        comparison = back;
+        if orphans.is_empty() {
+            return Ok((comparison, counts));
+        }
+        let version = context
+            .on_state(move |state| state.next_version(now_ms))
+            .await?;
+        withdraw::these(context, sink, orphans, Fate::Deleted, version, now_ms).await?;
+    }
+}
+
+/// Would so much be withdrawn that an error is likelier than the truth?
+fn too_many(counts: &DifferenceCounts, share: f64) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no last digit")]
+    let orphaned = counts.orphaned as f64 > counts.held as f64 * share;
+    counts.orphaned > FEW && orphaned
+}
+
+/// Works on the comparison on a thread that may wait for the disk.
+async fn on_comparison<T: Send + 'static>(
+    mut comparison: Box<dyn Comparison>,
+    work: impl FnOnce(&mut dyn Comparison) -> Result<T, StateError> + Send + 'static,
+) -> Result<(Box<dyn Comparison>, T), RunError> {
+    tokio::task::spawn_blocking(move || {
+        let done = work(comparison.as_mut()).map_err(RunError::State)?;
+        Ok((comparison, done))
+    })
+    .await?
+}
+
+fn stopped() -> RunError {
+    RunError::Stopped {
+        stage: "sweep".to_owned(),
+        error: "it will be made at the next start".to_owned(),
+    }
+}

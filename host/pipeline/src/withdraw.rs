@@ -1,0 +1,147 @@
+//! Takes back what is no longer there: attributes that left their event, indicators that
+//! expired, and what a sweep found without an owner.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use crate::context::{Context, Sink};
+use crate::error::RunError;
+use crate::memory::{Changes, Fate, Held, LetGo};
+use crate::record::{Delivery, Document, MappingIdentity, Operation, Verdict};
+
+/// Withdrawn in one go: what is held in memory, and what an output gets at once.
+const AT_ONCE: usize = 1_000;
+
+/// Withdraws what an event held before the write version `since` and was not seen again.
+pub(crate) async fn older(
+    context: &Context<'_>,
+    event: &str,
+    since: u64,
+    version: u64,
+    now_ms: i64,
+) -> Result<(), RunError> {
+    let outputs = context.sinks.iter().map(|sink| async move {
+        loop {
+            let (instance, key) = (context.instance.to_owned(), sink.key.clone());
+            let event = event.to_owned();
+            let held =
+                context.on_state(move |state| state.older(&instance, &key, &event, since, AT_ONCE));
+            let held = held.await?;
+            if held.is_empty() {
+                return Ok(());
+            }
+            these(context, sink, held, Fate::Deleted, version, now_ms).await?;
+        }
+    });
+    try_join_all(outputs).await.map(drop)
+}
+
+/// Withdraws what this instance sent and what has stopped being valid.
+pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), RunError> {
+    let outputs = context.sinks.iter().map(|sink| async move {
+        loop {
+            let (instance, key) = (context.instance.to_owned(), sink.key.clone());
+            let held = context.on_state(move |state| state.due(&instance, &key, now_ms, AT_ONCE));
+            let held = held.await?;
+            if held.is_empty() {
+                return Ok(());
+            }
+            let version = context
+                .on_state(move |state| state.next_version(now_ms))
+                .await?;
+            these(context, sink, held, Fate::Expired, version, now_ms).await?;
+        }
+    });
+    try_join_all(outputs).await.map(drop)
+}
+
+/// Withdraws these from one output. What another instance, or another event, still wants is
+/// let go without a word to the output.
+pub(crate) async fn these(
+    context: &Context<'_>,
+    sink: &Sink,
+    held: Vec<Held>,
+    fate: Fate,
+    version: u64,
+    now_ms: i64,
+) -> Result<(), RunError> {
+    let mapping = Arc::new(context.transform.identity());
+    let (deletes, rest): (Vec<Held>, Vec<Held>) = held.into_iter().partition(|held| {
+        // What was refused may have been there in an earlier form.
+        matches!(held.fate, Fate::Delivered | Fate::Refused) && !held.others
+    });
+    let deliveries: Vec<Delivery> = deletes
+        .iter()
+        .map(|held| tombstone(held, version, &mapping, now_ms))
+        .collect();
+    let verdicts = context.send(&*sink.output, &deliveries).await?;
+    for (held, verdict) in deletes.iter().zip(&verdicts) {
+        if let Verdict::Rejected { text } = verdict {
+            tracing::error!(
+                id = held.id,
+                output = sink.key.name,
+                text,
+                "a delete was refused: the output may still have the document"
+            );
+        }
+    }
+    context.ledger.withdrawn(&sink.key.name, &verdicts);
+    tracing::info!(
+        output = sink.key.name,
+        deleted = deletes.len(),
+        let_go = rest.len(),
+        why = if fate == Fate::Expired {
+            "expired"
+        } else {
+            "no longer there"
+        },
+        "withdrawn"
+    );
+    let (instance, key) = (context.instance.to_owned(), sink.key.clone());
+    context
+        .on_state(move |state| {
+            let sent = deletes.iter().map(|held| (held, Some(fate)));
+            let unsent = rest.iter().map(|held| (held, None));
+            state.record(&[Changes {
+                instance: &instance,
+                output: &key,
+                version,
+                documents: Vec::new(),
+                without: Vec::new(),
+                let_go: sent
+                    .chain(unsent)
+                    .map(|(held, sent)| LetGo {
+                        id: &held.id,
+                        event: &held.event,
+                        attribute: held.attribute.as_deref(),
+                        sent,
+                        still_listed: fate == Fate::Expired,
+                    })
+                    .collect(),
+            }])
+        })
+        .await
+}
+
+fn tombstone(held: &Held, version: u64, mapping: &Arc<MappingIdentity>, now_ms: i64) -> Delivery {
+    Delivery {
+        event: Arc::from(held.event.as_str()),
+        version,
+        mapping: Arc::clone(mapping),
+        document: Document {
+            id: held.id.clone(),
+            attribute: held.attribute.clone(),
+            attribute_timestamp: None,
+            operation: Operation::Delete,
+            dataset: None,
+            timestamp_ms: now_ms,
+            modified_ms: now_ms,
+            expires_ms: None,
+            fingerprint: 0,
+            body: Bytes::from_static(b"{}"),
+            notes: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,295 @@
+//! A listing of what a source holds, in a file of its own beside the state, and the walk along
+//! both in the order of their keys: memory does not grow with either.
+
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipeline::{
+    Comparison, Difference, DifferenceCounts, Fate, Held, ListedAttribute, ListedEvent, OutputKey,
+    StateError,
+};
+use redb::backends::FileBackend;
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition,
+};
+
+use crate::attribute_key::AttributeKey;
+use crate::error::{IoContext as _, StoreError, Trouble};
+use crate::store::Store;
+use crate::tables::documents::{self, KnownAttribute};
+use crate::tables::{names, progress};
+
+/// Attribute to timestamp (UNIX seconds) and event id.
+const LISTED: TableDefinition<'_, &[u8], (i64, &str)> = TableDefinition::new("listed");
+/// Event id to uuid.
+const EVENT_IDS: TableDefinition<'_, &str, &str> = TableDefinition::new("event_ids");
+/// Event uuid to timestamp (UNIX seconds) and whether it is published.
+const EVENTS: TableDefinition<'_, &str, (i64, bool)> = TableDefinition::new("events");
+
+/// Memory for pages of the listing.
+const CACHE_BYTES: usize = 32 << 20;
+
+pub(crate) struct StoredComparison {
+    store: Arc<Store>,
+    instance: String,
+    listing: Database,
+    path: PathBuf,
+    /// Removes the file.
+    _file: tempfile::TempPath,
+}
+
+impl StoredComparison {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        instance: &str,
+        folder: &Path,
+    ) -> Result<Self, StoreError> {
+        let file = tempfile::Builder::new()
+            .prefix("listing-")
+            .suffix(".redb")
+            .tempfile_in(folder)
+            .context("could not make a file in", folder)?;
+        let path = file.path().to_owned();
+        let (handle, guard) = file.into_parts();
+        let listing = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(
+                FileBackend::new(handle).map_err(|error| Trouble::from(error).at(&path))?,
+            )
+            .map_err(|error| Trouble::from(error).at(&path))?;
+        let comparison = Self {
+            store,
+            instance: instance.to_owned(),
+            listing,
+            path,
+            _file: guard,
+        };
+        comparison.write(|transaction| {
+            transaction.open_table(LISTED)?;
+            transaction.open_table(EVENT_IDS)?;
+            transaction.open_table(EVENTS)?;
+            Ok(())
+        })?;
+        Ok(comparison)
+    }
+
+    /// It need not survive: it is made anew for each sweep.
+    fn write(
+        &self,
+        work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Trouble>,
+    ) -> Result<(), StoreError> {
+        let write = || {
+            let mut transaction = self.listing.begin_write()?;
+            transaction
+                .set_durability(Durability::None)
+                .map_err(|error| Trouble::Damaged(error.to_string()))?;
+            work(&transaction)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|trouble: Trouble| trouble.at(&self.path))
+    }
+
+    fn differences(
+        &self,
+        state: &ReadTransaction,
+        output: &OutputKey,
+        see: &mut dyn FnMut(Difference) -> bool,
+    ) -> Result<DifferenceCounts, Trouble> {
+        let listing = self.listing.begin_read()?;
+        let place = documents::place(state, &self.instance, output)?;
+        let mut view = View {
+            state,
+            documents: documents::open_documents(state)?,
+            event_ids: listing.open_table(EVENT_IDS)?,
+            events: listing.open_table(EVENTS)?,
+            place,
+            counts: DifferenceCounts::default(),
+            see,
+        };
+        let listed = listing.open_table(LISTED)?;
+        let mut listed = listed.iter()?.map(|entry| {
+            let (key, row) = entry?;
+            let (timestamp, event_id) = row.value();
+            Ok::<_, Trouble>(Listed {
+                key: key.value().to_vec(),
+                timestamp,
+                event_id: event_id.to_owned(),
+            })
+        });
+        let mut held = documents::attributes_of(state, place)?;
+        let mut left = listed.next().transpose()?;
+        let mut right = held.next().transpose()?;
+        loop {
+            let order = match (&left, &right) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(left), Some(right)) => left.key.cmp(&right.key),
+            };
+            // Each side that is at the front is taken, and the next of it looked at.
+            let one = match order {
+                Ordering::Greater => None,
+                _ => std::mem::replace(&mut left, listed.next().transpose()?),
+            };
+            let other = match order {
+                Ordering::Less => None,
+                _ => std::mem::replace(&mut right, held.next().transpose()?),
+            };
+            if !view.see(one, other)? {
+                break;
+            }
+        }
+        Ok(view.counts)
+    }
+}
+
+impl Comparison for StoredComparison {
+    fn add_attributes(&mut self, attributes: &[ListedAttribute]) -> Result<(), StateError> {
+        let added = self.write(|transaction| {
+            let mut table = transaction.open_table(LISTED)?;
+            for one in attributes {
+                let key = AttributeKey::new(Some(&one.uuid));
+                table.insert(key.bytes(), (one.timestamp, one.event_id.as_str()))?;
+            }
+            Ok(())
+        });
+        added.map_err(StateError::new)
+    }
+
+    fn add_events(&mut self, events: &[ListedEvent]) -> Result<(), StateError> {
+        let added = self.write(|transaction| {
+            let mut ids = transaction.open_table(EVENT_IDS)?;
+            let mut table = transaction.open_table(EVENTS)?;
+            for event in events {
+                ids.insert(event.id.as_str(), event.uuid.as_str())?;
+                table.insert(event.uuid.as_str(), (event.timestamp, event.published))?;
+            }
+            Ok(())
+        });
+        added.map_err(StateError::new)
+    }
+
+    fn compare(
+        &mut self,
+        output: &OutputKey,
+        see: &mut dyn FnMut(Difference) -> bool,
+    ) -> Result<DifferenceCounts, StateError> {
+        self.store
+            .read(|state| self.differences(state, output, see))
+            .map_err(StateError::new)
+    }
+}
+
+/// An attribute of the listing.
+struct Listed {
+    key: Vec<u8>,
+    timestamp: i64,
+    event_id: String,
+}
+
+/// What both sides are looked up in.
+struct View<'t, D> {
+    state: &'t ReadTransaction,
+    documents: D,
+    event_ids: ReadOnlyTable<&'static str, &'static str>,
+    events: ReadOnlyTable<&'static str, (i64, bool)>,
+    place: Option<(u32, u32)>,
+    counts: DifferenceCounts,
+    see: &'t mut dyn FnMut(Difference) -> bool,
+}
+
+impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, D> {
+    /// Counts what is listed, held or both; whether to go on.
+    fn see(
+        &mut self,
+        listed: Option<Listed>,
+        held: Option<KnownAttribute>,
+    ) -> Result<bool, Trouble> {
+        let difference = match (listed, held) {
+            (Some(listed), None) => {
+                self.counts.listed += 1;
+                self.counts.missing += 1;
+                let event = self.event_ids.get(listed.event_id.as_str())?;
+                Some(Difference::Missing {
+                    attribute: AttributeKey::text(&listed.key).unwrap_or_default(),
+                    event: event.map(|uuid| uuid.value().to_owned()),
+                })
+            }
+            (Some(listed), Some(known)) => {
+                self.counts.listed += 1;
+                self.count_held(&known)?;
+                self.stale(&listed, &known)?
+            }
+            (None, Some(known)) => {
+                let held = self.count_held(&known)?;
+                self.orphan(&known, held)?
+            }
+            (None, None) => None,
+        };
+        Ok(difference.is_none_or(|difference| (self.see)(difference)))
+    }
+
+    /// Whatever is known counts as held; what it came to is looked up.
+    fn count_held(&mut self, known: &KnownAttribute) -> Result<Held, Trouble> {
+        self.counts.held += 1;
+        let (output, instance) = self.place.unwrap_or_default();
+        let held = documents::one_held(
+            &self.documents,
+            output,
+            (instance, known.event),
+            &known.id,
+            &names::text(self.state, known.event)?,
+            AttributeKey::text(&known.key),
+        )?;
+        self.counts.delivered += u64::from(held.fate == Fate::Delivered);
+        Ok(held)
+    }
+
+    fn stale(
+        &mut self,
+        listed: &Listed,
+        known: &KnownAttribute,
+    ) -> Result<Option<Difference>, Trouble> {
+        if known.timestamp.is_none_or(|seen| seen == listed.timestamp) {
+            return Ok(None);
+        }
+        self.counts.stale += 1;
+        Ok(Some(Difference::Stale {
+            attribute: AttributeKey::text(&known.key).unwrap_or_default(),
+            event: names::text(self.state, known.event)?,
+        }))
+    }
+
+    fn orphan(
+        &mut self,
+        known: &KnownAttribute,
+        held: Held,
+    ) -> Result<Option<Difference>, Trouble> {
+        let worked_on = self.is_worked_on(&held.event, known.event)?;
+        // What is gone already only has its row left.
+        if matches!(held.fate, Fate::Delivered | Fate::Refused) {
+            if worked_on {
+                self.counts.worked_on += 1;
+            } else {
+                self.counts.orphaned += 1;
+            }
+        }
+        Ok(Some(Difference::Orphan { held, worked_on }))
+    }
+
+    /// Is the event there, unpublished, and changed since it was read as published?
+    fn is_worked_on(&self, uuid: &str, event: u32) -> Result<bool, Trouble> {
+        let Some((_, instance)) = self.place else {
+            return Ok(false);
+        };
+        let Some(row) = self.events.get(uuid)? else {
+            return Ok(false);
+        };
+        let (timestamp, published) = row.value();
+        let read = progress::published(self.state, instance, event)?.unwrap_or(0);
+        Ok(!published && timestamp > read)
+    }
+}

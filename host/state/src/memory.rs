@@ -1,0 +1,190 @@
+//! The store as the pipeline's [`State`].
+
+use std::sync::Arc;
+
+use pipeline::{
+    Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
+    StateError, now_ms,
+};
+use redb::WriteTransaction;
+
+use crate::comparison::StoredComparison;
+use crate::error::Trouble;
+use crate::store::Store;
+use crate::tables::cursors::{self, InstanceState};
+use crate::tables::names::{self, Kind};
+use crate::tables::{documents, meta, progress, wanted};
+
+impl State for Store {
+    fn cursor(&self, walk: &str) -> Result<Option<Cursor>, StateError> {
+        let state = self.read(|transaction| cursors::get(transaction, walk));
+        let state = state.map_err(StateError::new)?;
+        Ok(state.map(|state| Cursor(state.cursor)))
+    }
+
+    fn next_version(&self, fetched_ms: i64) -> Result<u64, StateError> {
+        Self::next_version(self, fetched_ms).map_err(StateError::new)
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError> {
+        let committed = self.change(|transaction| {
+            if let Some(cursor) = commit.cursor {
+                let state = InstanceState {
+                    instance: commit.walk.to_owned(),
+                    cursor: cursor.0.clone(),
+                    version: commit.version,
+                    updated_ms: now_ms(),
+                };
+                cursors::set(transaction, &state)?;
+            }
+            let instance = names::number(transaction, Kind::Instance, commit.instance)?;
+            progress::set_events(transaction, instance, commit.whole)?;
+            for event in commit.no_longer_wanted {
+                wanted::remove(transaction, instance, event)?;
+            }
+            // A walk of its own says itself when it is at its end.
+            if commit.walk == commit.instance {
+                for output in commit.outputs {
+                    progress::has_committed(transaction, commit.instance, output)?;
+                }
+            }
+            meta::raise_last(transaction, commit.version)
+        });
+        committed.map_err(StateError::new)
+    }
+
+    fn standing(&self, instance: &str, output: &OutputKey) -> Result<Standing, StateError> {
+        let standing = self.read(|transaction| {
+            let known = progress::standing(transaction, instance, output)?;
+            Ok(match known {
+                Some(standing) => standing,
+                None if cursors::get(transaction, instance)?.is_some() => Standing::Behind,
+                None => Standing::New,
+            })
+        });
+        standing.map_err(StateError::new)
+    }
+
+    fn set_standing(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        standing: Standing,
+        walk: &str,
+    ) -> Result<(), StateError> {
+        let set = self.change(|transaction| {
+            if standing == Standing::Current && walk != instance {
+                cursors::remove(transaction, walk)?;
+            }
+            progress::set_standing(transaction, instance, output, standing == Standing::Behind)
+        });
+        set.map_err(StateError::new)
+    }
+
+    fn remembered(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        documents: &[Delivery],
+    ) -> Result<Vec<Option<Remembered>>, StateError> {
+        self.read(|transaction| documents::remembered(transaction, instance, output, documents))
+            .map_err(StateError::new)
+    }
+
+    fn record(&self, changes: &[Changes<'_>]) -> Result<(), StateError> {
+        let recorded = self.change(|transaction| {
+            changes
+                .iter()
+                .try_for_each(|changes| documents::record(transaction, changes))
+        });
+        recorded.map_err(StateError::new)
+    }
+
+    fn older(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        event: &str,
+        version: u64,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError> {
+        let older =
+            self.read(
+                |transaction| match documents::place(transaction, instance, output)? {
+                    Some(place) => documents::older(transaction, place, event, version, limit),
+                    None => Ok(Vec::new()),
+                },
+            );
+        older.map_err(StateError::new)
+    }
+
+    fn due(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        now_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError> {
+        let due = self.read(
+            |transaction| match documents::place(transaction, instance, output)? {
+                Some(place) => documents::due(transaction, place, now_ms, limit),
+                None => Ok(Vec::new()),
+            },
+        );
+        due.map_err(StateError::new)
+    }
+
+    fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError> {
+        let wanted = self.change(|transaction| {
+            let instance = names::number(transaction, Kind::Instance, instance)?;
+            events
+                .iter()
+                .try_for_each(|event| wanted::add_uuid(transaction, instance, event))
+        });
+        wanted.map_err(StateError::new)
+    }
+
+    fn wanted(
+        &self,
+        instance: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StateError> {
+        let wanted =
+            self.read(
+                |transaction| match names::find(transaction, Kind::Instance, instance)? {
+                    Some(instance) => wanted::some(transaction, instance, after, limit),
+                    None => Ok(Vec::new()),
+                },
+            );
+        wanted.map_err(StateError::new)
+    }
+
+    fn last_done(&self, instance: &str, what: &str) -> Result<Option<i64>, StateError> {
+        self.read(|transaction| progress::last_done(transaction, instance, what))
+            .map_err(StateError::new)
+    }
+
+    fn set_done(&self, instance: &str, what: &str, at_ms: i64) -> Result<(), StateError> {
+        self.change(|transaction| progress::set_done(transaction, instance, what, at_ms))
+            .map_err(StateError::new)
+    }
+
+    fn comparison(self: Arc<Self>, instance: &str) -> Result<Box<dyn Comparison>, StateError> {
+        let folder = self.folder().to_owned();
+        let comparison = StoredComparison::new(self, instance, &folder);
+        Ok(Box::new(comparison.map_err(StateError::new)?))
+    }
+}
+
+/// Forgets an instance: its cursors, how far it was, and what it holds. Says whether there
+/// was anything to forget.
+pub(crate) fn forget(transaction: &WriteTransaction, instance: &str) -> Result<bool, Trouble> {
+    let known = cursors::remove(transaction, instance)?;
+    cursors::remove_catch_ups(transaction, instance)?;
+    let number = names::number(transaction, Kind::Instance, instance)?;
+    progress::forget(transaction, instance, number)?;
+    wanted::forget(transaction, number)?;
+    let held = documents::forget(transaction, number)?;
+    Ok(known || held)
+}

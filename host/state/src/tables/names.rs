@@ -1,0 +1,83 @@
+//! Numbers for texts that stand in many rows: outputs, instances, mappings, events.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use crate::error::Trouble;
+
+/// Kind and text to number. Numbers begin at 1 and are never used again.
+const NUMBERS: TableDefinition<'_, (u8, &str), u32> = TableDefinition::new("names");
+/// Number to text.
+const TEXTS: TableDefinition<'_, u32, &str> = TableDefinition::new("name_texts");
+
+/// What a text names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An instance of MISP.
+    Instance = 1,
+    /// An output: its name, a unit separator, its target.
+    Output = 2,
+    /// The digest of a mapping.
+    Mapping = 3,
+    /// An event's uuid. The same event on two instances is the same number.
+    Event = 4,
+}
+
+pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(NUMBERS)?;
+    transaction.open_table(TEXTS)?;
+    Ok(())
+}
+
+/// The number of a text, given out now if it has none.
+pub(crate) fn number(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    text: &str,
+) -> Result<u32, Trouble> {
+    let mut numbers = transaction.open_table(NUMBERS)?;
+    if let Some(known) = numbers.get((kind as u8, text))? {
+        return Ok(known.value());
+    }
+    let mut texts = transaction.open_table(TEXTS)?;
+    let last = texts.last()?.map_or(0, |(number, _)| number.value());
+    let next = last
+        .checked_add(1)
+        .ok_or_else(|| Trouble::Damaged("no number is left for a name".to_owned()))?;
+    numbers.insert((kind as u8, text), next)?;
+    texts.insert(next, text)?;
+    Ok(next)
+}
+
+/// The number of a text, if it has one.
+pub(crate) fn find(
+    transaction: &ReadTransaction,
+    kind: Kind,
+    text: &str,
+) -> Result<Option<u32>, Trouble> {
+    let numbers = transaction.open_table(NUMBERS)?;
+    Ok(numbers.get((kind as u8, text))?.map(|known| known.value()))
+}
+
+/// The text of a number.
+pub(crate) fn text(transaction: &ReadTransaction, number: u32) -> Result<String, Trouble> {
+    let texts = transaction.open_table(TEXTS)?;
+    let text = texts.get(number)?;
+    text.map(|text| text.value().to_owned())
+        .ok_or_else(|| Trouble::Damaged(format!("the name {number} is missing")))
+}
+
+/// How an output is named here.
+pub(crate) fn of_output(output: &pipeline::OutputKey) -> String {
+    // No name in a configuration file holds a control character.
+    format!("{}\u{1f}{}", output.name, output.target)
+}
+
+/// As [`text`], in a transaction that writes.
+pub(crate) fn text_while_writing(
+    transaction: &WriteTransaction,
+    number: u32,
+) -> Result<String, Trouble> {
+    let texts = transaction.open_table(TEXTS)?;
+    let text = texts.get(number)?.map(|text| text.value().to_owned());
+    text.ok_or_else(|| Trouble::Damaged(format!("the name {number} is missing")))
+}

@@ -1,0 +1,135 @@
+//! How far outputs, events and jobs are.
+
+use pipeline::{EventSeen, OutputKey, Standing};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use crate::error::Trouble;
+use crate::tables::names::{self, Kind};
+
+/// Instance and output to: is it behind?
+const STANDINGS: TableDefinition<'_, (u32, u32), bool> = TableDefinition::new("standings");
+/// Instance and event to the `publish_timestamp` it had when all of it was read, UNIX seconds.
+const EVENTS: TableDefinition<'_, (u32, u32), i64> = TableDefinition::new("events");
+/// Instance and job to when it was last done, UNIX milliseconds.
+const DONE: TableDefinition<'_, (&str, &str), i64> = TableDefinition::new("done");
+
+pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(STANDINGS)?;
+    transaction.open_table(EVENTS)?;
+    transaction.open_table(DONE)?;
+    Ok(())
+}
+
+/// `None` where nothing is known of this output.
+pub(crate) fn standing(
+    transaction: &ReadTransaction,
+    instance: &str,
+    output: &OutputKey,
+) -> Result<Option<Standing>, Trouble> {
+    let Some((output, instance)) = super::documents::place(transaction, instance, output)? else {
+        return Ok(None);
+    };
+    let standings = transaction.open_table(STANDINGS)?;
+    Ok(standings
+        .get((instance, output))?
+        .map(|behind| match behind.value() {
+            true => Standing::Behind,
+            false => Standing::Current,
+        }))
+}
+
+pub(crate) fn set_standing(
+    transaction: &WriteTransaction,
+    instance: &str,
+    output: &OutputKey,
+    behind: bool,
+) -> Result<(), Trouble> {
+    let key = numbers(transaction, instance, output)?;
+    transaction.open_table(STANDINGS)?.insert(key, behind)?;
+    Ok(())
+}
+
+/// An output of which nothing is known is current from its first commit on.
+pub(crate) fn has_committed(
+    transaction: &WriteTransaction,
+    instance: &str,
+    output: &OutputKey,
+) -> Result<(), Trouble> {
+    let key = numbers(transaction, instance, output)?;
+    let mut standings = transaction.open_table(STANDINGS)?;
+    let known = standings.get(key)?.is_some();
+    if !known {
+        standings.insert(key, false)?;
+    }
+    Ok(())
+}
+
+fn numbers(
+    transaction: &WriteTransaction,
+    instance: &str,
+    output: &OutputKey,
+) -> Result<(u32, u32), Trouble> {
+    Ok((
+        names::number(transaction, Kind::Instance, instance)?,
+        names::number(transaction, Kind::Output, &names::of_output(output))?,
+    ))
+}
+
+pub(crate) fn set_events(
+    transaction: &WriteTransaction,
+    instance: u32,
+    events: &[EventSeen],
+) -> Result<(), Trouble> {
+    for event in events {
+        let number = names::number(transaction, Kind::Event, &event.uuid)?;
+        let mut table = transaction.open_table(EVENTS)?;
+        table.insert((instance, number), event.publish_timestamp)?;
+    }
+    Ok(())
+}
+
+/// The `publish_timestamp` that an event had when all of it was read.
+pub(crate) fn published(
+    transaction: &ReadTransaction,
+    instance: u32,
+    event: u32,
+) -> Result<Option<i64>, Trouble> {
+    let table = transaction.open_table(EVENTS)?;
+    Ok(table.get((instance, event))?.map(|seconds| seconds.value()))
+}
+
+pub(crate) fn last_done(
+    transaction: &ReadTransaction,
+    instance: &str,
+    what: &str,
+) -> Result<Option<i64>, Trouble> {
+    let table = transaction.open_table(DONE)?;
+    Ok(table.get((instance, what))?.map(|at| at.value()))
+}
+
+pub(crate) fn set_done(
+    transaction: &WriteTransaction,
+    instance: &str,
+    what: &str,
+    at_ms: i64,
+) -> Result<(), Trouble> {
+    transaction
+        .open_table(DONE)?
+        .insert((instance, what), at_ms)?;
+    Ok(())
+}
+
+/// Forgets how far an instance was.
+pub(crate) fn forget(
+    transaction: &WriteTransaction,
+    instance: &str,
+    number: u32,
+) -> Result<(), Trouble> {
+    let mut standings = transaction.open_table(STANDINGS)?;
+    standings.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
+    let mut events = transaction.open_table(EVENTS)?;
+    events.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
+    let mut done = transaction.open_table(DONE)?;
+    done.retain(|(name, _), _| name != instance)?;
+    Ok(())
+}

@@ -1,0 +1,530 @@
+//! A made-up MISP, mapping and output around the real pipeline and the real state.
+#![allow(dead_code, reason = "each suite uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pipeline::{
+    Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
+    ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
+    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Source,
+    SourceError, State, Transform, TransformError, Verdict, Whole,
+};
+use serde_json::{Value, json};
+use splitter::{Body, Records, SplitLimits};
+use state::Store;
+use tokio_util::sync::CancellationToken;
+
+/// An attribute as the server has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) timestamp: i64,
+    pub(crate) value: String,
+}
+
+/// An event as the server has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) timestamp: i64,
+    pub(crate) publish_timestamp: i64,
+    pub(crate) published: bool,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+}
+
+/// A server: one clock, events by uuid.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) now: i64,
+    pub(crate) events: BTreeMap<String, Event>,
+    /// Lists nothing, as a server that lost its database would.
+    pub(crate) empty_listing: bool,
+}
+
+impl Server {
+    pub(crate) fn tick(&mut self) -> i64 {
+        self.now += 1;
+        self.now
+    }
+
+    /// Sets an attribute, and publishes its event if told to.
+    pub(crate) fn set(&mut self, event: &str, attribute: &str, value: &str) {
+        let now = self.tick();
+        let event = self.events.entry(event.to_owned()).or_default();
+        event.timestamp = now;
+        event.published = false;
+        let attribute = attribute.to_owned();
+        event.attributes.insert(
+            attribute,
+            Attribute {
+                timestamp: now,
+                value: value.to_owned(),
+            },
+        );
+    }
+
+    pub(crate) fn remove(&mut self, event: &str, attribute: &str) {
+        let now = self.tick();
+        if let Some(event) = self.events.get_mut(event) {
+            event.attributes.remove(attribute);
+            event.timestamp = now;
+            event.published = false;
+        }
+    }
+
+    pub(crate) fn publish(&mut self, event: &str) {
+        let now = self.tick();
+        if let Some(event) = self.events.get_mut(event) {
+            event.publish_timestamp = now;
+            event.published = true;
+        }
+    }
+
+    pub(crate) fn delete(&mut self, event: &str) {
+        self.events.remove(event);
+    }
+
+    /// The values of all attributes of published events, by attribute.
+    pub(crate) fn published(&self) -> BTreeMap<String, String> {
+        let events = self.events.values().filter(|event| event.published);
+        events
+            .flat_map(|event| &event.attributes)
+            .map(|(uuid, attribute)| (uuid.clone(), attribute.value.clone()))
+            .collect()
+    }
+}
+
+/// What an output has, and what it was told.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Body and write version by id.
+    pub(crate) documents: BTreeMap<String, (String, u64)>,
+    pub(crate) puts: u64,
+    pub(crate) deletes: u64,
+    /// Ids that are refused.
+    pub(crate) refuses: BTreeSet<String>,
+    /// Batches until the next one fails, or hangs.
+    pub(crate) fails_after: Option<u32>,
+    pub(crate) hangs_after: Option<u32>,
+}
+
+/// Everything around one state folder.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    pub(crate) servers: BTreeMap<&'static str, Arc<Mutex<Server>>>,
+    pub(crate) outputs: Mutex<BTreeMap<(String, String), Arc<Mutex<Received>>>>,
+    pub(crate) letters: Arc<Mutex<Vec<DeadLetter>>>,
+    pub(crate) mapping: Arc<Mutex<Mapping>>,
+}
+
+/// How the mapping behaves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mapping {
+    /// Attributes that are refused.
+    pub(crate) refuses: BTreeSet<String>,
+    /// Values that make a delete.
+    pub(crate) deletes: BTreeSet<String>,
+    /// When documents expire, UNIX milliseconds.
+    pub(crate) expires_ms: Option<i64>,
+}
+
+impl World {
+    pub(crate) fn new(instances: &[&'static str]) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            servers: instances
+                .iter()
+                .map(|name| (*name, Arc::new(Mutex::new(Server::default()))))
+                .collect(),
+            outputs: Mutex::default(),
+            letters: Arc::default(),
+            mapping: Arc::default(),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn server(&self, instance: &str) -> std::sync::MutexGuard<'_, Server> {
+        self.servers[instance].lock().unwrap()
+    }
+
+    pub(crate) fn received(&self, name: &str, target: &str) -> Arc<Mutex<Received>> {
+        let mut outputs = self.outputs.lock().unwrap();
+        Arc::clone(
+            outputs
+                .entry((name.to_owned(), target.to_owned()))
+                .or_default(),
+        )
+    }
+
+    /// The values that an output has, by id.
+    pub(crate) fn values(&self, name: &str) -> BTreeMap<String, String> {
+        let received = self.received(name, "here");
+        let received = received.lock().unwrap();
+        received
+            .documents
+            .iter()
+            .map(|(id, (body, _))| (id.clone(), body.clone()))
+            .collect()
+    }
+
+    pub(crate) fn open(&self) -> Arc<Store> {
+        Arc::new(Store::open(self.folder()).unwrap())
+    }
+
+    /// A pipeline over an open store.
+    pub(crate) fn pipeline(
+        &self,
+        store: &Arc<Store>,
+        instance: &'static str,
+        outputs: &[(&str, &str)],
+        options: Options,
+        fresh: bool,
+    ) -> (Pipeline, Arc<Ledger>) {
+        let cursor = State::cursor(store.as_ref(), instance).unwrap();
+        let start = if fresh { None } else { cursor };
+        let ledger = Arc::new(Ledger::default());
+        let pipeline = Pipeline {
+            instance: instance.to_owned(),
+            source: Box::new(FakeSource {
+                server: Arc::clone(&self.servers[instance]),
+                after: start.map_or(0, |cursor| cursor.0.parse().unwrap()),
+            }),
+            transform: Arc::new(FakeMapping(Arc::clone(&self.mapping))),
+            outputs: outputs
+                .iter()
+                .map(|(name, target)| -> Arc<dyn Output> {
+                    Arc::new(FakeOutput {
+                        name: (*name).to_owned(),
+                        target: (*target).to_owned(),
+                        received: self.received(name, target),
+                    })
+                })
+                .collect(),
+            dead_letters: Arc::new(FakeLetters(Arc::clone(&self.letters))),
+            state: Arc::clone(store) as Arc<dyn State>,
+            ledger: Arc::clone(&ledger),
+            options,
+        };
+        (pipeline, ledger)
+    }
+
+    /// One poll by a host that starts and ends with it.
+    pub(crate) async fn poll_with(&self, instance: &'static str, options: Options) -> Arc<Ledger> {
+        let store = self.open();
+        let (pipeline, ledger) =
+            self.pipeline(&store, instance, &[("out", "here")], options, false);
+        pipeline.run(CancellationToken::new()).await.unwrap();
+        assert_eq!(ledger.counts().balance(), Ok(()));
+        ledger
+    }
+
+    pub(crate) async fn poll(&self, instance: &'static str) -> Arc<Ledger> {
+        self.poll_with(instance, Options::default()).await
+    }
+}
+
+/// Options with which every poll sweeps.
+pub(crate) fn sweeping() -> Options {
+    Options {
+        sweep: Some(std::time::Duration::ZERO),
+        ..Options::default()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("told to fail")]
+struct Told;
+
+impl Classify for Told {
+    fn class(&self) -> Class {
+        Class::Transient { after: None }
+    }
+}
+
+struct FakeSource {
+    server: Arc<Mutex<Server>>,
+    after: i64,
+}
+
+impl FakeSource {
+    fn page(&self, uuids: &[String], cursor: Option<Cursor>) -> Page {
+        let server = self.server.lock().unwrap();
+        let events: Vec<Value> = uuids
+            .iter()
+            .filter_map(|uuid| Some((uuid, server.events.get(uuid)?)))
+            .filter(|(_, event)| event.published)
+            .map(|(uuid, event)| {
+                let attributes: Vec<Value> = event
+                    .attributes
+                    .iter()
+                    .map(|(uuid, attribute)| {
+                        json!({"uuid": uuid, "type": "text", "value": attribute.value,
+                               "timestamp": attribute.timestamp.to_string()})
+                    })
+                    .collect();
+                json!({"Event": {"uuid": uuid, "info": "x",
+                    "publish_timestamp": event.publish_timestamp.to_string(),
+                    "Attribute": attributes}})
+            })
+            .collect();
+        let items = events.len() as u64;
+        let body = json!({"response": events}).to_string().into_bytes();
+        let limits = SplitLimits {
+            attributes: 2,
+            ..SplitLimits::default()
+        };
+        Page {
+            records: Records::from_answer(Body::from(body), limits).unwrap(),
+            cursor,
+            whole: Whole::Slices,
+            fetched_ms: 1_000 + server.now,
+            facts: PageFacts {
+                items,
+                ..PageFacts::default()
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Source for FakeSource {
+    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        let next: Vec<(i64, String)> = {
+            let server = self.server.lock().unwrap();
+            let mut later: Vec<(i64, String)> = server
+                .events
+                .iter()
+                .filter(|(_, event)| event.published && event.publish_timestamp > self.after)
+                .map(|(uuid, event)| (event.publish_timestamp, uuid.clone()))
+                .collect();
+            later.sort();
+            later.truncate(2);
+            later
+        };
+        let Some((last, _)) = next.last() else {
+            return Ok(None);
+        };
+        self.after = *last;
+        let uuids: Vec<String> = next.into_iter().map(|(_, uuid)| uuid).collect();
+        Ok(Some(
+            self.page(&uuids, Some(Cursor(self.after.to_string()))),
+        ))
+    }
+
+    async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
+        let some: Vec<String> = events.drain(..events.len().min(2)).collect();
+        Ok(Some(self.page(&some, None)))
+    }
+
+    fn restart(&mut self) {
+        self.after = 0;
+    }
+
+    fn listing(&self) -> Option<Box<dyn Listing>> {
+        let server = self.server.lock().unwrap();
+        let (mut attributes, mut events) = (Vec::new(), Vec::new());
+        if !server.empty_listing {
+            for (place, (uuid, event)) in server.events.iter().enumerate() {
+                events.push(ListedEvent {
+                    id: place.to_string(),
+                    uuid: uuid.clone(),
+                    timestamp: event.timestamp,
+                    published: event.published,
+                });
+                for (uuid, attribute) in event.attributes.iter().filter(|_| event.published) {
+                    attributes.push(ListedAttribute {
+                        uuid: uuid.clone(),
+                        event_id: place.to_string(),
+                        timestamp: attribute.timestamp,
+                    });
+                }
+            }
+        }
+        Some(Box::new(FakeListing {
+            attributes: Some(attributes),
+            events: Some(events),
+        }))
+    }
+}
+
+struct FakeListing {
+    attributes: Option<Vec<ListedAttribute>>,
+    events: Option<Vec<ListedEvent>>,
+}
+
+#[async_trait]
+impl Listing for FakeListing {
+    async fn attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, SourceError> {
+        Ok(self.attributes.take())
+    }
+
+    async fn events(&mut self) -> Result<Option<Vec<ListedEvent>>, SourceError> {
+        Ok(self.events.take())
+    }
+}
+
+struct FakeMapping(Arc<Mutex<Mapping>>);
+
+#[async_trait]
+impl Transform for FakeMapping {
+    fn identity(&self) -> MappingIdentity {
+        MappingIdentity {
+            name: "fake".to_owned(),
+            version: "1".to_owned(),
+            digest: "0".repeat(64),
+        }
+    }
+
+    async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {
+        let mapping = self.0.lock().unwrap().clone();
+        let mapped = batch.records.iter().map(|record| {
+            let json: Value = serde_json::from_slice(&record.json).unwrap();
+            let event = &json["Event"];
+            let mut outcome = Outcome {
+                event: event["uuid"].as_str().unwrap().to_owned(),
+                ..Outcome::default()
+            };
+            let attributes = event["Attribute"].as_array().unwrap();
+            if attributes.is_empty() {
+                outcome
+                    .documents
+                    .push(document(&mapping, &outcome.event, None, ""));
+            }
+            for attribute in attributes {
+                let uuid = attribute["uuid"].as_str().unwrap();
+                if mapping.refuses.contains(uuid) {
+                    outcome.refused.push(Refused {
+                        attribute: Some(uuid.to_owned()),
+                        reason: Reason {
+                            kind: RefusalKind::Invalid,
+                            text: "told to".to_owned(),
+                        },
+                    });
+                    continue;
+                }
+                let timestamp = attribute["timestamp"].as_str().unwrap().parse().unwrap();
+                let value = attribute["value"].as_str().unwrap();
+                outcome
+                    .documents
+                    .push(document(&mapping, uuid, Some(timestamp), value));
+            }
+            Ok(outcome)
+        });
+        Ok(mapped.collect())
+    }
+}
+
+fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) -> Document {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    Document {
+        id: id.to_owned(),
+        attribute: timestamp.map(|_| id.to_owned()),
+        attribute_timestamp: timestamp,
+        operation: if mapping.deletes.contains(value) {
+            Operation::Delete
+        } else {
+            Operation::Put
+        },
+        dataset: None,
+        timestamp_ms: 0,
+        modified_ms: 0,
+        expires_ms: mapping.expires_ms,
+        fingerprint: hasher.finish(),
+        body: Bytes::copy_from_slice(value.as_bytes()),
+        notes: Vec::new(),
+    }
+}
+
+struct FakeOutput {
+    name: String,
+    target: String,
+    received: Arc<Mutex<Received>>,
+}
+
+#[async_trait]
+impl Output for FakeOutput {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn target(&self) -> String {
+        self.target.clone()
+    }
+
+    async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
+        let hangs = {
+            let mut received = self.received.lock().unwrap();
+            if received.fails_after == Some(0) {
+                received.fails_after = None;
+                return Err(OutputError::new(Told));
+            }
+            received.fails_after = received.fails_after.map(|left| left - 1);
+            let hangs = received.hangs_after == Some(0);
+            received.hangs_after = received.hangs_after.map(|left| left.saturating_sub(1));
+            hangs
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        let mut received = self.received.lock().unwrap();
+        let verdicts = batch.iter().map(|delivery| {
+            let Document {
+                id,
+                body,
+                operation,
+                ..
+            } = &delivery.document;
+            if received.refuses.contains(id) {
+                return Verdict::Rejected {
+                    text: "told to".to_owned(),
+                };
+            }
+            let before = received
+                .documents
+                .get(id)
+                .map_or(0, |(_, version)| *version);
+            assert!(before <= delivery.version, "{id} goes back from {before}");
+            match operation {
+                Operation::Put => {
+                    received.puts += 1;
+                    let body = String::from_utf8(body.to_vec()).unwrap();
+                    received
+                        .documents
+                        .insert(id.clone(), (body, delivery.version));
+                }
+                Operation::Delete => {
+                    received.deletes += 1;
+                    received.documents.remove(id);
+                }
+            }
+            Verdict::Stored
+        });
+        Ok(verdicts.collect())
+    }
+
+    async fn check(&self) -> Result<(), OutputError> {
+        Ok(())
+    }
+}
+
+struct FakeLetters(Arc<Mutex<Vec<DeadLetter>>>);
+
+#[async_trait]
+impl DeadLetters for FakeLetters {
+    async fn write(&self, letters: &[DeadLetter]) -> Result<(), OutputError> {
+        self.0.lock().unwrap().extend_from_slice(letters);
+        Ok(())
+    }
+}
+
+/// Where the state's database is.
+pub(crate) fn database(folder: &Path) -> PathBuf {
+    folder.join("state.redb")
+}
