@@ -1,0 +1,132 @@
+//! Any history of a server, any failures and crashes: at the end the output has what the
+//! server has, and nothing else.
+
+mod world;
+
+use std::time::Duration;
+
+use pipeline::Options;
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+use world::{World, sweeping};
+
+/// What happens on the server, or to the host.
+#[derive(Debug, Clone)]
+enum Step {
+    Set(u8, u8, u8),
+    Remove(u8, u8),
+    Publish(u8),
+    Delete(u8),
+    /// An event appears behind the cursor, as no clock would show it.
+    Smuggle(u8, u8),
+    Poll,
+    Sweep,
+    /// A poll during which the output fails once, after so many batches.
+    PollWithFailure(u32),
+    /// A poll that is killed when the output has taken so many batches.
+    Crash(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..4_u8, 0..6_u8, 0..3_u8).prop_map(|(e, a, v)| Step::Set(e, a, v)),
+        3 => (0..4_u8, 0..6_u8).prop_map(|(e, a)| Step::Remove(e, a)),
+        6 => (0..4_u8).prop_map(Step::Publish),
+        1 => (0..4_u8).prop_map(Step::Delete),
+        1 => (0..4_u8, 0..6_u8).prop_map(|(e, a)| Step::Smuggle(e, a)),
+        4 => Just(Step::Poll),
+        1 => Just(Step::Sweep),
+        2 => (0..4_u32).prop_map(Step::PollWithFailure),
+        3 => (0..4_u32).prop_map(Step::Crash),
+    ]
+}
+
+/// Attributes belong to their event: their uuids are made of both.
+fn names(event: u8, attribute: u8) -> (String, String) {
+    (format!("e{event}"), format!("e{event}-{attribute}"))
+}
+
+async fn take(world: &World, step: &Step) {
+    let confirmed = Options {
+        sweep_confirmed: true,
+        ..sweeping()
+    };
+    match *step {
+        Step::Set(event, attribute, value) => {
+            let (event, attribute) = names(event, attribute);
+            world
+                .server("lab")
+                .set(&event, &attribute, &value.to_string());
+        }
+        Step::Remove(event, attribute) => {
+            let (event, attribute) = names(event, attribute);
+            world.server("lab").remove(&event, &attribute);
+        }
+        Step::Publish(event) => world.server("lab").publish(&names(event, 0).0),
+        Step::Delete(event) => world.server("lab").delete(&names(event, 0).0),
+        Step::Smuggle(event, attribute) => {
+            let (event, attribute) = names(event, attribute);
+            let mut server = world.server("lab");
+            server.set(&event, &attribute, "smuggled");
+            if let Some(event) = server.events.get_mut(&event) {
+                (event.published, event.publish_timestamp) = (true, 1);
+            }
+        }
+        Step::Poll => drop(world.poll("lab").await),
+        Step::Sweep => drop(world.poll_with("lab", confirmed).await),
+        Step::PollWithFailure(batches) => {
+            world.received("out", "here").lock().unwrap().fails_after = Some(batches);
+            world.poll("lab").await;
+            world.received("out", "here").lock().unwrap().fails_after = None;
+        }
+        Step::Crash(batches) => {
+            world.received("out", "here").lock().unwrap().hangs_after = Some(batches);
+            let store = world.open();
+            let (pipeline, ledger) =
+                world.pipeline(&store, "lab", &[("out", "here")], sweeping(), false);
+            let run = pipeline.run(CancellationToken::new());
+            // The clock is paused: this ends it where it hangs, if it does.
+            let _ = tokio::time::timeout(Duration::from_secs(3_600), run).await;
+            assert_eq!(ledger.counts().balance(), Ok(()));
+            world.received("out", "here").lock().unwrap().hangs_after = None;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_happens_the_output_ends_where_the_server_is(
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let executor = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        executor.block_on(async {
+            let world = World::new(&["lab"]);
+            for step in &steps {
+                take(&world, step).await;
+            }
+            // Somebody reviews everything that was left half done.
+            let events: Vec<String> = world.server("lab").events.keys().cloned().collect();
+            for event in &events {
+                world.server("lab").publish(event);
+            }
+            take(&world, &Step::Poll).await;
+            take(&world, &Step::Sweep).await;
+            let mut values = world.values("out");
+            // The documents of events without attributes are no part of this.
+            values.retain(|id, _| id.contains('-'));
+            prop_assert_eq!(&values, &world.server("lab").published());
+            let puts = world.received("out", "here").lock().unwrap().puts;
+            take(&world, &Step::Poll).await;
+            take(&world, &Step::Sweep).await;
+            let again = world.received("out", "here").lock().unwrap().puts;
+            prop_assert_eq!(puts, again, "an unchanged server sends nothing");
+            Ok(())
+        })?;
+    }
+}
