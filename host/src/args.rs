@@ -36,6 +36,18 @@ pub(crate) enum Command {
     },
     /// Try everything before the first run: configuration, MISP, key, filters, outputs.
     Check(Configured),
+    /// Compare what went out with what MISP has now: what is missing, stale or orphaned, by event.
+    ///
+    /// Changes nothing. Exit code: 0 nothing differs, 1 something does.
+    Audit(OneInstance),
+    /// One pass that ends with a sweep: fetches what never came, withdraws what is gone.
+    Sweep {
+        #[command(flatten)]
+        instance: OneInstance,
+        /// Withdraw however much it is.
+        #[arg(long)]
+        confirm: bool,
+    },
     /// Show, export or forget what is remembered of earlier runs.
     State {
         #[command(subcommand)]
@@ -54,6 +66,16 @@ pub(crate) struct Configured {
     /// The folder that remembers what went out, before the configuration's `state.path`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// One instance, or all of them.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OneInstance {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Only this instance.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,13 +116,7 @@ pub(crate) enum State {
     /// The same as JSON.
     Export(Configured),
     /// Forget an instance, or everything (the old file is kept aside): the next walk is a first one.
-    Reset {
-        #[command(flatten)]
-        configured: Configured,
-        /// Only this instance.
-        #[arg(long, value_name = "NAME")]
-        instance: Option<String>,
-    },
+    Reset(OneInstance),
 }
 
 #[derive(Debug, Subcommand)]

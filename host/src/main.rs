@@ -1,9 +1,11 @@
 //! The binary: arguments, configuration, wiring, signals, reports.
 
 mod args;
+mod assembly;
 mod catalogue;
 mod commands;
 mod config;
+mod control;
 mod engine;
 mod mappings;
 mod signals;
@@ -54,7 +56,9 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Run(run) => commands::run(run).await,
         Command::Transform(transform) => commands::transform(transform).await,
         Command::Mapping { command } => commands::mapping(command),
-        Command::State { command } => commands::state(command),
+        Command::State { command } => commands::state(command).await,
+        Command::Audit(instance) => commands::audit(instance).await,
+        Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,
         Command::Check(configured) => commands::check(configured).await,
         Command::Config => {
             io::stdout()
@@ -67,7 +71,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
 
 fn start_logging(args: &Args) -> anyhow::Result<()> {
     let default = match args.command {
-        Command::Run(_) => "info",
+        Command::Run(_) | Command::Sweep { .. } => "info",
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);
@@ -94,6 +98,11 @@ pub(crate) fn say(text: &str) {
 /// Prints a line of the answer on stdout. A closed stdout is nobody to tell.
 pub(crate) fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Prints text of the answer on stdout as it is.
+pub(crate) fn write_out(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

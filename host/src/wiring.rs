@@ -5,25 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use misp_client::{Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
-use outputs::{DeadLetterFile, StdoutOptions, StdoutOutput};
-use pipeline::{Backoff, DeadLetters, Ledger, Options, Output, Pipeline, State};
+use outputs::{StdoutOptions, StdoutOutput};
+use pipeline::{Cursor, Output, OutputKey, Source};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
 use serde_json::{Map, Value};
 use splitter::{SplitLimits, SpoolLimits};
-use state::Store;
 
 use crate::args::Configured;
 use crate::config::{
     Config, Endpoint, Facts, Instance, Loaded, Lookback, from_environment, from_file,
 };
 use crate::mappings::{self, Places};
-
-/// Everything that runs.
-pub(crate) struct Wired {
-    pub(crate) pipelines: Vec<Pipeline>,
-    /// Where dead letters are, for people.
-    pub(crate) dead_letters: String,
-}
 
 /// Reads the configuration that the command line names.
 pub(crate) fn load_config(configured: &Configured) -> anyhow::Result<Loaded> {
@@ -51,60 +43,6 @@ pub(crate) fn state_folder(
     .context("no folder for the state")
 }
 
-/// Builds every pipeline of the configuration.
-pub(crate) async fn wire(configured: &Configured, once: bool) -> anyhow::Result<Wired> {
-    let loaded = load_config(configured)?;
-    let folder = state_folder(configured, Some(&loaded.config))?;
-    let store = Arc::new(Store::open(&folder)?);
-    let config = &loaded.config;
-    let letters_path = dead_letters_path(config, &folder);
-    let letters = DeadLetterFile::new(&config.dead_letters, letters_path.clone());
-    letters.check().await.context("dead letters")?;
-    let dead_letters: Arc<dyn DeadLetters> = Arc::new(letters);
-    let outputs = open_outputs(config)?;
-    let engine = crate::engine::engine(Some(&folder), &config.limits)?;
-    let mapping = load_mapping(&engine, &loaded)?;
-    let facts = Facts {
-        agent_id: Some(store.agent_id().to_owned()),
-        ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
-    };
-    let mut pipelines = Vec::new();
-    for (instance, key) in config.instances.iter().zip(&loaded.keys) {
-        let mapper = start_mapper(&engine, &mapping, config, instance, &facts)?;
-        let client = Client::new(client_options(instance, key.clone(), &folder))
-            .with_context(|| format!("instance {}", instance.label()))?;
-        let walk = walk_options(instance, &mapper)?;
-        let cursor = State::cursor(store.as_ref(), instance.label())?;
-        let source = match instance.endpoint {
-            Endpoint::Events => EventsWalk::new(client, walk, cursor.as_ref())
-                .with_context(|| format!("instance {}", instance.label()))?,
-        };
-        pipelines.push(Pipeline {
-            instance: instance.label().to_owned(),
-            source: Box::new(source),
-            transform: Arc::new(mapper),
-            outputs: outputs.clone(),
-            dead_letters: Arc::clone(&dead_letters),
-            state: Arc::clone(&store) as Arc<dyn State>,
-            ledger: Arc::new(Ledger::default()),
-            options: Options {
-                interval: (!once).then(|| instance.interval.get()),
-                backoff: if once {
-                    Backoff::ONE_PASS
-                } else {
-                    Backoff::SERVICE
-                },
-                redact: redacted_types(&mapping),
-                ..Options::default()
-            },
-        });
-    }
-    Ok(Wired {
-        pipelines,
-        dead_letters: letters_path.display().to_string(),
-    })
-}
-
 /// Where dead letters are kept.
 pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
     config
@@ -125,6 +63,22 @@ pub(crate) fn open_outputs(config: &Config) -> anyhow::Result<Vec<Arc<dyn Output
         .iter()
         .map(|(name, options)| options.open(name).with_context(|| format!("output {name}")));
     open.collect()
+}
+
+/// How the outputs are remembered, without touching them.
+pub(crate) fn output_keys(config: &Config) -> Vec<OutputKey> {
+    let key = |output: Arc<dyn Output>| OutputKey {
+        name: output.name().to_owned(),
+        target: output.target(),
+    };
+    if config.outputs.is_empty() {
+        let stdout = StdoutOutput::new("stdout", &StdoutOptions::default());
+        return vec![key(Arc::new(stdout))];
+    }
+    let outputs = config.outputs.iter();
+    outputs
+        .map(|(name, options)| key(options.build(name)))
+        .collect()
 }
 
 /// The configured mapping, compiled.
@@ -182,8 +136,22 @@ pub(crate) fn client_options(
     }
 }
 
+/// Where an instance's records come from: its walk goes on at the cursor, or begins.
+pub(crate) fn source(
+    instance: &Instance,
+    client: &Client,
+    mapper: &Mapper,
+    cursor: Option<&Cursor>,
+) -> anyhow::Result<Box<dyn Source>> {
+    let options = walk_options(instance, mapper)?;
+    let client = client.clone();
+    Ok(match instance.endpoint {
+        Endpoint::Events => Box::new(EventsWalk::new(client, options, cursor)?),
+    })
+}
+
 /// How an instance is walked.
-pub(crate) fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOptions> {
+fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOptions> {
     let request: Map<String, Value> = serde_json::from_str(mapper.request())
         .context("the mapping's search flags are no JSON object")?;
     Ok(WalkOptions {
@@ -196,17 +164,4 @@ pub(crate) fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Resu
         request,
         split: SplitLimits::default(),
     })
-}
-
-/// Types whose values the mapping wants nowhere in clear text.
-fn redacted_types(mapping: &LoadedMapping) -> std::collections::BTreeSet<String> {
-    mapping
-        .description()
-        .extra
-        .iter()
-        .filter(|(key, _)| key == "redact-types")
-        .flat_map(|(_, types)| types.split(','))
-        .map(|kind| kind.trim().to_owned())
-        .filter(|kind| !kind.is_empty())
-        .collect()
 }

@@ -1,13 +1,15 @@
 //! One file a command.
 
+mod audit;
 mod check;
 mod mapping;
 mod run;
 mod state;
 mod transform;
 
+pub(crate) use audit::{audit, report as audit_report};
 pub(crate) use check::check;
 pub(crate) use mapping::mapping;
-pub(crate) use run::run;
-pub(crate) use state::state;
+pub(crate) use run::{run, sweep};
+pub(crate) use state::{exported, shown, state};
 pub(crate) use transform::transform;

@@ -5,39 +5,64 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipeline::{Ledger, RunError};
+use state::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::args::Run;
+use crate::args::{Configured, OneInstance, Run};
+use crate::assembly::{Assembled, Mode, Running, assemble};
+use crate::control::Control;
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
-use crate::wiring::{self, Wired};
+use crate::wiring;
 
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
+    let mode = Mode {
+        once: args.once,
+        ..Mode::default()
+    };
+    poll(&args.configured, &mode).await
+}
+
+/// `misp-ecs sweep`: one pass that ends with a sweep.
+pub(crate) async fn sweep(instance: &OneInstance, confirmed: bool) -> anyhow::Result<ExitCode> {
+    let mode = Mode {
+        once: true,
+        sweep: true,
+        confirmed,
+        only: instance.instance.clone(),
+    };
+    poll(&instance.configured, &mode).await
+}
+
+async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let Wired {
-        pipelines,
+    let loaded = wiring::load_config(configured)?;
+    let folder = wiring::state_folder(configured, Some(&loaded.config))?;
+    let store = Arc::new(Store::open(&folder)?);
+    let Assembled {
+        instances,
         dead_letters,
-    } = wiring::wire(&args.configured, args.once).await?;
-    let ledgers: Vec<(String, Arc<Ledger>)> = pipelines
+    } = assemble(&loaded, &folder, &store, mode).await?;
+    let control = Control::start(&folder, store, loaded)?;
+    let ledgers: Vec<(String, Arc<Ledger>)> = instances
         .iter()
-        .map(|pipeline| (pipeline.instance.clone(), Arc::clone(&pipeline.ledger)))
+        .map(|instance| (instance.name.clone(), Arc::clone(&instance.ledger)))
         .collect();
     let stop = CancellationToken::new();
     let mut running: JoinSet<(String, Result<(), RunError>)> = JoinSet::new();
-    for pipeline in pipelines {
+    for instance in instances {
         let stop = stop.clone();
-        let name = pipeline.instance.clone();
-        let span = tracing::info_span!("instance", name);
-        running.spawn(async move { (name, pipeline.run(stop).await) }.instrument(span));
+        let span = tracing::info_span!("instance", name = instance.name);
+        running.spawn(one(instance, stop).instrument(span));
     }
     let progress = tokio::spawn(progress(ledgers.clone()));
-    let ended = until_stopped(stop.clone(), finish(&mut running, args.once, &stop)).await?;
+    let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
     progress.abort();
     let code = match ended {
         Ended::Done(true) => ExitCode::SUCCESS,
@@ -50,7 +75,8 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     };
-    if args.once {
+    drop(control);
+    if mode.once {
         for (name, ledger) in &ledgers {
             crate::say(&summary(
                 name,
@@ -62,6 +88,22 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Runs an instance: what its outputs lack first.
+async fn one(instance: Running, stop: CancellationToken) -> (String, Result<(), RunError>) {
+    let Running {
+        name,
+        catch_up,
+        pipeline,
+        ..
+    } = instance;
+    for pipeline in catch_up {
+        if let Err(error) = pipeline.catch_up(stop.clone()).await {
+            return (name, Err(error));
+        }
+    }
+    (name, pipeline.run(stop).await)
 }
 
 /// Waits for every instance; whether all ended well. In service one that cannot

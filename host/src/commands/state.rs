@@ -1,60 +1,118 @@
-//! `misp-ecs state`: what is remembered, and how to forget it. For a host that does
-//! not run: a running one holds the state, and the error says which process that is.
+//! `misp-ecs state`: what is remembered, and how to forget it. A running host is asked for it;
+//! to forget, it must be stopped, and the error says which process that is.
 
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use state::Store;
 
-use crate::args::State;
+use crate::args::{Configured, OneInstance, State};
+use crate::control::{self, Request};
+use crate::summary::thousands;
 use crate::wiring;
 
+/// Bytes of lines that are written at once.
+const PIECE: usize = 64 << 10;
+
 /// Runs the command.
-pub(crate) fn state(command: &State) -> anyhow::Result<ExitCode> {
-    let (State::Show(configured) | State::Export(configured) | State::Reset { configured, .. }) =
-        command;
-    // The state folder may be named by the configuration; without one the defaults do.
+pub(crate) async fn state(command: &State) -> anyhow::Result<ExitCode> {
+    let (configured, request) = match command {
+        State::Show(configured) => (configured, Request::StateShow),
+        State::Export(configured) => (configured, Request::StateExport),
+        State::Reset(one) => return reset(one),
+    };
+    let folder = folder(configured)?;
+    if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
+        return Ok(ExitCode::from(code));
+    }
+    let store = Store::open(&folder)?;
+    if request == Request::StateExport {
+        exported(&store, &mut crate::write_out)?;
+    } else {
+        crate::write_out(&shown(&store, &folder)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reset(one: &OneInstance) -> anyhow::Result<ExitCode> {
+    let folder = folder(&one.configured)?;
+    match &one.instance {
+        Some(name) => forget(&Store::open(&folder)?, name)?,
+        None => match Store::set_aside(&folder)? {
+            Some(kept) => crate::print(&format!(
+                "everything is forgotten; the old state is kept as {}",
+                kept.display()
+            )),
+            None => crate::print("there was nothing to forget"),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The state folder may be named by the configuration; without one the defaults do.
+fn folder(configured: &Configured) -> anyhow::Result<std::path::PathBuf> {
     let config = match &configured.config {
         Some(_) => Some(wiring::load_config(configured)?.config),
         None => None,
     };
-    let folder = wiring::state_folder(configured, config.as_ref())?;
-    match command {
-        State::Show(_) => show(&Store::open(&folder)?, &folder.display().to_string()),
-        State::Export(_) => {
-            let instances = Store::open(&folder)?.instances()?;
-            crate::print(&serde_json::to_string_pretty(&instances)?);
-            Ok(())
-        }
-        State::Reset { instance, .. } => match instance {
-            Some(name) => forget(&Store::open(&folder)?, name),
-            None => {
-                match Store::set_aside(&folder)? {
-                    Some(kept) => crate::print(&format!(
-                        "everything is forgotten; the old state is kept as {}",
-                        kept.display()
-                    )),
-                    None => crate::print("there was nothing to forget"),
-                }
-                Ok(())
-            }
-        },
-    }?;
-    Ok(ExitCode::SUCCESS)
+    wiring::state_folder(configured, config.as_ref())
 }
 
-fn show(store: &Store, place: &str) -> anyhow::Result<()> {
+/// `state show`
+pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
     let instances = store.instances()?;
-    crate::print(&format!("{place}: {} instances", instances.len()));
-    for one in instances {
+    let mut text = String::new();
+    writeln!(text, "{}: {} instances", folder.display(), instances.len())?;
+    for one in &instances {
         let seconds = (pipeline::now_ms() - one.updated_ms).max(0) / 1_000;
-        let ago =
-            humantime::format_duration(std::time::Duration::from_secs(seconds.unsigned_abs()));
-        crate::print(&format!(
+        let ago = humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
+        writeln!(
+            text,
             "  {}\n    last commit  {ago} ago, write version {}\n    cursor       {}",
-            one.instance, one.version, one.cursor
-        ));
+            one.instance.replace('\u{1f}', " catching up: output "),
+            one.version,
+            one.cursor
+        )?;
     }
+    for held in store.held()? {
+        writeln!(
+            text,
+            "  {} at {} ({}): {} documents: {} delivered, {} deleted, {} expired, {} refused",
+            held.instance,
+            held.output,
+            held.target,
+            thousands(held.total()),
+            thousands(held.delivered),
+            thousands(held.deleted),
+            thousands(held.expired),
+            thousands(held.refused)
+        )?;
+    }
+    Ok(text)
+}
+
+/// `state export`: one JSON object a line, instances first.
+pub(crate) fn exported(
+    store: &Store,
+    write: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let line = |value: serde_json::Value| format!("{value}\n");
+    for one in store.instances()? {
+        write(&line(serde_json::json!({"instance": one})))?;
+    }
+    let mut lines = String::new();
+    store.export(&mut |document| {
+        lines.push_str(&line(serde_json::json!({"document": document})));
+        if lines.len() < PIECE {
+            return Ok(());
+        }
+        write(&std::mem::take(&mut lines))
+    })??;
+    write(&lines)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::unknown_keys::{self, UnknownKey};
-use super::{Config, Instance, Limits, Loaded, MappingConfig, StateConfig, StaticFields};
+use super::{Config, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig, StaticFields};
 
 /// A configuration that cannot be used. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,7 @@ pub(crate) fn from_environment(
         dead_letters: DeadLetterOptions::default(),
         static_fields: StaticFields::default(),
         limits: Limits::default(),
+        resend: Resend::default(),
     };
     finish(config, None, environment)
 }

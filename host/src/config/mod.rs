@@ -47,6 +47,21 @@ pub(crate) struct Config {
     /// Limits of the mapping component.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Which documents go out again when their event is read again: `changed`, those that
+    /// differ from what went out, or `all`.
+    #[serde(default)]
+    pub(crate) resend: Resend,
+}
+
+/// Which documents go out again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Resend {
+    /// Those whose fingerprint differs from what went out.
+    #[default]
+    Changed,
+    /// All of them.
+    All,
 }
 
 /// One MISP instance.
@@ -70,6 +85,18 @@ pub(crate) struct Instance {
     /// How far back the first poll looks, by the time of publishing: `all`, or a duration such as `90d`.
     #[serde(default)]
     pub(crate) lookback: Lookback,
+    /// How often what went out is compared with what MISP has: what never came is fetched,
+    /// what is gone is withdrawn. It lists 54 bytes an attribute. 0: never.
+    #[serde(default = "a_day")]
+    pub(crate) sweep: Duration,
+    /// The largest share of what is held, in percent, that a sweep withdraws without
+    /// `misp-ecs sweep --confirm`: an emptied answer must not empty what reads us.
+    #[serde(default = "twenty")]
+    pub(crate) sweep_limit_percent: u8,
+    /// How often everything is read again, for what moves no clock of MISP: decay scores,
+    /// sightings, warninglists, local tags. Documents that did not change are not sent. 0: never.
+    #[serde(default)]
+    pub(crate) refresh: Duration,
     /// Events in one answer. MISP builds an answer whole before it sends the first
     /// byte; after a server error or a time-out the host halves this by itself.
     #[serde(default = "fifty")]
@@ -230,6 +257,14 @@ fn five_minutes() -> Duration {
 
 fn ten_minutes() -> Duration {
     Duration::from_secs(600)
+}
+
+fn a_day() -> Duration {
+    Duration::from_hours(24)
+}
+
+fn twenty() -> u8 {
+    20
 }
 
 fn fifty() -> u32 {

@@ -23,3 +23,4 @@ pub use error::{FolderError, StoreError};
 pub use folder::state_folder;
 pub use store::Store;
 pub use tables::cursors::InstanceState;
+pub use tables::export::{ExportedDocument, HeldCounts};

@@ -14,6 +14,7 @@ use crate::lock::Lock;
 use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
+use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::meta::{self, Meta};
 use crate::versions::Versions;
 
@@ -106,6 +107,26 @@ impl Store {
     /// When the store cannot be read.
     pub fn instances(&self) -> Result<Vec<InstanceState>, StoreError> {
         self.read(cursors::all)
+    }
+
+    /// How many documents each instance holds at each output.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn held(&self) -> Result<Vec<HeldCounts>, StoreError> {
+        self.read(export::counts)
+    }
+
+    /// Shows every document that is held, one by one, until `see` fails; its error comes back
+    /// inside.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn export(
+        &self,
+        see: &mut dyn FnMut(ExportedDocument) -> std::io::Result<()>,
+    ) -> Result<std::io::Result<()>, StoreError> {
+        self.read(|transaction| export::each(transaction, see))
     }
 
     /// Forgets an instance: its next walk is a first one. Write versions go on. Says

@@ -1,5 +1,10 @@
 //! Any history of a server, any failures and crashes: at the end the output has what the
 //! server has, and nothing else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 mod world;
 

@@ -1,4 +1,9 @@
 //! What the state remembers, seen from outside: what an output gets, and what it does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 mod world;
 

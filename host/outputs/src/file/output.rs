@@ -1,5 +1,7 @@
 //! A file as an [`Output`].
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use pipeline::{Delivery, Output, OutputError, Verdict};
 
@@ -11,6 +13,8 @@ use crate::lines::{Common, encode};
 /// `fsync: never`, forced to the disk.
 pub struct FileOutput {
     name: String,
+    /// Absolute, so that the same path is another target in another working folder.
+    target: PathBuf,
     common: Common,
     file: LineFile,
 }
@@ -21,6 +25,7 @@ impl FileOutput {
     pub fn new(name: &str, options: &FileOptions) -> Self {
         Self {
             name: name.to_owned(),
+            target: std::path::absolute(&options.path).unwrap_or_else(|_| options.path.clone()),
             common: options.common(),
             file: LineFile::new(options.settings()),
         }
@@ -41,6 +46,10 @@ impl FileOutput {
 impl Output for FileOutput {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn target(&self) -> String {
+        self.target.display().to_string()
     }
 
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {

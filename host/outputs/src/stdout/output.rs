@@ -91,6 +91,10 @@ impl Output for StdoutOutput {
         &self.name
     }
 
+    fn target(&self) -> String {
+        "standard output".to_owned()
+    }
+
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
         let (lines, verdicts) = encode(batch, self.common);
         if !lines.is_empty() {

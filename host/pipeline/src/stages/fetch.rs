@@ -53,7 +53,7 @@ impl Fetch<'_, '_> {
                 Ok(Answer::Page(page, no_longer_wanted)) => {
                     attempts.succeeded();
                     *self.ever_succeeded = true;
-                    self.note(page.as_ref(), first_of_walk);
+                    self.note(page.as_deref(), first_of_walk);
                     first_of_walk = false;
                     let fetched_ms = page.as_ref().map_or_else(now_ms, |page| page.fetched_ms);
                     // Not through the context: a source may not be shared between threads.
@@ -88,7 +88,7 @@ impl Fetch<'_, '_> {
 /// What a source answered.
 enum Answer {
     /// A page, if anything came, and the wanted events that are settled with it.
-    Page(Option<Page>, Vec<String>),
+    Page(Option<Box<Page>>, Vec<String>),
     End,
 }
 
@@ -96,7 +96,9 @@ async fn next(source: &mut dyn Source, asked: &mut Asked) -> Result<Answer, Sour
     let events = match asked {
         Asked::Walk => {
             let page = source.next_page().await?;
-            return Ok(page.map_or(Answer::End, |page| Answer::Page(Some(page), Vec::new())));
+            return Ok(page.map_or(Answer::End, |page| {
+                Answer::Page(Some(Box::new(page)), Vec::new())
+            }));
         }
         Asked::Named(events) if events.is_empty() => return Ok(Answer::End),
         Asked::Named(events) => events,
@@ -105,7 +107,7 @@ async fn next(source: &mut dyn Source, asked: &mut Asked) -> Result<Answer, Sour
     match source.named_page(events).await? {
         Some(page) => {
             settled.retain(|event| !events.contains(event));
-            Ok(Answer::Page(Some(page), settled))
+            Ok(Answer::Page(Some(Box::new(page)), settled))
         }
         // None of them is there any more.
         None => {

@@ -52,7 +52,7 @@ impl Map<'_> {
             whole,
             fetched_ms: now_ms,
             ..
-        } = page;
+        } = *page;
         loop {
             let limits = self.0.options.batch;
             let (rest, piece) = tokio::task::spawn_blocking(move || {

@@ -27,7 +27,7 @@ use map::Map;
 /// A page with its write version and the wanted events it settles.
 pub(crate) struct Fetched {
     /// `None` if nothing came of what was asked for by name.
-    page: Option<Page>,
+    page: Option<Box<Page>>,
     version: u64,
     no_longer_wanted: Vec<String>,
 }

@@ -1,5 +1,10 @@
 //! A made-up MISP, mapping and output around the real pipeline and the real state.
-#![allow(dead_code, reason = "each suite uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test, and not every suite uses all of them"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -96,6 +101,8 @@ impl Server {
     }
 }
 
+pub(crate) type Shared<T> = Arc<Mutex<T>>;
+
 /// What an output has, and what it was told.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
@@ -114,7 +121,8 @@ pub(crate) struct Received {
 pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) servers: BTreeMap<&'static str, Arc<Mutex<Server>>>,
-    pub(crate) outputs: Mutex<BTreeMap<(String, String), Arc<Mutex<Received>>>>,
+    /// By name and target.
+    pub(crate) outputs: Mutex<BTreeMap<(String, String), Shared<Received>>>,
     pub(crate) letters: Arc<Mutex<Vec<DeadLetter>>>,
     pub(crate) mapping: Arc<Mutex<Mapping>>,
 }

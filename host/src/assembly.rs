@@ -1,0 +1,218 @@
+//! Everything that runs, made of what the configuration says.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use misp_client::Client;
+use outputs::DeadLetterFile;
+use pipeline::{
+    Backoff, DeadLetters, Ledger, Options, Output, OutputKey, Pipeline, Standing, State,
+    catch_up_walk,
+};
+use runtime::{LoadedMapping, Mapper};
+use state::Store;
+
+use crate::config::{Config, Facts, Instance, Loaded, Resend};
+use crate::wiring;
+
+/// How the pipelines are to run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mode {
+    /// One pass, and an end.
+    pub(crate) once: bool,
+    /// Sweep in the next pass, due or not.
+    pub(crate) sweep: bool,
+    /// Withdraw whatever that sweep finds.
+    pub(crate) confirmed: bool,
+    /// Only this instance.
+    pub(crate) only: Option<String>,
+}
+
+/// Everything that runs.
+pub(crate) struct Assembled {
+    pub(crate) instances: Vec<Running>,
+    /// Where dead letters are, for people.
+    pub(crate) dead_letters: String,
+}
+
+/// One instance.
+pub(crate) struct Running {
+    pub(crate) name: String,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Outputs that lack what the others got, each with a walk of its own, to be run first.
+    pub(crate) catch_up: Vec<Pipeline>,
+    pub(crate) pipeline: Pipeline,
+}
+
+/// Builds every pipeline of the configuration.
+pub(crate) async fn assemble(
+    loaded: &Loaded,
+    folder: &Path,
+    store: &Arc<Store>,
+    mode: &Mode,
+) -> anyhow::Result<Assembled> {
+    let config = &loaded.config;
+    let letters_path = wiring::dead_letters_path(config, folder);
+    let letters = DeadLetterFile::new(&config.dead_letters, letters_path.clone());
+    letters.check().await.context("dead letters")?;
+    let engine = crate::engine::engine(Some(folder), &config.limits)?;
+    let assembly = Assembly {
+        config,
+        store,
+        mode,
+        outputs: wiring::open_outputs(config)?,
+        dead_letters: Arc::new(letters),
+        mapping: wiring::load_mapping(&engine, loaded)?,
+        engine,
+        facts: Facts {
+            agent_id: Some(store.agent_id().to_owned()),
+            ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
+        },
+    };
+    let mut instances = Vec::new();
+    for (instance, key) in chosen(loaded, mode.only.as_deref())? {
+        let client = Client::new(wiring::client_options(instance, key.clone(), folder));
+        let running = client
+            .map_err(anyhow::Error::from)
+            .and_then(|client| assembly.instance(instance, &client));
+        instances.push(running.with_context(|| format!("instance {}", instance.label()))?);
+    }
+    Ok(Assembled {
+        instances,
+        dead_letters: letters_path.display().to_string(),
+    })
+}
+
+/// The instances that are meant, with their keys.
+pub(crate) fn chosen<'l>(
+    loaded: &'l Loaded,
+    only: Option<&str>,
+) -> anyhow::Result<Vec<(&'l Instance, &'l misp_client::ApiKey)>> {
+    let all = loaded.config.instances.iter().zip(&loaded.keys);
+    let chosen: Vec<_> = all
+        .filter(|(instance, _)| only.is_none_or(|only| instance.label() == only))
+        .collect();
+    if let (true, Some(only)) = (chosen.is_empty(), only) {
+        let names = loaded.config.instances.iter().map(Instance::label);
+        match crate::config::nearest(only, names.clone()) {
+            Some(nearest) => bail!("no instance `{only}`: did you mean `{nearest}`?"),
+            None => bail!(
+                "no instance `{only}`; there are: {}",
+                names.collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+    Ok(chosen)
+}
+
+struct Assembly<'a> {
+    config: &'a Config,
+    store: &'a Arc<Store>,
+    mode: &'a Mode,
+    outputs: Vec<Arc<dyn Output>>,
+    dead_letters: Arc<dyn DeadLetters>,
+    engine: runtime::Engine,
+    mapping: LoadedMapping,
+    facts: Facts,
+}
+
+impl Assembly<'_> {
+    fn instance(&self, instance: &Instance, client: &Client) -> anyhow::Result<Running> {
+        let name = instance.label();
+        let mapper = wiring::start_mapper(
+            &self.engine,
+            &self.mapping,
+            self.config,
+            instance,
+            &self.facts,
+        )?;
+        let mapper = Arc::new(mapper);
+        let mut catch_up = Vec::new();
+        for output in &self.outputs {
+            let key = OutputKey {
+                name: output.name().to_owned(),
+                target: output.target(),
+            };
+            if self.store.standing(name, &key)? == Standing::Behind {
+                tracing::info!(
+                    instance = name,
+                    output = key.name,
+                    "this output is new, or goes elsewhere now: it gets a walk of its own first"
+                );
+                let walk = catch_up_walk(name, &key.name);
+                let outputs = vec![Arc::clone(output)];
+                catch_up.push(self.pipeline(instance, client, &mapper, &walk, outputs)?);
+            }
+        }
+        let pipeline = self.pipeline(instance, client, &mapper, name, self.outputs.clone())?;
+        Ok(Running {
+            name: name.to_owned(),
+            ledger: Arc::clone(&pipeline.ledger),
+            catch_up,
+            pipeline,
+        })
+    }
+
+    fn pipeline(
+        &self,
+        instance: &Instance,
+        client: &Client,
+        mapper: &Arc<Mapper>,
+        walk: &str,
+        outputs: Vec<Arc<dyn Output>>,
+    ) -> anyhow::Result<Pipeline> {
+        let cursor = State::cursor(self.store.as_ref(), walk)?;
+        Ok(Pipeline {
+            instance: instance.label().to_owned(),
+            source: wiring::source(instance, client, mapper, cursor.as_ref())?,
+            transform: Arc::clone(mapper) as Arc<dyn pipeline::Transform>,
+            outputs,
+            dead_letters: Arc::clone(&self.dead_letters),
+            state: Arc::clone(self.store) as Arc<dyn State>,
+            ledger: Arc::new(Ledger::default()),
+            options: self.options(instance),
+        })
+    }
+
+    fn options(&self, instance: &Instance) -> Options {
+        let mode = self.mode;
+        let set = |duration: units::Duration| (!duration.is_zero()).then(|| duration.get());
+        Options {
+            interval: (!mode.once).then(|| instance.interval.get()),
+            backoff: if mode.once {
+                Backoff::ONE_PASS
+            } else {
+                Backoff::SERVICE
+            },
+            redact: redacted_types(&self.mapping),
+            resend: match self.config.resend {
+                Resend::Changed => pipeline::Resend::Changed,
+                Resend::All => pipeline::Resend::All,
+            },
+            sweep: if mode.sweep {
+                Some(Duration::ZERO)
+            } else {
+                set(instance.sweep)
+            },
+            sweep_share: f64::from(instance.sweep_limit_percent) / 100.0,
+            sweep_confirmed: mode.confirmed,
+            refresh: set(instance.refresh),
+            ..Options::default()
+        }
+    }
+}
+
+/// Types whose values the mapping wants nowhere in clear text.
+fn redacted_types(mapping: &LoadedMapping) -> std::collections::BTreeSet<String> {
+    mapping
+        .description()
+        .extra
+        .iter()
+        .filter(|(key, _)| key == "redact-types")
+        .flat_map(|(_, types)| types.split(','))
+        .map(|kind| kind.trim().to_owned())
+        .filter(|kind| !kind.is_empty())
+        .collect()
+}

@@ -1,0 +1,181 @@
+//! `misp-ecs audit`: what went out against what MISP has now. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use misp_client::Client;
+use pipeline::{Comparison, Difference, DifferenceCounts, OutputKey, Source, State};
+use state::Store;
+
+use crate::args::OneInstance;
+use crate::assembly::chosen;
+use crate::config::{Facts, Loaded};
+use crate::control::{self, Request};
+use crate::summary::thousands;
+use crate::wiring;
+
+/// Events that are listed before the rest is summed up.
+const EVENTS: usize = 20;
+
+/// Runs the command, in the host that holds the state if one does.
+pub(crate) async fn audit(args: &OneInstance) -> anyhow::Result<ExitCode> {
+    let loaded = wiring::load_config(&args.configured)?;
+    let folder = wiring::state_folder(&args.configured, Some(&loaded.config))?;
+    let request = Request::Audit {
+        instance: args.instance.clone(),
+    };
+    if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
+        return Ok(ExitCode::from(code));
+    }
+    let store = Arc::new(Store::open(&folder)?);
+    let (text, differs) = report(&store, &loaded, &folder, args.instance.as_deref()).await?;
+    crate::write_out(&text)?;
+    Ok(ExitCode::from(u8::from(differs)))
+}
+
+/// The report, and whether anything differs.
+pub(crate) async fn report(
+    store: &Arc<Store>,
+    loaded: &Loaded,
+    folder: &std::path::Path,
+    only: Option<&str>,
+) -> anyhow::Result<(String, bool)> {
+    let engine = crate::engine::engine(Some(folder), &loaded.config.limits)?;
+    let mapping = wiring::load_mapping(&engine, loaded)?;
+    let keys = wiring::output_keys(&loaded.config);
+    let (mut text, mut differs) = (String::new(), false);
+    for (instance, key) in chosen(loaded, only)? {
+        let name = instance.label();
+        let client = Client::new(wiring::client_options(instance, key.clone(), folder))?;
+        let facts = Facts::default();
+        let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
+        // The listing is bound by where the first walk began: the cursor knows.
+        let cursor = State::cursor(store.as_ref(), name)?;
+        let source = wiring::source(instance, &client, &mapper, cursor.as_ref())?;
+        let found = compare(store, name, &*source, keys.clone())
+            .await
+            .with_context(|| format!("instance {name}"))?;
+        writeln!(text, "{name}")?;
+        let Some(found) = found else {
+            writeln!(text, "  this kind of source cannot list what it has")?;
+            continue;
+        };
+        for one in &found {
+            differs |= one.differs();
+            one.write(&mut text)?;
+        }
+    }
+    Ok((text, differs))
+}
+
+/// What was found at one output.
+struct Audited {
+    output: OutputKey,
+    counts: DifferenceCounts,
+    /// Missing, stale and orphaned, by event.
+    events: BTreeMap<String, (u64, u64, u64)>,
+}
+
+async fn compare(
+    store: &Arc<Store>,
+    instance: &str,
+    source: &dyn Source,
+    outputs: Vec<OutputKey>,
+) -> anyhow::Result<Option<Vec<Audited>>> {
+    let Some(mut listing) = source.listing() else {
+        return Ok(None);
+    };
+    let mut comparison = State::comparison(Arc::clone(store), instance)?;
+    while let Some(attributes) = listing.attributes().await? {
+        comparison.add_attributes(&attributes)?;
+    }
+    while let Some(events) = listing.events().await? {
+        comparison.add_events(&events)?;
+    }
+    let audited = tokio::task::spawn_blocking(move || {
+        outputs
+            .into_iter()
+            .map(|output| at_output(&mut *comparison, output))
+            .collect::<anyhow::Result<Vec<_>>>()
+    });
+    audited.await?.map(Some)
+}
+
+fn at_output(comparison: &mut dyn Comparison, output: OutputKey) -> anyhow::Result<Audited> {
+    let mut events: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+    let counts = comparison.compare(&output, &mut |difference| {
+        match difference {
+            Difference::Missing { event, .. } => {
+                events.entry(event.unwrap_or_default()).or_default().0 += 1;
+            }
+            Difference::Stale { event, .. } => events.entry(event).or_default().1 += 1,
+            Difference::Orphan { held, worked_on } => {
+                let there = matches!(
+                    held.fate,
+                    pipeline::Fate::Delivered | pipeline::Fate::Refused
+                );
+                if there && !worked_on {
+                    events.entry(held.event).or_default().2 += 1;
+                }
+            }
+        }
+        true
+    })?;
+    Ok(Audited {
+        output,
+        counts,
+        events,
+    })
+}
+
+impl Audited {
+    fn differs(&self) -> bool {
+        self.counts.missing + self.counts.stale + self.counts.orphaned > 0
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let counts = &self.counts;
+        writeln!(
+            text,
+            "  output {} ({})",
+            self.output.name, self.output.target
+        )?;
+        for (count, what) in [
+            (counts.listed, "attributes in MISP that the filters match"),
+            (counts.held, "of them or of others known here"),
+            (counts.delivered, "delivered"),
+            (counts.missing, "missing: in MISP and not known here"),
+            (counts.stale, "stale: changed in MISP since they were read"),
+            (counts.orphaned, "orphaned: delivered and no longer in MISP"),
+            (
+                counts.worked_on,
+                "kept: their event is unpublished and being worked on",
+            ),
+        ] {
+            writeln!(text, "    {:>10}  {what}", thousands(count))?;
+        }
+        for (event, (missing, stale, orphaned)) in self.events.iter().take(EVENTS) {
+            let event = if event.is_empty() {
+                "an event not listed"
+            } else {
+                event
+            };
+            writeln!(
+                text,
+                "      {event}: {missing} missing, {stale} stale, {orphaned} orphaned"
+            )?;
+        }
+        if self.events.len() > EVENTS {
+            writeln!(text, "      and {} more events", self.events.len() - EVENTS)?;
+        }
+        let verdict = if self.differs() {
+            "    differs: `misp-ecs sweep` mends it, as the next sweep of a running host does"
+        } else {
+            "    nothing differs"
+        };
+        writeln!(text, "{verdict}")
+    }
+}

@@ -1,0 +1,201 @@
+//! `control.sock` in the state folder: how commands reach the host that holds the state.
+//!
+//! One JSON line asks; JSON lines answer: pieces of text, then the exit code. The socket is its owner's alone, as the folder is.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use state::Store;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::JoinHandle;
+
+use crate::commands;
+use crate::config::Loaded;
+
+const SOCKET: &str = "control.sock";
+
+/// The longest question that is read.
+const LONGEST: u64 = 64 << 10;
+
+/// What a command asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// `misp-ecs state show`
+    StateShow,
+    /// `misp-ecs state export`
+    StateExport,
+    /// `misp-ecs audit`
+    Audit {
+        /// Only this instance.
+        instance: Option<String>,
+    },
+}
+
+/// A line of the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reply {
+    /// A piece of what the command prints.
+    Text(String),
+    /// The end: its exit code.
+    Code(u8),
+}
+
+/// Asks the host that holds the state in this folder and hands on what it says; the exit code,
+/// or `None` if no host holds it.
+pub(crate) async fn ask(
+    folder: &Path,
+    request: &Request,
+    mut print: impl FnMut(&str) -> io::Result<()>,
+) -> anyhow::Result<Option<u8>> {
+    let path = folder.join(SOCKET);
+    let mut stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        // No host, or one that was killed and left its socket behind.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line)? {
+            Reply::Text(text) => print(&text)?,
+            Reply::Code(code) => return Ok(Some(code)),
+        }
+    }
+    bail!("the running host did not answer to the end: look at its log")
+}
+
+/// Answers while it lives.
+pub(crate) struct Control {
+    server: JoinHandle<()>,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens in the state folder, whose lock this process holds.
+    pub(crate) fn start(folder: &Path, store: Arc<Store>, loaded: Loaded) -> anyhow::Result<Self> {
+        let path = folder.join(SOCKET);
+        // What is there was left behind: we hold the lock.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).with_context(|| path.display().to_string())?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        let host = Arc::new(Host {
+            folder: folder.to_owned(),
+            store,
+            loaded,
+        });
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let host = Arc::clone(&host);
+                tokio::spawn(async move {
+                    if let Err(error) = host.serve(stream).await {
+                        tracing::debug!(%error, "a command was not answered");
+                    }
+                });
+            }
+        });
+        Ok(Self { server, path })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.server.abort();
+        // If it stays, the next start removes it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+struct Host {
+    folder: PathBuf,
+    store: Arc<Store>,
+    loaded: Loaded,
+}
+
+impl Host {
+    async fn serve(self: &Arc<Self>, stream: UnixStream) -> anyhow::Result<()> {
+        let (read, mut write) = stream.into_split();
+        let mut line = String::new();
+        BufReader::new(read.take(LONGEST))
+            .read_line(&mut line)
+            .await?;
+        let (sender, mut replies) = mpsc::channel(16);
+        let host = Arc::clone(self);
+        let work = tokio::spawn(async move {
+            let code = match host.answer(&line, &sender).await {
+                Ok(code) => code,
+                Err(error) => {
+                    let text = format!("error: {}\n", crate::explain(&error));
+                    let _ = sender.send(Reply::Text(text)).await;
+                    2
+                }
+            };
+            // Whoever asked may have gone.
+            let _ = sender.send(Reply::Code(code)).await;
+        });
+        while let Some(reply) = replies.recv().await {
+            let mut line = serde_json::to_vec(&reply)?;
+            line.push(b'\n');
+            write.write_all(&line).await?;
+        }
+        work.await?;
+        Ok(())
+    }
+
+    async fn answer(self: &Arc<Self>, line: &str, to: &Sender<Reply>) -> anyhow::Result<u8> {
+        let request: Request = serde_json::from_str(line)
+            .context("the running host does not know this question: is it another version?")?;
+        match request {
+            Request::StateShow => {
+                let text = commands::shown(&self.store, &self.folder)?;
+                to.send(Reply::Text(text)).await?;
+                Ok(0)
+            }
+            Request::StateExport => {
+                let (host, to) = (Arc::clone(self), to.clone());
+                tokio::task::spawn_blocking(move || {
+                    commands::exported(&host.store, &mut |text: &str| {
+                        to.blocking_send(Reply::Text(text.to_owned()))
+                            .map_err(io::Error::other)
+                    })
+                })
+                .await??;
+                Ok(0)
+            }
+            Request::Audit { instance } => {
+                let report = commands::audit_report(
+                    &self.store,
+                    &self.loaded,
+                    &self.folder,
+                    instance.as_deref(),
+                );
+                let (text, differs) = report.await?;
+                to.send(Reply::Text(text)).await?;
+                Ok(u8::from(differs))
+            }
+        }
+    }
+}

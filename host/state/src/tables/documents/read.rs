@@ -1,0 +1,236 @@
+//! What is known of documents.
+
+use pipeline::{Delivery, Fate, Held, OutputKey, Remembered};
+use redb::{ReadTransaction, ReadableTable};
+
+use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, place};
+use crate::attribute_key::AttributeKey;
+use crate::error::Trouble;
+use crate::tables::names::{self, Kind};
+
+pub(crate) fn remembered(
+    transaction: &ReadTransaction,
+    instance: &str,
+    output: &OutputKey,
+    documents: &[Delivery],
+) -> Result<Vec<Option<Remembered>>, Trouble> {
+    let Some((output, instance)) = place(transaction, instance, output)? else {
+        return Ok(vec![None; documents.len()]);
+    };
+    let table = transaction.open_table(DOCUMENTS)?;
+    let held = transaction.open_table(HELD)?;
+    let mut last: Option<(&str, u32)> = None;
+    let mut found = Vec::with_capacity(documents.len());
+    for delivery in documents {
+        let id = delivery.document.id.as_str();
+        let event = match last {
+            Some((uuid, number)) if uuid == &*delivery.event => number,
+            _ => {
+                let number = names::find(transaction, Kind::Event, &delivery.event)?;
+                // 0 is nobody's number: no row has it.
+                let number = number.unwrap_or(0);
+                last = Some((&delivery.event, number));
+                number
+            }
+        };
+        let Some(row) = table.get((output, id))? else {
+            found.push(None);
+            continue;
+        };
+        let document = Document::read(row.value())?;
+        let seen = held.get((output, instance, event, id))?;
+        let fingerprint = seen.and_then(|row| row.value().1);
+        found.push(Some(Remembered {
+            fate: document.fate,
+            // Nobody's copy: whoever comes next sends theirs.
+            fingerprint: fingerprint.filter(|_| document.copy_of != 0),
+            others: document.wanted_by_others((instance, event)),
+        }));
+    }
+    Ok(found)
+}
+
+/// Documents of an event that were not seen since `version`.
+pub(crate) fn older(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    event: &str,
+    version: u64,
+    limit: usize,
+) -> Result<Vec<Held>, Trouble> {
+    let Some(number) = names::find(transaction, Kind::Event, event)? else {
+        return Ok(Vec::new());
+    };
+    let held = transaction.open_table(HELD)?;
+    let documents = transaction.open_table(DOCUMENTS)?;
+    let from = (output, instance, number, "");
+    let to = (output, instance, number.saturating_add(1), "");
+    let mut found = Vec::new();
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        let (_, _, _, id) = key.value();
+        let (seen, _, attribute) = row.value();
+        if seen >= version {
+            continue;
+        }
+        found.push(one_held(
+            &documents,
+            output,
+            (instance, number),
+            id,
+            event,
+            AttributeKey::text(attribute),
+        )?);
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// An attribute that is known at an output.
+pub(crate) struct KnownAttribute {
+    /// As [`AttributeKey`].
+    pub(crate) key: Vec<u8>,
+    /// The event's number.
+    pub(crate) event: u32,
+    /// Its timestamp, UNIX seconds.
+    pub(crate) timestamp: Option<i64>,
+    /// Its document's id; empty if there is none.
+    pub(crate) id: String,
+}
+
+/// Every attribute that is known of an instance at an output, by key.
+pub(crate) fn attributes_of(
+    transaction: &ReadTransaction,
+    place: Option<(u32, u32)>,
+) -> Result<impl Iterator<Item = Result<KnownAttribute, Trouble>> + use<>, Trouble> {
+    // 0 is nobody's number: no row has it.
+    let (output, instance) = place.unwrap_or_default();
+    let none: &[u8] = &[];
+    let from = (output, instance, none);
+    let to = (output, instance.saturating_add(1), none);
+    let rows = transaction.open_table(ATTRIBUTES)?.range(from..to)?;
+    Ok(rows.map(|entry| {
+        let (key, row) = entry?;
+        let (event, timestamp, id) = row.value();
+        Ok(KnownAttribute {
+            key: key.value().2.to_vec(),
+            event,
+            timestamp,
+            id: id.to_owned(),
+        })
+    }))
+}
+
+/// What is known of a document that an event holds.
+pub(crate) fn one_held(
+    documents: &impl ReadableTable<DocumentKey, DocumentRow>,
+    output: u32,
+    me: (u32, u32),
+    id: &str,
+    event: &str,
+    attribute: Option<String>,
+) -> Result<Held, Trouble> {
+    let document = documents.get((output, id))?;
+    let document = document
+        .map(|row| Document::read(row.value()))
+        .transpose()?;
+    Ok(Held {
+        id: id.to_owned(),
+        event: event.to_owned(),
+        attribute,
+        fate: document.as_ref().map_or(Fate::Deleted, |known| known.fate),
+        others: document.is_some_and(|known| known.wanted_by_others(me)),
+    })
+}
+
+/// The table of documents, for [`one_held`].
+pub(crate) fn open_documents(
+    transaction: &ReadTransaction,
+) -> Result<impl ReadableTable<DocumentKey, DocumentRow> + use<>, Trouble> {
+    Ok(transaction.open_table(DOCUMENTS)?)
+}
+
+/// Documents of this instance's copy that have stopped being valid.
+pub(crate) fn due(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    now_ms: i64,
+    limit: usize,
+) -> Result<Vec<Held>, Trouble> {
+    let table = transaction.open_table(DUE)?;
+    let documents = transaction.open_table(DOCUMENTS)?;
+    let held = transaction.open_table(HELD)?;
+    let mut found = Vec::new();
+    let to = (output, instance, now_ms.saturating_add(1), "");
+    for entry in table.range((output, instance, i64::MIN, "")..to)? {
+        let (key, _) = entry?;
+        let (_, _, _, id) = key.value();
+        let Some(row) = documents.get((output, id))? else {
+            continue;
+        };
+        let document = Document::read(row.value())?;
+        let mine = document.wanted_by.iter().find(|(who, _)| *who == instance);
+        let Some(&(_, event)) = mine else { continue };
+        let row = held.get((output, instance, event, id))?;
+        let attribute = row.and_then(|row| AttributeKey::text(row.value().2));
+        found.push(Held {
+            id: id.to_owned(),
+            event: names::text(transaction, event)?,
+            attribute,
+            fate: document.fate,
+            others: document.wanted_by_others((instance, event)),
+        });
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// A row of what is held, with what became of its document.
+pub(crate) struct HeldDocument<'r> {
+    pub(crate) output: u32,
+    pub(crate) instance: u32,
+    pub(crate) event: u32,
+    pub(crate) id: &'r str,
+    pub(crate) attribute: Option<String>,
+    pub(crate) seen: u64,
+    pub(crate) fingerprint: Option<u64>,
+    pub(crate) fate: Fate,
+    pub(crate) mapping: u32,
+    pub(crate) sent: u64,
+    pub(crate) expires_ms: Option<i64>,
+}
+
+/// Goes through everything that is held.
+pub(crate) fn each(
+    transaction: &ReadTransaction,
+    see: &mut dyn FnMut(HeldDocument<'_>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let documents = transaction.open_table(DOCUMENTS)?;
+    for entry in transaction.open_table(HELD)?.iter()? {
+        let (key, row) = entry?;
+        let (output, instance, event, id) = key.value();
+        let (seen, fingerprint, attribute) = row.value();
+        let Some(row) = documents.get((output, id))? else {
+            continue;
+        };
+        let document = Document::read(row.value())?;
+        see(HeldDocument {
+            output,
+            instance,
+            event,
+            id,
+            attribute: AttributeKey::text(attribute),
+            seen,
+            fingerprint,
+            fate: document.fate,
+            mapping: document.mapping,
+            sent: document.version,
+            expires_ms: document.expires_ms,
+        })?;
+    }
+    Ok(())
+}
