@@ -36,6 +36,8 @@ pub(crate) enum Command {
     },
     /// Try everything before the first run: configuration, MISP, key, filters, outputs.
     Check(Configured),
+    /// Ask the running host how it is doing: health, counts at each stage, the last commit.
+    Status(Status),
     /// Compare what went out with what MISP has now: what is missing, stale or orphaned, by event.
     ///
     /// Changes nothing. Exit code: 0 nothing differs, 1 something does.
@@ -66,6 +68,15 @@ pub(crate) struct Configured {
     /// The folder that remembers what went out, before the configuration's `state.path`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// One instance, or all of them.

@@ -7,8 +7,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use pipeline::Ledger;
 use serde::{Deserialize, Serialize};
 use state::Store;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -28,6 +30,11 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub(crate) enum Request {
+    /// `misp-ecs status`
+    Status {
+        /// As JSON.
+        json: bool,
+    },
     /// `misp-ecs state show`
     StateShow,
     /// `misp-ecs state export`
@@ -91,7 +98,8 @@ pub(crate) struct Control {
 
 impl Control {
     /// Listens in the state folder, whose lock this process holds.
-    pub(crate) fn start(folder: &Path, store: Arc<Store>, loaded: Loaded) -> anyhow::Result<Self> {
+    pub(crate) fn start(host: Host) -> anyhow::Result<Self> {
+        let folder = &host.folder;
         let path = folder.join(SOCKET);
         // What is there was left behind: we hold the lock.
         match fs::remove_file(&path) {
@@ -102,11 +110,7 @@ impl Control {
         }
         let listener = UnixListener::bind(&path).with_context(|| path.display().to_string())?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        let host = Arc::new(Host {
-            folder: folder.to_owned(),
-            store,
-            loaded,
-        });
+        let host = Arc::new(host);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let host = Arc::clone(&host);
@@ -129,10 +133,17 @@ impl Drop for Control {
     }
 }
 
-struct Host {
-    folder: PathBuf,
-    store: Arc<Store>,
-    loaded: Loaded,
+/// What a running host can tell.
+pub(crate) struct Host {
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Arc<Store>,
+    pub(crate) loaded: Loaded,
+    /// Each instance and its account.
+    pub(crate) ledgers: Vec<(String, Arc<Ledger>)>,
+    /// When it started.
+    pub(crate) started: Instant,
+    /// Where dead letters are, for people.
+    pub(crate) dead_letters: String,
 }
 
 impl Host {
@@ -169,6 +180,11 @@ impl Host {
         let request: Request = serde_json::from_str(line)
             .context("the running host does not know this question: is it another version?")?;
         match request {
+            Request::Status { json } => {
+                let text = commands::status_of(self, json)?;
+                to.send(Reply::Text(text)).await?;
+                Ok(0)
+            }
             Request::StateShow => {
                 let text = commands::shown(&self.store, &self.folder)?;
                 to.send(Reply::Text(text)).await?;

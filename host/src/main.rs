@@ -57,6 +57,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Transform(transform) => commands::transform(transform).await,
         Command::Mapping { command } => commands::mapping(command),
         Command::State { command } => commands::state(command).await,
+        Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,
         Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,
         Command::Check(configured) => commands::check(configured).await,

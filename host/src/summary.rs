@@ -101,6 +101,8 @@ fn write_summary(
     for (name, verdicts) in &counts.outputs {
         write!(out, "  written   {} to {name}", thousands(verdicts.stored))?;
         let others = [
+            (verdicts.unchanged, "unchanged"),
+            (verdicts.withdrawn, "withdrawn"),
             (verdicts.duplicate, "already there"),
             (verdicts.stale, "older than what is there"),
             (verdicts.skipped, "deletes left out"),
@@ -110,6 +112,24 @@ fn write_summary(
             write!(out, ", {} {what}", thousands(*count))?;
         }
         writeln!(out)?;
+    }
+    if let Some(sweep) = &counts.sweep {
+        writeln!(
+            out,
+            "  swept     {} listed by MISP, {} held: {} missing, {} stale, {} orphaned",
+            thousands(sweep.listed),
+            thousands(sweep.held),
+            thousands(sweep.missing),
+            thousands(sweep.stale),
+            thousands(sweep.orphaned)
+        )?;
+    }
+    if counts.sweep_held_back > 0 {
+        writeln!(
+            out,
+            "  HELD BACK {} that the sweep would have withdrawn: `misp-ecs sweep --confirm` if that is right",
+            thousands(counts.sweep_held_back)
+        )?;
     }
     if counts.in_flight > 0 {
         writeln!(

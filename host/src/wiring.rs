@@ -43,6 +43,16 @@ pub(crate) fn state_folder(
     .context("no folder for the state")
 }
 
+/// The folder of the state for commands that need nothing else: it may be named by the
+/// configuration; without one the defaults do.
+pub(crate) fn folder_of(configured: &Configured) -> anyhow::Result<PathBuf> {
+    let config = match &configured.config {
+        Some(_) => Some(load_config(configured)?.config),
+        None => None,
+    };
+    state_folder(configured, config.as_ref())
+}
+
 /// Where dead letters are kept.
 pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
     config

@@ -208,8 +208,13 @@ async fn the_state_is_shown_exported_and_forgotten() {
         "{shown}"
     );
     let exported = output(setup.command(&["state", "export"])).await.stdout;
-    let exported: serde_json::Value = serde_json::from_slice(&exported).unwrap();
-    assert_eq!(exported[0]["instance"], "lab");
+    let lines: Vec<serde_json::Value> = text(&exported)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["instance"]["instance"], "lab");
+    let documents = lines.iter().filter(|line| line.get("document").is_some());
+    assert!(documents.count() >= each_once(&misp).len());
     let wrong = output(setup.command(&["state", "reset", "--instance", "lap"])).await;
     assert!(text(&wrong.stderr).contains("did you mean `lab`"));
     let reset = output(setup.command(&["state", "reset", "--instance", "lab"])).await;

@@ -34,6 +34,7 @@ pub struct Counts {
     /// Received and neither acknowledged nor refused yet.
     pub in_flight: u64,
     /// Attributes by MISP type and indicator type (`None`: the type has none in this mapping).
+    #[serde(serialize_with = "named")]
     pub mapped: BTreeMap<String, BTreeMap<Option<String>, u64>>,
     /// Notes of the mapping, by kind.
     pub notes: BTreeMap<NoteKind, u64>,
@@ -136,6 +137,21 @@ impl Counts {
         unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         unmapped
     }
+}
+
+/// JSON has no keys but texts: the lack of an indicator type is `none`.
+fn named<S: serde::Serializer>(
+    mapped: &BTreeMap<String, BTreeMap<Option<String>, u64>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let named = mapped.iter().map(|(kind, by)| {
+        let by = by.iter();
+        let by: BTreeMap<&str, u64> = by
+            .map(|(indicator, count)| (indicator.as_deref().unwrap_or("none"), *count))
+            .collect();
+        (kind, by)
+    });
+    serializer.collect_map(named)
 }
 
 /// Is this an indicator type, or the lack of one?

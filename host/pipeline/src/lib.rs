@@ -5,6 +5,7 @@ mod attempts;
 mod batch;
 mod clock;
 mod context;
+mod crash;
 mod error;
 mod ledger;
 mod letters;

@@ -26,6 +26,16 @@ pub enum Fate {
     Expired,
     /// The output refused it; what the output had before may still be there.
     Refused,
+    /// It was sent, and whether it arrived was never written down: it may be there.
+    Sent,
+}
+
+impl Fate {
+    /// May the output have something under this id?
+    #[must_use]
+    pub fn may_be_there(self) -> bool {
+        matches!(self, Self::Delivered | Self::Refused | Self::Sent)
+    }
 }
 
 /// What is remembered of one document at one output, as an instance sees it.

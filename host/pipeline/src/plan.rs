@@ -27,6 +27,12 @@ pub(crate) enum Plan {
     Nothing(Act),
 }
 
+/// Must it be written down before it is sent, that it may be there? If it is known already,
+/// it is found and withdrawn should it vanish before anything is written down after.
+pub(crate) fn needs_note(plan: Plan, remembered: Option<&Remembered>) -> bool {
+    plan == Plan::Put && !remembered.is_some_and(|known| known.fate.may_be_there())
+}
+
 /// Decides, for an output of which this is remembered.
 pub(crate) fn plan(
     document: &Document,
@@ -52,9 +58,7 @@ pub(crate) fn plan(
     } else {
         Fate::Expired
     };
-    // What was refused may have been there in an earlier form.
-    let is_there =
-        remembered.is_some_and(|known| matches!(known.fate, Fate::Delivered | Fate::Refused));
+    let is_there = remembered.is_some_and(|known| known.fate.may_be_there());
     if is_there && !remembered.is_some_and(|known| known.others) {
         Plan::Delete(fate)
     } else {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use crate::context::{Context, Sink};
+use crate::crash;
 use crate::error::RunError;
 use crate::memory::{Changes, Fate, Held, LetGo};
 use crate::record::{Delivery, Document, MappingIdentity, Operation, Verdict};
@@ -68,10 +69,9 @@ pub(crate) async fn these(
     now_ms: i64,
 ) -> Result<(), RunError> {
     let mapping = Arc::new(context.transform.identity());
-    let (deletes, rest): (Vec<Held>, Vec<Held>) = held.into_iter().partition(|held| {
-        // What was refused may have been there in an earlier form.
-        matches!(held.fate, Fate::Delivered | Fate::Refused) && !held.others
-    });
+    let (deletes, rest): (Vec<Held>, Vec<Held>) = held
+        .into_iter()
+        .partition(|held| held.fate.may_be_there() && !held.others);
     let deliveries: Vec<Delivery> = deletes
         .iter()
         .map(|held| tombstone(held, version, &mapping, now_ms))
@@ -87,6 +87,7 @@ pub(crate) async fn these(
             );
         }
     }
+    crash::point("deleted");
     context.ledger.withdrawn(&sink.key.name, &verdicts);
     tracing::info!(
         output = sink.key.name,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use misp_client::Client;
-use pipeline::{Comparison, Difference, DifferenceCounts, OutputKey, Source, State};
+use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
 use state::Store;
 
 use crate::args::OneInstance;
@@ -54,8 +54,8 @@ pub(crate) async fn report(
         let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
         // The listing is bound by where the first walk began: the cursor knows.
         let cursor = State::cursor(store.as_ref(), name)?;
-        let source = wiring::source(instance, &client, &mapper, cursor.as_ref())?;
-        let found = compare(store, name, &*source, keys.clone())
+        let listing = wiring::source(instance, &client, &mapper, cursor.as_ref())?.listing();
+        let found = compare(store, name, listing, keys.clone())
             .await
             .with_context(|| format!("instance {name}"))?;
         writeln!(text, "{name}")?;
@@ -82,10 +82,10 @@ struct Audited {
 async fn compare(
     store: &Arc<Store>,
     instance: &str,
-    source: &dyn Source,
+    listing: Option<Box<dyn Listing>>,
     outputs: Vec<OutputKey>,
 ) -> anyhow::Result<Option<Vec<Audited>>> {
-    let Some(mut listing) = source.listing() else {
+    let Some(mut listing) = listing else {
         return Ok(None);
     };
     let mut comparison = State::comparison(Arc::clone(store), instance)?;
@@ -113,10 +113,7 @@ fn at_output(comparison: &mut dyn Comparison, output: OutputKey) -> anyhow::Resu
             }
             Difference::Stale { event, .. } => events.entry(event).or_default().1 += 1,
             Difference::Orphan { held, worked_on } => {
-                let there = matches!(
-                    held.fate,
-                    pipeline::Fate::Delivered | pipeline::Fate::Refused
-                );
+                let there = held.fate.may_be_there();
                 if there && !worked_on {
                     events.entry(held.event).or_default().2 += 1;
                 }

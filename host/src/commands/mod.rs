@@ -5,6 +5,7 @@ mod check;
 mod mapping;
 mod run;
 mod state;
+mod status;
 mod transform;
 
 pub(crate) use audit::{audit, report as audit_report};
@@ -12,4 +13,5 @@ pub(crate) use check::check;
 pub(crate) use mapping::mapping;
 pub(crate) use run::{run, sweep};
 pub(crate) use state::{exported, shown, state};
+pub(crate) use status::{status, status_of};
 pub(crate) use transform::transform;

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use crate::args::{Configured, OneInstance, Run};
 use crate::assembly::{Assembled, Mode, Running, assemble};
-use crate::control::Control;
+use crate::control::{Control, Host};
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
 use crate::wiring;
@@ -49,11 +49,18 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
         instances,
         dead_letters,
     } = assemble(&loaded, &folder, &store, mode).await?;
-    let control = Control::start(&folder, store, loaded)?;
     let ledgers: Vec<(String, Arc<Ledger>)> = instances
         .iter()
         .map(|instance| (instance.name.clone(), Arc::clone(&instance.ledger)))
         .collect();
+    let control = Control::start(Host {
+        folder,
+        store,
+        loaded,
+        ledgers: ledgers.clone(),
+        started,
+        dead_letters: dead_letters.clone(),
+    })?;
     let stop = CancellationToken::new();
     let mut running: JoinSet<(String, Result<(), RunError>)> = JoinSet::new();
     for instance in instances {

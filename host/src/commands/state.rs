@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use state::Store;
 
-use crate::args::{Configured, OneInstance, State};
+use crate::args::{OneInstance, State};
 use crate::control::{self, Request};
 use crate::summary::thousands;
 use crate::wiring;
@@ -25,7 +25,7 @@ pub(crate) async fn state(command: &State) -> anyhow::Result<ExitCode> {
         State::Export(configured) => (configured, Request::StateExport),
         State::Reset(one) => return reset(one),
     };
-    let folder = folder(configured)?;
+    let folder = wiring::folder_of(configured)?;
     if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
         return Ok(ExitCode::from(code));
     }
@@ -39,7 +39,7 @@ pub(crate) async fn state(command: &State) -> anyhow::Result<ExitCode> {
 }
 
 fn reset(one: &OneInstance) -> anyhow::Result<ExitCode> {
-    let folder = folder(&one.configured)?;
+    let folder = wiring::folder_of(&one.configured)?;
     match &one.instance {
         Some(name) => forget(&Store::open(&folder)?, name)?,
         None => match Store::set_aside(&folder)? {
@@ -51,15 +51,6 @@ fn reset(one: &OneInstance) -> anyhow::Result<ExitCode> {
         },
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The state folder may be named by the configuration; without one the defaults do.
-fn folder(configured: &Configured) -> anyhow::Result<std::path::PathBuf> {
-    let config = match &configured.config {
-        Some(_) => Some(wiring::load_config(configured)?.config),
-        None => None,
-    };
-    wiring::state_folder(configured, config.as_ref())
 }
 
 /// `state show`
@@ -81,7 +72,7 @@ pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
     for held in store.held()? {
         writeln!(
             text,
-            "  {} at {} ({}): {} documents: {} delivered, {} deleted, {} expired, {} refused",
+            "  {} at {} ({}): {} documents: {} delivered, {} deleted, {} expired, {} refused, {} not acknowledged",
             held.instance,
             held.output,
             held.target,
@@ -89,7 +80,8 @@ pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
             thousands(held.delivered),
             thousands(held.deleted),
             thousands(held.expired),
-            thousands(held.refused)
+            thousands(held.refused),
+            thousands(held.sent)
         )?;
     }
     Ok(text)

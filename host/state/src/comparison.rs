@@ -270,7 +270,7 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
     ) -> Result<Option<Difference>, Trouble> {
         let worked_on = self.is_worked_on(&held.event, known.event)?;
         // What is gone already only has its row left.
-        if matches!(held.fate, Fate::Delivered | Fate::Refused) {
+        if held.fate.may_be_there() {
             if worked_on {
                 self.counts.worked_on += 1;
             } else {

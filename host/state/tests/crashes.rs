@@ -28,21 +28,22 @@ enum Step {
     Sweep,
     /// A poll during which the output fails once, after so many batches.
     PollWithFailure(u32),
-    /// A poll that is killed when the output has taken so many batches.
-    Crash(u32),
+    /// A poll that is killed when the output has taken so many batches: before the next is
+    /// taken, or when it is and nobody has heard of it.
+    Crash(u32, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..4_u8, 0..6_u8, 0..3_u8).prop_map(|(e, a, v)| Step::Set(e, a, v)),
-        3 => (0..4_u8, 0..6_u8).prop_map(|(e, a)| Step::Remove(e, a)),
-        6 => (0..4_u8).prop_map(Step::Publish),
-        1 => (0..4_u8).prop_map(Step::Delete),
-        1 => (0..4_u8, 0..6_u8).prop_map(|(e, a)| Step::Smuggle(e, a)),
+        6 => (0..2_u8, 0..3_u8, 0..3_u8).prop_map(|(e, a, v)| Step::Set(e, a, v)),
+        3 => (0..2_u8, 0..3_u8).prop_map(|(e, a)| Step::Remove(e, a)),
+        6 => (0..2_u8).prop_map(Step::Publish),
+        1 => (0..2_u8).prop_map(Step::Delete),
+        1 => (0..2_u8, 0..3_u8).prop_map(|(e, a)| Step::Smuggle(e, a)),
         4 => Just(Step::Poll),
         1 => Just(Step::Sweep),
-        2 => (0..4_u32).prop_map(Step::PollWithFailure),
-        3 => (0..4_u32).prop_map(Step::Crash),
+        2 => (0..3_u32).prop_map(Step::PollWithFailure),
+        4 => (0..3_u32, any::<bool>()).prop_map(|(batches, late)| Step::Crash(batches, late)),
     ]
 }
 
@@ -84,8 +85,12 @@ async fn take(world: &World, step: &Step) {
             world.poll("lab").await;
             world.received("out", "here").lock().unwrap().fails_after = None;
         }
-        Step::Crash(batches) => {
-            world.received("out", "here").lock().unwrap().hangs_after = Some(batches);
+        Step::Crash(batches, late) => {
+            let received = world.received("out", "here");
+            {
+                let mut received = received.lock().unwrap();
+                (received.hangs_after, received.hangs_late) = (Some(batches), late);
+            }
             let store = world.open();
             let (pipeline, ledger) =
                 world.pipeline(&store, "lab", &[("out", "here")], sweeping(), false);
@@ -93,13 +98,13 @@ async fn take(world: &World, step: &Step) {
             // The clock is paused: this ends it where it hangs, if it does.
             let _ = tokio::time::timeout(Duration::from_secs(3_600), run).await;
             assert_eq!(ledger.counts().balance(), Ok(()));
-            world.received("out", "here").lock().unwrap().hangs_after = None;
+            received.lock().unwrap().hangs_after = None;
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn whatever_happens_the_output_ends_where_the_server_is(

@@ -9,7 +9,9 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pipeline::{Class, Classify, Cursor, Page, PageFacts, Source, SourceError, now_ms};
+use pipeline::{
+    Class, Classify, Cursor, Listing, Page, PageFacts, Source, SourceError, Whole, now_ms,
+};
 use serde_json::{Map, Value, json};
 use splitter::{Records, SplitError, SplitLimits};
 
@@ -169,7 +171,8 @@ impl EventsWalk {
             records.retain(|place, _| keep.get(place).copied().unwrap_or(true));
             return Ok(Some(Page {
                 records,
-                cursor,
+                cursor: Some(cursor),
+                whole: Whole::Slices,
                 fetched_ms,
                 facts: PageFacts {
                     matched: answer.result_count,
@@ -333,5 +336,18 @@ fn settled(date: Option<i64>, host_ms: i64) -> (i64, bool) {
 impl Source for EventsWalk {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
         self.advance().await.map_err(SourceError::new)
+    }
+
+    async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
+        events.clear();
+        Ok(None)
+    }
+
+    fn restart(&mut self) {
+        self.position = None;
+    }
+
+    fn listing(&self) -> Option<Box<dyn Listing>> {
+        None
     }
 }

@@ -9,11 +9,12 @@ use tokio::sync::mpsc::Receiver;
 use super::{MappedBatch, PageEnd, Work};
 use crate::batch::units;
 use crate::context::{Context, Sink};
+use crate::crash;
 use crate::error::RunError;
 use crate::ledger::Settled;
 use crate::letters::{Letters, deliveries};
-use crate::memory::{Act, Changes, Fate, NoDocument, OutputKey};
-use crate::plan::{Plan, plan};
+use crate::memory::{Act, Changes, Fate, NoDocument, OutputKey, Remembered};
+use crate::plan::{Plan, needs_note, plan};
 use crate::record::{DeadLetter, Delivery, EventSeen, Operation, RefusalKind, Verdict, Whole};
 use crate::traits::Commit;
 use crate::withdraw;
@@ -84,10 +85,13 @@ impl<'p> Deliver<'p> {
         let answers =
             try_join_all(outputs.map(|sink| self.deliver(sink, &deliveries, batch.now_ms)));
         let answers = answers.await?;
+        crash::point("acknowledged");
         let (letters, refused) = self.refusals(&batch, &deliveries, &answers);
         self.keep(&letters).await?;
+        crash::point("kept");
         self.see(&batch);
         self.remember(&batch, &deliveries, &answers).await?;
+        crash::point("remembered");
         let expected = batch.records.iter().map(units).sum::<u64>() + batch.broken.len() as u64;
         let verdicts: Vec<(&str, &[Verdict])> = answers
             .iter()
@@ -129,6 +133,7 @@ impl<'p> Deliver<'p> {
                 )
             })
             .collect();
+        self.note(sink, deliveries, &plans, &remembered).await?;
         let came = if plans.iter().all(|plan| *plan == Plan::Put) {
             context.send(&*sink.output, deliveries).await?
         } else {
@@ -158,6 +163,49 @@ impl<'p> Deliver<'p> {
             verdicts,
             acts,
         })
+    }
+
+    /// Writes down what may be there from now on, before it is sent.
+    async fn note(
+        &self,
+        sink: &Sink,
+        deliveries: &Arc<Vec<Delivery>>,
+        plans: &[Plan],
+        remembered: &[Option<Remembered>],
+    ) -> Result<(), RunError> {
+        let noted: Vec<usize> = plans
+            .iter()
+            .zip(remembered)
+            .enumerate()
+            .filter(|(_, (plan, known))| needs_note(**plan, known.as_ref()))
+            .map(|(place, _)| place)
+            .collect();
+        let Some(version) = deliveries.first().map(|delivery| delivery.version) else {
+            return Ok(());
+        };
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let (instance, key, deliveries) = (
+            self.context.instance.to_owned(),
+            sink.key.clone(),
+            Arc::clone(deliveries),
+        );
+        self.context
+            .on_state(move |state| {
+                let documents = noted.iter().filter_map(|place| deliveries.get(*place));
+                state.record(&[Changes {
+                    instance: &instance,
+                    output: &key,
+                    version,
+                    documents: documents
+                        .map(|delivery| (delivery, Act::Sent(Fate::Sent)))
+                        .collect(),
+                    without: Vec::new(),
+                    let_go: Vec::new(),
+                }])
+            })
+            .await
     }
 
     /// What was refused, by whom: letters, and counts by kind.
@@ -306,6 +354,7 @@ impl<'p> Deliver<'p> {
         for event in sound {
             withdraw::older(&self.context, &event.uuid, since, end.version, end.now_ms).await?;
         }
+        crash::point("withdrawn");
         if end.cursor.is_some() {
             self.first_version = None;
         }
@@ -327,7 +376,9 @@ impl<'p> Deliver<'p> {
                     no_longer_wanted: &wanted,
                 })
             })
-            .await
+            .await?;
+        crash::point("committed");
+        Ok(())
     }
 }
 

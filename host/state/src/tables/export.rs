@@ -26,13 +26,15 @@ pub struct HeldCounts {
     pub expired: u64,
     /// Documents that the output refused.
     pub refused: u64,
+    /// Documents that were sent and not acknowledged.
+    pub sent: u64,
 }
 
 impl HeldCounts {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.delivered + self.deleted + self.expired + self.refused
+        self.delivered + self.deleted + self.expired + self.refused + self.sent
     }
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn counts(transaction: &ReadTransaction) -> Result<Vec<HeldCounts>, T
             Fate::Deleted => &mut counts.deleted,
             Fate::Expired => &mut counts.expired,
             Fate::Refused => &mut counts.refused,
+            Fate::Sent => &mut counts.sent,
         };
         *counter += 1;
         Ok(())

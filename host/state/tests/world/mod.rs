@@ -115,6 +115,8 @@ pub(crate) struct Received {
     /// Batches until the next one fails, or hangs.
     pub(crate) fails_after: Option<u32>,
     pub(crate) hangs_after: Option<u32>,
+    /// Does it hang after it has taken the batch, so that nobody hears of it?
+    pub(crate) hangs_late: bool,
 }
 
 /// Everything around one state folder.
@@ -478,9 +480,24 @@ impl Output for FakeOutput {
             received.hangs_after = received.hangs_after.map(|left| left.saturating_sub(1));
             hangs
         };
+        let late = self.received.lock().unwrap().hangs_late;
+        if hangs && !late {
+            std::future::pending::<()>().await;
+        }
+        let verdicts = self.take(batch);
         if hangs {
             std::future::pending::<()>().await;
         }
+        Ok(verdicts)
+    }
+
+    async fn check(&self) -> Result<(), OutputError> {
+        Ok(())
+    }
+}
+
+impl FakeOutput {
+    fn take(&self, batch: &[Delivery]) -> Vec<Verdict> {
         let mut received = self.received.lock().unwrap();
         let verdicts = batch.iter().map(|delivery| {
             let Document {
@@ -514,11 +531,7 @@ impl Output for FakeOutput {
             }
             Verdict::Stored
         });
-        Ok(verdicts.collect())
-    }
-
-    async fn check(&self) -> Result<(), OutputError> {
-        Ok(())
+        verdicts.collect()
     }
 }
 

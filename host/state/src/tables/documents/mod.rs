@@ -50,6 +50,7 @@ fn to_byte(fate: Fate) -> u8 {
         Fate::Deleted => 2,
         Fate::Expired => 3,
         Fate::Refused => 4,
+        Fate::Sent => 5,
     }
 }
 
@@ -59,6 +60,7 @@ fn to_fate(byte: u8) -> Result<Fate, Trouble> {
         2 => Ok(Fate::Deleted),
         3 => Ok(Fate::Expired),
         4 => Ok(Fate::Refused),
+        5 => Ok(Fate::Sent),
         other => Err(Trouble::Damaged(format!("a document has the fate {other}"))),
     }
 }
@@ -116,7 +118,7 @@ pub(crate) fn place(
 impl Document {
     /// Whose copy expires when, if it is there.
     fn due(&self) -> Option<(u32, i64)> {
-        let there = matches!(self.fate, Fate::Delivered | Fate::Refused) && self.copy_of != 0;
+        let there = self.fate.may_be_there() && self.copy_of != 0;
         self.expires_ms
             .filter(|_| there)
             .map(|at| (self.copy_of, at))

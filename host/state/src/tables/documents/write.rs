@@ -86,7 +86,8 @@ impl Writer<'_> {
             version: 0,
             wanted_by: Vec::new(),
         });
-        let fingerprint = Some(document.fingerprint);
+        // What may not have arrived is sent again whatever its fingerprint.
+        let fingerprint = (act != Act::Sent(Fate::Sent)).then_some(document.fingerprint);
         now.wanted_by.retain(|other| *other != me);
         match act {
             Act::Sent(fate) => {
@@ -95,7 +96,7 @@ impl Writer<'_> {
                 now.mapping = mapping;
                 now.expires_ms = document.expires_ms;
                 now.version = self.version;
-                if matches!(fate, Fate::Delivered | Fate::Refused) {
+                if fate.may_be_there() {
                     now.wanted_by.push(me);
                 }
             }

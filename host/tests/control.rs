@@ -1,0 +1,200 @@
+//! A running host and the commands that ask it; ends at every named place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
+
+use common::{Setup, output, signal, text};
+use misp_ecs_tests::FakeMisp;
+use serde_json::Value;
+
+async fn demo() -> FakeMisp {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    misp
+}
+
+fn service(setup: &Setup) -> Child {
+    setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Asks until the walk is over; each question is a process of its own, so this is no busy loop.
+async fn status_after_a_walk(setup: &Setup) -> Value {
+    let walked = async {
+        loop {
+            let asked = output(setup.command(&["status", "--json"])).await;
+            if let Ok(status) = serde_json::from_slice::<Value>(&asked.stdout)
+                && status["instances"][0]["counts"]["walks"].as_u64() > Some(0)
+            {
+                return status;
+            }
+        }
+    };
+    let minute = std::time::Duration::from_secs(60);
+    tokio::time::timeout(minute, walked).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_host_answers_and_a_stopped_one_does_not() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let child = service(&setup);
+    let status = status_after_a_walk(&setup).await;
+    let instance = &status["instances"][0];
+    assert_eq!(instance["instance"], "lab");
+    assert_eq!(instance["health"]["status"], "running");
+    assert_eq!(instance["counts"]["in_flight"], 0);
+    let socket = setup.folder.path().join("state/control.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let told = output(setup.command(&["status"])).await;
+    let said = text(&told.stdout);
+    assert!(
+        said.contains("health    running") && said.contains("mapped"),
+        "{said}"
+    );
+    let shown = output(setup.command(&["state", "show"])).await;
+    assert!(shown.status.success());
+    assert!(
+        text(&shown.stdout).contains("delivered"),
+        "{}",
+        text(&shown.stdout)
+    );
+    let exported = output(setup.command(&["state", "export"])).await;
+    let lines = text(&exported.stdout);
+    assert!(
+        lines
+            .lines()
+            .all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
+    let documents = lines
+        .lines()
+        .filter(|line| line.starts_with("{\"document\""))
+        .count();
+    assert!(documents >= misp.with_store(|store| store.published_attributes()).len());
+
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    assert_eq!(ended.await.unwrap().status.code(), Some(0));
+    assert!(!socket.exists());
+    let alone = output(setup.command(&["status"])).await;
+    assert!(!alone.status.success());
+    assert!(
+        text(&alone.stderr).contains("no host runs"),
+        "{}",
+        text(&alone.stderr)
+    );
+    let shown = output(setup.command(&["state", "show"])).await;
+    assert!(text(&shown.stdout).contains("delivered"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_host_leaves_a_socket_that_is_in_nobodys_way() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let mut child = service(&setup);
+    status_after_a_walk(&setup).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(setup.folder.path().join("state/control.sock").exists());
+    let shown = output(setup.command(&["state", "show"])).await;
+    assert!(
+        text(&shown.stdout).contains("delivered"),
+        "{}",
+        text(&shown.stderr)
+    );
+    assert!(
+        output(setup.command(&["run", "--once"]))
+            .await
+            .status
+            .success()
+    );
+}
+
+/// Puts without a later delete, by attribute.
+fn standing(setup: &Setup) -> BTreeMap<String, String> {
+    let lines = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    let mut found: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for line in lines.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+        if document["misp_ecs"]["operation"] == "delete" {
+            found.remove(&id);
+        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+            let comment = document["misp"]["attribute"]["comment"].as_str();
+            found.insert(
+                id,
+                (uuid.to_owned(), comment.unwrap_or_default().to_owned()),
+            );
+        }
+    }
+    found.into_values().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_at_every_named_place_the_output_is_as_the_server() {
+    for place in [
+        "acknowledged",
+        "kept",
+        "remembered",
+        "withdrawn",
+        "deleted",
+        "committed",
+    ] {
+        let misp = demo().await;
+        let setup = Setup::new(&misp, "");
+        let config = setup.folder.path().join("misp-ecs.yaml");
+        let yaml = std::fs::read_to_string(&config).unwrap();
+        let yaml = yaml.replace(
+            "type: file,",
+            "type: file, deletes: true, envelope_field: true,",
+        );
+        std::fs::write(&config, yaml).unwrap();
+        for times in ["1", "2", "5"] {
+            let mut command = setup.command(&["run", "--once"]);
+            command.env("MISP_ECS_CRASH_AT", format!("{place}:{times}"));
+            output(command).await;
+            // What an editor does between two polls.
+            misp.with_store(|store| {
+                let events = store.events().iter();
+                let (event, attribute) = events
+                    .filter(|event| event["published"] == true)
+                    .find_map(|event| {
+                        let attribute = event["Attribute"][0]["uuid"].as_str()?;
+                        Some((event["uuid"].as_str()?.to_owned(), attribute.to_owned()))
+                    })
+                    .unwrap();
+                store.advance(60);
+                store.hard_delete(&event, &attribute);
+                store.publish(&event);
+            });
+        }
+        let last = output(setup.command(&["run", "--once"])).await;
+        assert!(last.status.success(), "{place}: {}", text(&last.stderr));
+        let expected = misp.with_store(|store| store.published_attributes());
+        let found = standing(&setup);
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|uuid| !found.contains_key(*uuid))
+            .collect();
+        assert_eq!(missing, Vec::<&String>::new(), "{place}: missing");
+        let left: Vec<_> = found
+            .keys()
+            .filter(|uuid| !expected.contains(uuid))
+            .collect();
+        assert_eq!(left, Vec::<&String>::new(), "{place}: not withdrawn");
+    }
+}
