@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::client::{Client, Endpoint};
 use crate::error::ClientError;
 use crate::filters::Filters;
+use crate::walk::CursorKind;
 
 /// `GET /servers/getVersion`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -200,7 +201,7 @@ impl Client {
         filters: &Filters,
         since: i64,
     ) -> Result<Option<u64>, ClientError> {
-        let mut body = filters.body(&Map::new());
+        let mut body = filters.body(&Map::new(), CursorKind::Publish);
         body.extend([
             ("returnFormat".to_owned(), "json".into()),
             ("metadata".to_owned(), 1.into()),

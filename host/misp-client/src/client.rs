@@ -38,6 +38,23 @@ impl Endpoint {
     }
 }
 
+/// What an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Csv,
+}
+
+impl Form {
+    /// What its content type holds.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
 /// A search's answer, its body whole but not yet looked at.
 #[derive(Debug)]
 pub struct Answer {
@@ -113,9 +130,26 @@ impl Client {
         endpoint: Endpoint,
         body: &Value,
     ) -> Result<Answer, ClientError> {
+        self.post_for(Form::Json, endpoint, body).await
+    }
+
+    /// As [`Self::post_search`], for a search whose `returnFormat` is `csv`.
+    ///
+    /// # Errors
+    /// When no whole CSV answer came.
+    pub async fn post_csv(&self, endpoint: Endpoint, body: &Value) -> Result<Answer, ClientError> {
+        self.post_for(Form::Csv, endpoint, body).await
+    }
+
+    async fn post_for(
+        &self,
+        form: Form,
+        endpoint: Endpoint,
+        body: &Value,
+    ) -> Result<Answer, ClientError> {
         let started = Instant::now();
         let path = endpoint.path();
-        let result = self.search(path, body, started).await;
+        let result = self.search(form, path, body, started).await;
         self.trace(
             &Method::POST,
             path,
@@ -133,11 +167,12 @@ impl Client {
 
     async fn search(
         &self,
+        form: Form,
         path: &str,
         body: &Value,
         started: Instant,
     ) -> Result<Answer, ClientError> {
-        let response = self.send(Method::POST, path, Some(body)).await?;
+        let response = self.send(form, Method::POST, path, Some(body)).await?;
         let headers = response.headers().clone();
         let spool = Spool::new(self.options.spool.clone());
         let (spool, received) = self
@@ -179,7 +214,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Small<T>, ClientError> {
-        let response = self.send(method, path, body).await?;
+        let response = self.send(Form::Json, method, path, body).await?;
         let headers = response.headers().clone();
         let memory = Memory {
             bytes: Vec::new(),
@@ -200,9 +235,10 @@ impl Client {
         })
     }
 
-    /// Sends, and turns every status but 200 with JSON into an error.
+    /// Sends, and turns every status but 200, and every other form, into an error.
     async fn send(
         &self,
+        form: Form,
         method: Method,
         path: &str,
         body: Option<&Value>,
@@ -227,9 +263,10 @@ impl Client {
         let content_type = headers::text(response.headers(), CONTENT_TYPE.as_str())
             .unwrap_or("application/json")
             .to_owned();
-        if !content_type.to_ascii_lowercase().contains("json") {
+        if !content_type.to_ascii_lowercase().contains(form.word()) {
             let snippet = self.snippet(response).await;
-            return Err(ClientError::NotJson {
+            return Err(ClientError::OtherForm {
+                wanted: form.word(),
                 content_type: self.clean(&content_type),
                 snippet,
             });

@@ -103,10 +103,12 @@ pub enum ClientError {
     },
     /// 200, but a page for people.
     #[error(
-        "the answer is {content_type}, not JSON, and begins with {snippet:?}: check that `url` is \
-         a MISP and that no proxy or login page stands before it"
+        "the answer is {content_type}, not {wanted}, and begins with {snippet:?}: check that `url` \
+         is a MISP and that no proxy or login page stands before it"
     )]
-    NotJson {
+    OtherForm {
+        /// What it should be.
+        wanted: &'static str,
         /// What it says it is.
         content_type: String,
         /// How it begins.
@@ -158,7 +160,7 @@ impl Classify for ClientError {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Maintenance
-            | Self::NotJson { .. }
+            | Self::OtherForm { .. }
             | Self::Unreadable { .. }
             | Self::UnexpectedStatus { .. }
             | Self::Truncated { .. }

@@ -22,4 +22,4 @@ pub use error::{ClientError, OptionsError};
 pub use filters::{FilterWarning, Filters, unknown_filters};
 pub use key::{ApiKey, KeyError};
 pub use options::{ClientOptions, ProxyChoice, TlsOptions};
-pub use walk::{CursorError, EventsWalk, WalkError, WalkOptions};
+pub use walk::{AttributesWalk, CursorError, CursorKind, EventsWalk, WalkError, WalkOptions};

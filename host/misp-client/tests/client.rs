@@ -142,7 +142,7 @@ async fn the_servers_hint_to_wait_is_taken_in_each_form() {
 async fn a_page_for_people_is_no_answer() {
     let error = failure(&Fault::Html(200)).await;
     assert!(
-        matches!(&error, ClientError::NotJson { content_type, snippet }
+        matches!(&error, ClientError::OtherForm { content_type, snippet, .. }
         if content_type.starts_with("text/html") && snippet.starts_with("<!DOCTYPE html>"))
     );
     assert_eq!(transient(&error), Some(None));

@@ -123,11 +123,11 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
         .get("returnFormat")
         .and_then(Value::as_str)
         .unwrap_or("json");
-    if format != "json" {
+    let of_events = path.starts_with("/events");
+    if format != "json" && !(of_events && format == "csv") {
         return error(404, "Invalid output format.", path);
     }
     let habits = shared.habits();
-    let of_events = path.starts_with("/events");
     let found = shared.with_store(|store| {
         if of_events {
             search::events(store, parameters, &habits)
@@ -145,6 +145,9 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
         }
         _ => return error(500, "An Internal Error Has Occurred.", path),
     };
+    if format == "csv" {
+        return csv(&found, parameters);
+    }
     let wire = |value: &Value| {
         Wire {
             value,
@@ -172,6 +175,39 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
             "attachment; filename=\"misp.event.list.json\"",
         );
     }
+    response
+}
+
+/// `returnFormat: csv` on events: a line for each attribute, a header before them, and an empty
+/// line at the end. The timestamp's column is headed `date`.
+fn csv(found: &search::Found, parameters: &Map<String, Value>) -> Response<Body> {
+    let columns: Vec<&str> = match parameters.get("requested_attributes") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => vec!["uuid"],
+    };
+    let heads: Vec<&str> = columns
+        .iter()
+        .map(|name| if *name == "timestamp" { "date" } else { name })
+        .collect();
+    let mut body = heads.join(",") + "\n";
+    for event in found.items.iter().filter_map(|item| item.get("Event")) {
+        for attribute in super::store::attributes(event) {
+            let cells: Vec<String> = columns
+                .iter()
+                .map(|name| match *name {
+                    "uuid" => format!("\"{}\"", text(attribute, "uuid")),
+                    "event_id" => text(event, "id"),
+                    name => text(attribute, name),
+                })
+                .collect();
+            body.push_str(&cells.join(","));
+            body.push('\n');
+        }
+    }
+    body.push('\n');
+    let mut response = answer(200, "text/csv; charset=UTF-8", &body);
+    insert_named(&mut response, "x-result-count", &found.count.to_string());
+    insert_named(&mut response, "x-skipped-elements-count", "0");
     response
 }
 

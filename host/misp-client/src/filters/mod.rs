@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::walk::CursorKind;
+
 /// The user's filters as they are sent: integers where MISP misreads booleans, and without the
 /// names that the walk sets itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,10 +127,18 @@ impl Filters {
         found
     }
 
-    /// `published` 1 unless the user says otherwise, then `flags`, then the user's filters.
-    pub(crate) fn body(&self, flags: &Map<String, Value>) -> Map<String, Value> {
-        // Published ones only: what is edited after it was published is not reviewed yet.
-        let mut body = Map::from_iter([("published".to_owned(), Value::from(1))]);
+    /// For a walk by `publish_timestamp`, `published` 1 unless the user says otherwise; then
+    /// `flags`, then the user's filters.
+    pub(crate) fn body(
+        &self,
+        flags: &Map<String, Value>,
+        cursor: CursorKind,
+    ) -> Map<String, Value> {
+        let mut body = Map::new();
+        if cursor == CursorKind::Publish {
+            // What is edited after it was published is not reviewed yet.
+            body.insert("published".to_owned(), Value::from(1));
+        }
         for (name, value) in flags {
             let integer = integer_meant(value).filter(|_| names::INTEGERS.contains(&name.as_str()));
             body.insert(
@@ -138,6 +148,23 @@ impl Filters {
         }
         body.extend(self.0.clone());
         body
+    }
+}
+
+impl Filters {
+    /// A name by which events can be asked for beside the user's filters: MISP looks for an
+    /// event's uuid under both.
+    pub(crate) fn free_name_for_events(&self) -> &'static str {
+        if self.0.contains_key("uuid") {
+            "eventid"
+        } else {
+            "uuid"
+        }
+    }
+
+    /// A filter by its name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 }
 
@@ -260,7 +287,7 @@ mod tests {
         let given = json!({"published": false, "to_ids": "true", "deleted": [0, 1], "limit": 0,
                            "publish_timestamp": "5d", "metadata": true});
         let (filters, warnings) = Filters::new(given.as_object().unwrap());
-        let body = Value::Object(filters.body(&Map::new()));
+        let body = Value::Object(filters.body(&Map::new(), CursorKind::Publish));
         assert_eq!(
             body,
             json!({"published": 0, "to_ids": 1, "deleted": [0, 1], "metadata": true})
@@ -272,7 +299,7 @@ mod tests {
     fn published_is_one_unless_said_otherwise_and_users_win_over_flags() {
         let (filters, _) = Filters::new(json!({"excludeGalaxy": 0}).as_object().unwrap());
         let flags = json!({"excludeGalaxy": 1, "includeDecayScore": 1, "deleted": false});
-        let body = filters.body(flags.as_object().unwrap());
+        let body = filters.body(flags.as_object().unwrap(), CursorKind::Publish);
         assert_eq!(
             Value::Object(body),
             json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1, "deleted": 0})

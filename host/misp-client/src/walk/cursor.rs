@@ -5,7 +5,39 @@ use std::collections::BTreeSet;
 use pipeline::{Class, Classify, Cursor};
 use serde::{Deserialize, Serialize};
 
-/// One publication of an event: its uuid and `publish_timestamp`.
+/// The clock of MISP that a walk goes by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CursorKind {
+    /// `publish_timestamp`: always this server's clock, set as the last act of publishing, so
+    /// nothing is missed; but only what is published moves it.
+    #[default]
+    Publish,
+    /// The event's `timestamp`: drafts and unpublished edits move it too. It misses what keeps
+    /// the time of its source, as events do that are pulled from a feed or another MISP, and
+    /// what moves no clock, as sightings; a sweep finds those.
+    Timestamp,
+}
+
+impl CursorKind {
+    /// The name of the clock, in a search and in an event.
+    pub(super) fn column(self) -> &'static str {
+        match self {
+            Self::Publish => "publish_timestamp",
+            Self::Timestamp => "timestamp",
+        }
+    }
+
+    /// The name of the walk in a stored cursor.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+/// One state of an event: its uuid and the second of the walk's clock.
 pub(super) type Publication = (String, i64);
 
 /// Everything published before the second `w`, and of that second what is in `seen`, has been
@@ -16,6 +48,8 @@ pub(super) struct Position {
     pub(super) w: i64,
     /// Publications at `w` that need not come again.
     pub(super) seen: BTreeSet<Publication>,
+    /// Where the very first walk began: what was before it was never asked for.
+    pub(super) from: i64,
 }
 
 /// A [`Position`] as it is stored.
@@ -29,10 +63,16 @@ struct Stored {
     w: i64,
     #[serde(default)]
     seen: BTreeSet<Publication>,
+    #[serde(default = "everything")]
+    from: i64,
+}
+
+/// Cursors of old do not say where they began.
+fn everything() -> i64 {
+    1
 }
 
 const VERSION: u32 = 1;
-const WALK: &str = "publish";
 
 /// A stored cursor that this walk did not write.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +88,13 @@ pub enum CursorError {
     },
     /// Of another walk, or of a later version.
     #[error(
-        "the stored cursor is of the walk {walk:?}, version {version}: this version continues \
-         {WALK:?}, version {VERSION}, only"
+        "the stored cursor is of the walk {walk:?}, version {version}, and not of {wanted:?}, \
+         version {VERSION}: set `cursor` back, or `misp-ecs state reset --instance NAME` to start \
+         anew"
     )]
     Foreign {
+        /// The walk that the configuration asks for.
+        wanted: &'static str,
         /// Whose it is.
         walk: String,
         /// The version of its form.
@@ -70,14 +113,16 @@ impl Position {
         Self {
             w: w.max(1),
             seen: BTreeSet::new(),
+            from: w.max(1),
         }
     }
 
-    pub(super) fn read(cursor: &Cursor) -> Result<Self, CursorError> {
+    pub(super) fn read(cursor: &Cursor, kind: CursorKind) -> Result<Self, CursorError> {
         let stored: Stored =
             serde_json::from_str(&cursor.0).map_err(|source| CursorError::Unreadable { source })?;
-        if stored.v != VERSION || stored.walk != WALK {
+        if stored.v != VERSION || stored.walk != kind.name() {
             return Err(CursorError::Foreign {
+                wanted: kind.name(),
                 walk: stored.walk,
                 version: stored.v,
             });
@@ -85,15 +130,17 @@ impl Position {
         Ok(Self {
             w: stored.w.max(1),
             seen: stored.seen,
+            from: stored.from.max(1),
         })
     }
 
-    pub(super) fn write(&self) -> Cursor {
+    pub(super) fn write(&self, kind: CursorKind) -> Cursor {
         let stored = Stored {
             v: VERSION,
-            walk: WALK.to_owned(),
+            walk: kind.name().to_owned(),
             w: self.w,
             seen: self.seen.clone(),
+            from: self.from,
         };
         // Numbers and texts: cannot fail.
         Cursor(serde_json::to_string(&stored).unwrap_or_default())
@@ -106,18 +153,23 @@ mod tests {
 
     use super::*;
 
+    const KIND: CursorKind = CursorKind::Publish;
+
     #[test]
     fn is_read_as_it_was_written() {
         let position = Position {
             w: 1_777_593_600,
             seen: BTreeSet::from([("a".to_owned(), 1_777_593_600)]),
+            from: 5,
         };
-        let cursor = position.write();
+        let cursor = position.write(KIND);
         assert_eq!(
             cursor.0,
-            r#"{"v":1,"walk":"publish","w":1777593600,"seen":[["a",1777593600]]}"#
+            r#"{"v":1,"walk":"publish","w":1777593600,"seen":[["a",1777593600]],"from":5}"#
         );
-        assert_eq!(Position::read(&cursor).unwrap(), position);
+        assert_eq!(Position::read(&cursor, KIND).unwrap(), position);
+        let old = Cursor(r#"{"v":1,"walk":"publish","w":7,"seen":[]}"#.to_owned());
+        assert_eq!(Position::read(&old, KIND).unwrap().from, 1);
     }
 
     #[test]
@@ -126,27 +178,34 @@ mod tests {
             "",
             "{}",
             r#"{"v":2,"walk":"publish","w":1}"#,
-            r#"{"v":1,"walk":"x","w":1}"#,
+            r#"{"v":1,"walk":"timestamp","w":1}"#,
         ] {
-            assert!(Position::read(&Cursor(text.to_owned())).is_err(), "{text}");
+            assert!(
+                Position::read(&Cursor(text.to_owned()), KIND).is_err(),
+                "{text}"
+            );
         }
         let zero = Cursor(r#"{"v":1,"walk":"publish","w":0}"#.to_owned());
-        assert_eq!(Position::read(&zero).unwrap().w, 1);
+        assert_eq!(Position::read(&zero, KIND).unwrap().w, 1);
     }
 
     proptest! {
         #[test]
         fn any_position_is_read_as_it_was_written(
             w in 1_i64..i64::MAX,
+            from in 1_i64..i64::MAX,
             seen in prop::collection::btree_set((".*", any::<i64>()), 0..5),
         ) {
-            let position = Position { w, seen };
-            prop_assert_eq!(Position::read(&position.write()).unwrap(), position);
+            let position = Position { w, seen, from };
+            for kind in [CursorKind::Publish, CursorKind::Timestamp] {
+                let read = Position::read(&position.write(kind), kind);
+                prop_assert_eq!(&read.unwrap(), &position);
+            }
         }
 
         #[test]
         fn any_text_is_read_or_refused(text in ".*") {
-            if let Ok(position) = Position::read(&Cursor(text)) {
+            if let Ok(position) = Position::read(&Cursor(text), KIND) {
                 prop_assert!(position.w >= 1);
             }
         }

@@ -1,5 +1,7 @@
 //! What to ask next, and what an answer means. Pure: no request is made here.
 //!
+//! What is called `publish_timestamp` here is whatever clock the walk goes by.
+//!
 //! The walk goes up `publish_timestamp` and always asks for page 1 from the last second it saw,
 //! inclusive (keyset), so that nothing shifts under it when an event drops out of the search. A
 //! second with more events than a page is walked by `[W,W]` and page (tie). Should the server
@@ -233,7 +235,11 @@ impl Steps {
         } else {
             SMALL_STEP
         };
-        *self = Self::new(Position::at(now.saturating_sub(back)));
+        let from = self.start.from;
+        *self = Self::new(Position {
+            from,
+            ..Position::at(now.saturating_sub(back))
+        });
         self.rewound = true;
         true
     }
@@ -373,9 +379,14 @@ impl Steps {
     }
 
     fn settle(&mut self) {
+        let from = self.start.from;
         self.durable = match self.hold {
-            Some(hold) if hold <= self.w => Position::at(hold),
+            Some(hold) if hold <= self.w => Position {
+                from,
+                ..Position::at(hold)
+            },
             _ => Position {
+                from,
                 w: self.w,
                 seen: self
                     .seen

@@ -7,6 +7,7 @@ use pipeline::Cursor;
 use proptest::prelude::*;
 use splitter::EventHead;
 
+use super::cursor::CursorKind;
 use super::cursor::Position;
 use super::steps::{Answered, Ask, Steps};
 
@@ -132,7 +133,7 @@ fn walk(
     happenings: &mut dyn Iterator<Item = Happening>,
     handed_out: &mut BTreeSet<(String, u32)>,
 ) -> Cursor {
-    let mut steps = Steps::new(Position::read(start).unwrap());
+    let mut steps = Steps::new(Position::read(start, CursorKind::Publish).unwrap());
     let most = model.requests + 2_000;
     while let Some(ask) = steps.ask(limit) {
         model.happen(happenings.next().unwrap_or(Happening::Nothing));
@@ -168,11 +169,11 @@ fn walk(
             }
         }
     }
-    steps.durable().write()
+    steps.durable().write(CursorKind::Publish)
 }
 
 fn first() -> Cursor {
-    Position::at(1).write()
+    Position::at(1).write(CursorKind::Publish)
 }
 
 fn published(model: &Model) -> BTreeSet<(String, u32)> {
@@ -312,7 +313,14 @@ fn the_durable_cursor_never_passes_an_unsettled_second() {
         &mut handed_out,
     );
     assert_eq!(handed_out.len(), 4, "the walk itself goes on");
-    assert_eq!(Position::read(&cursor).unwrap(), Position::at(1_099));
+    let read = Position::read(&cursor, CursorKind::Publish).unwrap();
+    assert_eq!(
+        read,
+        Position {
+            from: 1,
+            ..Position::at(1_099)
+        }
+    );
 }
 
 fn server() -> impl Strategy<Value = Server> {

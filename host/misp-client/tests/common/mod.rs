@@ -68,7 +68,7 @@ impl Taken {
             return Ok(false);
         };
         self.facts.push(page.facts);
-        self.cursor = Some(page.cursor);
+        self.cursor = page.cursor;
         for record in page.records {
             let record = record.unwrap();
             self.attributes += u64::from(record.attributes);

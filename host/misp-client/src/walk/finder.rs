@@ -1,0 +1,432 @@
+//! Asks `events/restSearch` page after page: what both endpoints' walks are made of.
+
+use std::time::Duration;
+
+use pipeline::{Class, Classify, Cursor, PageFacts, now_ms};
+use serde_json::{Map, Value, json};
+use splitter::{EventHead, Records, SplitError, SplitLimits};
+
+use super::cursor::{CursorError, CursorKind, Position};
+use super::size::PageSize;
+use super::steps::{Answered, Ask, Steps};
+use crate::client::{Answer, Client, Endpoint};
+use crate::error::ClientError;
+use crate::filters::Filters;
+
+/// A second is settled when the answer's `Date` is this far past it: an event can be published
+/// twice in one second, and MISP writes `publish_timestamp` as its last act.
+const SETTLED_AFTER: i64 = 2;
+/// The same by the host's clock, for a server without `Date`: how far two clocks that are both
+/// looked after may differ.
+const SETTLED_AFTER_BY_HOST: i64 = 300;
+/// Events looked at to find out whether the server sorts: more than one, since some share a second.
+const PROOF: u32 = 20;
+
+/// How a walk goes.
+#[derive(Debug, Clone)]
+pub struct WalkOptions {
+    /// The user's filters; see [`Filters`] for what of them is sent.
+    pub filters: Map<String, Value>,
+    /// The search flags the mapping needs (`request` in wit/mapping.wit); the user's filters win.
+    pub request: Map<String, Value>,
+    /// Events a page, at least 2. Default 50.
+    pub page_size: u32,
+    /// Attributes a page of `attributes/restSearch`. Default 5,000: about a second for MISP, and
+    /// some 8 MB.
+    pub attributes_page: u32,
+    /// The clock that the walk goes by. Default: `publish_timestamp`.
+    pub cursor: CursorKind,
+    /// The first walk begins at what was published in this time before now, by the server's
+    /// clock; of no effect once there is a cursor. Default: none, everything ever published.
+    pub lookback: Option<Duration>,
+    /// How events are cut into records.
+    pub split: SplitLimits,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self {
+            filters: Map::new(),
+            request: Map::new(),
+            page_size: 50,
+            attributes_page: 5_000,
+            cursor: CursorKind::Publish,
+            lookback: None,
+            split: SplitLimits::default(),
+        }
+    }
+}
+
+/// A page that did not come, or could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The request brought no answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer is not a whole page of MISP.
+    #[error("the answer of MISP cannot be read: {0}; it is asked for again")]
+    Answer(#[from] SplitError),
+    /// Something listed does not look as MISP writes it.
+    #[error("the listing of MISP cannot be read: {what}; it is asked for again")]
+    Listing {
+        /// What is wrong.
+        what: String,
+    },
+    /// The events kept changing while they were listed.
+    #[error(
+        "the events of MISP kept changing while they were listed: the next sweep lists them again"
+    )]
+    Restless,
+    /// This process is going down.
+    #[error("the answer was not read to its end: {0}")]
+    Reader(#[from] tokio::task::JoinError),
+}
+
+impl Classify for WalkError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Client(error) => error.class(),
+            // A response we cannot parse is a failure, never an empty page.
+            Self::Answer(_) | Self::Listing { .. } | Self::Restless | Self::Reader(_) => {
+                Class::Transient { after: None }
+            }
+        }
+    }
+}
+
+/// A page of events, those left out that came before.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) records: Records,
+    pub(super) cursor: Cursor,
+    pub(super) fetched_ms: i64,
+    pub(super) facts: PageFacts,
+}
+
+/// Walks `events/restSearch` by one clock, again and again. Hands out every publication of every
+/// event at least once, and again only where it cannot be told from a new one.
+#[derive(Debug)]
+pub(super) struct Finder {
+    pub(super) client: Client,
+    pub(super) options: WalkOptions,
+    pub(super) filters: Filters,
+    /// Sent beside everything else.
+    extra: Map<String, Value>,
+    size: PageSize,
+    /// Where the next walk begins; `None` before the first.
+    position: Option<Position>,
+    walk: Option<Steps>,
+    /// Did this server show that it sorts?
+    sorts: bool,
+    warned: bool,
+}
+
+impl Finder {
+    /// A walk that continues at the cursor, or begins by `lookback` where there is none. Logs a
+    /// warning for each filter that does not do what it seems to.
+    pub(super) fn new(
+        client: Client,
+        options: WalkOptions,
+        cursor: Option<&Cursor>,
+        extra: Map<String, Value>,
+    ) -> Result<Self, CursorError> {
+        let (filters, warnings) = Filters::new(&options.filters);
+        for warning in warnings {
+            tracing::warn!(%warning, "a filter does not do what it seems to");
+        }
+        let kind = options.cursor;
+        Ok(Self {
+            client,
+            filters,
+            extra,
+            size: PageSize::new(options.page_size),
+            options,
+            position: cursor
+                .map(|cursor| Position::read(cursor, kind))
+                .transpose()?,
+            walk: None,
+            sorts: false,
+            warned: false,
+        })
+    }
+
+    /// The next walk begins where the very first one did.
+    pub(super) fn restart(&mut self) {
+        self.walk = None;
+        self.position = self
+            .position
+            .take()
+            .map(|position| Position::at(position.from));
+    }
+
+    /// Where the very first walk began, UNIX seconds of the walk's clock.
+    pub(super) fn from(&self) -> i64 {
+        self.position.as_ref().map_or(1, |position| position.from)
+    }
+
+    /// The events of these uuids as they are now, under the same filters, whatever their clocks.
+    pub(super) async fn named(&self, uuids: &[String]) -> Result<Found, WalkError> {
+        let mut body = self
+            .filters
+            .body(&self.options.request, self.options.cursor);
+        body.extend(self.extra.clone());
+        // Never an empty list: it would be no filter at all.
+        let key = self.filters.free_name_for_events();
+        body.extend([
+            (key.to_owned(), json!(uuids)),
+            ("returnFormat".to_owned(), json!("json")),
+            ("page".to_owned(), json!(1)),
+            // One more than can match: the page is never full.
+            ("limit".to_owned(), json!(uuids.len() + 2)),
+            ("order".to_owned(), json!(["id asc"])),
+        ]);
+        let (answer, mut records) = self.fetch(body).await?;
+        let heads = records.heads().to_vec();
+        // An attribute's uuid finds its event too.
+        records.retain(|_, head| uuids.contains(&head.uuid));
+        Ok(Found {
+            cursor: Cursor(String::new()),
+            fetched_ms: now_ms(),
+            facts: PageFacts {
+                matched: answer.result_count,
+                items: heads.len() as u64,
+                seen_before: (heads.len() - records.heads().len()) as u64,
+                bytes: answer.bytes,
+            },
+            records,
+        })
+    }
+
+    /// How many events are asked for in one page now.
+    pub(super) fn page_size(&self) -> usize {
+        self.size.now() as usize
+    }
+
+    /// The next page of the walk.
+    pub(super) async fn advance(&mut self) -> Result<Option<Found>, WalkError> {
+        if self.walk.is_none() {
+            self.walk = Some(Steps::new(self.beginning().await?));
+        }
+        loop {
+            let limit = self.size.now();
+            let Some(ask) = self.walk.as_mut().and_then(|walk| walk.ask(limit)) else {
+                self.end();
+                return Ok(None);
+            };
+            let (answer, mut records) = match self.fetch(self.body(ask)).await {
+                Ok(came) => came,
+                Err(error) => {
+                    if self.smaller_page_now(&error) {
+                        continue;
+                    }
+                    return Err(error);
+                }
+            };
+            let fetched_ms = now_ms();
+            let (settled, dated) = settled(answer.date, fetched_ms);
+            let kind = self.options.cursor;
+            let heads: Vec<EventHead> = records
+                .heads()
+                .iter()
+                .map(|head| by_clock(head, kind))
+                .collect();
+            let answered = Answered {
+                heads: &heads,
+                matched: answer.result_count,
+                settled,
+                dated,
+            };
+            if !self.is_sorted(ask, &answered).await? {
+                continue;
+            }
+            let Some(walk) = self.walk.as_mut() else {
+                continue;
+            };
+            if walk.at_first_page() {
+                self.size.succeeded();
+            }
+            let keep = walk.take(&answered);
+            let kept = keep.iter().filter(|keep| **keep).count();
+            let cursor = walk.durable().write(kind);
+            records.retain(|place, _| keep.get(place).copied().unwrap_or(true));
+            return Ok(Some(Found {
+                records,
+                cursor,
+                fetched_ms,
+                facts: PageFacts {
+                    matched: answer.result_count,
+                    items: heads.len() as u64,
+                    seen_before: (heads.len() - kept) as u64,
+                    bytes: answer.bytes,
+                },
+            }));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            if walk.given_up() {
+                tracing::warn!(
+                    "events kept changing while they were read by page: the next poll reads them \
+                     again"
+                );
+            }
+            self.position = Some(walk.durable().clone());
+        }
+    }
+
+    async fn beginning(&mut self) -> Result<Position, WalkError> {
+        if let Some(position) = &self.position {
+            return Ok(position.clone());
+        }
+        let position = match self.options.lookback {
+            None => Position::at(1),
+            Some(back) => {
+                let (now, _) = settled(self.client.version().await?.date, now_ms());
+                Position::at(now.saturating_sub(back.as_secs().try_into().unwrap_or(i64::MAX)))
+            }
+        };
+        self.position = Some(position.clone());
+        Ok(position)
+    }
+
+    /// Halves the page if that may help. True: ask again at once; what only takes too much room
+    /// on our side need not wait.
+    fn smaller_page_now(&mut self, error: &WalkError) -> bool {
+        let WalkError::Client(error) = error else {
+            return false;
+        };
+        if !error.may_be_too_large() || !self.size.shrink() {
+            return false;
+        }
+        tracing::info!(page_size = self.size.now(), %error, "trying a smaller page");
+        matches!(error, ClientError::TooLarge { .. })
+    }
+
+    /// Is the answer sorted, and does the server sort at all? A page can be in order by chance,
+    /// so before a first page of several is trusted, the server must show it. If it doesn't
+    /// sort, the walk goes on by page.
+    async fn is_sorted(&mut self, ask: Ask, answered: &Answered<'_>) -> Result<bool, WalkError> {
+        let Some(walk) = &self.walk else {
+            return Ok(false);
+        };
+        let mut sorted = walk.in_order(answered);
+        if sorted && !self.sorts && walk.needs_order(answered) {
+            sorted = self.proves_order(ask.from).await?;
+            self.sorts = sorted;
+        }
+        if !sorted {
+            self.sorts = false;
+            if !std::mem::replace(&mut self.warned, true) {
+                tracing::warn!(
+                    clock = self.options.cursor.column(),
+                    "this MISP does not sort as it is asked to: events are read by page, and \
+                     the cursor moves only when all have come; a newer MISP is faster here"
+                );
+            }
+            if let Some(walk) = self.walk.as_mut() {
+                walk.fall_back();
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// Asked the other way round, does the order turn?
+    async fn proves_order(&self, from: i64) -> Result<bool, WalkError> {
+        let mut body = self.body(Ask {
+            from,
+            one_second: false,
+            page: 1,
+            limit: PROOF.min(self.size.now()),
+        });
+        body.insert(
+            "order".to_owned(),
+            json!([format!("{} desc", self.options.cursor.column()), "id desc"]),
+        );
+        body.insert("metadata".to_owned(), 1.into());
+        body.insert("excludeGalaxy".to_owned(), 1.into());
+        let (_, records) = self.fetch(body).await?;
+        let seconds: Vec<Option<i64>> = records
+            .heads()
+            .iter()
+            .map(|head| by_clock(head, self.options.cursor).publish_timestamp)
+            .collect();
+        Ok(seconds.is_sorted_by(|a, b| a >= b))
+    }
+
+    fn body(&self, ask: Ask) -> Map<String, Value> {
+        let window = if ask.one_second {
+            json!([ask.from, ask.from])
+        } else {
+            json!(ask.from)
+        };
+        let clock = self.options.cursor.column();
+        let mut body = self
+            .filters
+            .body(&self.options.request, self.options.cursor);
+        body.extend(self.extra.clone());
+        body.extend([
+            ("returnFormat".to_owned(), json!("json")),
+            ("page".to_owned(), json!(ask.page)),
+            ("limit".to_owned(), json!(ask.limit)),
+            (
+                "order".to_owned(),
+                json!([format!("{clock} asc"), "id asc"]),
+            ),
+            (clock.to_owned(), window),
+        ]);
+        body
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        body: Map<String, Value>,
+    ) -> Result<(Facts, Records), WalkError> {
+        let Answer {
+            body,
+            date,
+            result_count,
+            ..
+        } = self
+            .client
+            .post_search(Endpoint::Events, &Value::Object(body))
+            .await?;
+        let facts = Facts {
+            date,
+            result_count,
+            bytes: body.len(),
+        };
+        let limits = self.options.split;
+        // It reads the whole body once, which may be in a file.
+        let records =
+            tokio::task::spawn_blocking(move || Records::from_answer(body, limits)).await??;
+        Ok((facts, records))
+    }
+}
+
+/// The head as the steps see it: the walk's clock is the one they go by.
+fn by_clock(head: &EventHead, kind: CursorKind) -> EventHead {
+    let second = match kind {
+        CursorKind::Publish => head.publish_timestamp,
+        CursorKind::Timestamp => head.timestamp,
+    };
+    EventHead {
+        publish_timestamp: second,
+        ..head.clone()
+    }
+}
+
+/// What is kept of an answer beside its records.
+pub(super) struct Facts {
+    date: Option<i64>,
+    pub(super) result_count: Option<u64>,
+    bytes: u64,
+}
+
+/// The last settled second, and whether the server's clock says so.
+fn settled(date: Option<i64>, host_ms: i64) -> (i64, bool) {
+    match date {
+        Some(date) => (date - SETTLED_AFTER, true),
+        None => (host_ms / 1_000 - SETTLED_AFTER_BY_HOST, false),
+    }
+}

@@ -1,0 +1,320 @@
+//! What the walk's filters match now, 54 bytes an attribute, and which events there are.
+//!
+//! First the ids of all events, from `events/index/minimal:1`; then their attributes as CSV from
+//! `events/restSearch`, by lists of those ids, each list in one answer. So nothing is paged by
+//! offset while events drop out and come in: what is listed was there, and what was there all
+//! along is listed.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, Read};
+
+use async_trait::async_trait;
+use csv::{ReaderBuilder, StringRecordsIntoIter};
+use pipeline::{ListedAttribute, ListedEvent, Listing, SourceError};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use splitter::Body;
+
+use super::cursor::CursorKind;
+use super::finder::{Finder, WalkError};
+use crate::client::{Client, Endpoint};
+
+/// Events of one answer of the index: 247 bytes each.
+const EVENTS_AT_ONCE: usize = 20_000;
+/// Events whose attributes are asked for in one answer; fewer if a server caps it.
+const IDS_AT_ONCE: usize = 200;
+/// Attributes that are handed out at once.
+const ATTRIBUTES_AT_ONCE: usize = 10_000;
+/// Times that the index is read again because it changed while it was read.
+const MOST_TRIES: u32 = 5;
+
+/// Lists what a walk would find.
+pub(super) struct MispListing {
+    client: Client,
+    /// The user's filters and the lookback bound of the first walk.
+    body: Map<String, Value>,
+    /// The name under which events are asked for: the user's filters keep theirs.
+    key: &'static str,
+    ids_at_once: usize,
+    /// Events that are still to be asked for; `None` before the first call.
+    to_ask: Option<VecDeque<ListedEvent>>,
+    rows: Option<Rows>,
+    /// All events, for the second half.
+    events: Option<Vec<ListedEvent>>,
+}
+
+type Rows = StringRecordsIntoIter<BodyReader>;
+
+impl MispListing {
+    pub(super) fn new(finder: &Finder) -> Self {
+        let kind = finder.options.cursor;
+        let mut body = finder.filters.body(&Map::new(), kind);
+        if kind == CursorKind::Publish || finder.from() > 1 {
+            body.insert(kind.column().to_owned(), finder.from().into());
+        }
+        body.extend([
+            ("returnFormat".to_owned(), json!("csv")),
+            (
+                "requested_attributes".to_owned(),
+                json!(["uuid", "event_id", "timestamp"]),
+            ),
+            ("page".to_owned(), json!(1)),
+        ]);
+        Self {
+            client: finder.client.clone(),
+            body,
+            key: finder.filters.free_name_for_events(),
+            ids_at_once: IDS_AT_ONCE,
+            to_ask: None,
+            rows: None,
+            events: None,
+        }
+    }
+
+    async fn next_attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, WalkError> {
+        loop {
+            if let Some(rows) = self.rows.take() {
+                let (rows, some) = tokio::task::spawn_blocking(move || take(rows)).await??;
+                self.rows = rows;
+                if !some.is_empty() {
+                    return Ok(Some(some));
+                }
+                continue;
+            }
+            if self.to_ask.is_none() {
+                self.to_ask = Some(index(&self.client).await?.into());
+            }
+            let Some(to_ask) = &mut self.to_ask else {
+                return Ok(None);
+            };
+            let some = to_ask.len().min(self.ids_at_once);
+            // Never an empty list: it would be no filter at all.
+            if some == 0 {
+                return Ok(None);
+            }
+            let asked: Vec<Value> = to_ask
+                .iter()
+                .take(some)
+                .map(|event| {
+                    let name = if self.key == "uuid" {
+                        &event.uuid
+                    } else {
+                        &event.id
+                    };
+                    Value::from(name.as_str())
+                })
+                .collect();
+            if let Some(body) = self.ask(asked).await? {
+                to_ask_done(&mut self.to_ask, some);
+                self.rows = Some(body);
+            }
+        }
+    }
+
+    /// The rows of these events; `None` if the server gave fewer of them than match: it is then
+    /// asked for fewer at once.
+    async fn ask(&mut self, asked: Vec<Value>) -> Result<Option<Rows>, WalkError> {
+        let limit = asked.len() + 2;
+        let mut body = self.body.clone();
+        body.insert(self.key.to_owned(), Value::Array(asked));
+        body.insert("limit".to_owned(), json!(limit));
+        let answer = self
+            .client
+            .post_csv(Endpoint::Events, &Value::Object(body.clone()))
+            .await?;
+        let whole = answer.body.clone();
+        let events = tokio::task::spawn_blocking(move || count_events(whole)).await??;
+        let matched = answer.result_count.unwrap_or(0);
+        if events >= matched {
+            return Ok(Some(rows(answer.body)));
+        }
+        // Either some of them have no attributes, or the server caps its pages.
+        body.insert("page".to_owned(), json!(2));
+        let more = self
+            .client
+            .post_csv(Endpoint::Events, &Value::Object(body))
+            .await?;
+        let more = more.body;
+        let more = tokio::task::spawn_blocking(move || count_events(more)).await??;
+        if more == 0 {
+            return Ok(Some(rows(answer.body)));
+        }
+        if self.ids_at_once == 1 {
+            return Err(WalkError::Listing {
+                what: "one event comes on two pages".to_owned(),
+            });
+        }
+        self.ids_at_once = usize::try_from(events)
+            .unwrap_or(1)
+            .clamp(1, self.ids_at_once / 2);
+        tracing::info!(
+            events = self.ids_at_once,
+            "this MISP caps its answers: fewer events are listed at once"
+        );
+        Ok(None)
+    }
+}
+
+fn to_ask_done(to_ask: &mut Option<VecDeque<ListedEvent>>, some: usize) {
+    if let Some(to_ask) = to_ask {
+        to_ask.drain(..some.min(to_ask.len()));
+    }
+}
+
+#[async_trait]
+impl Listing for MispListing {
+    async fn attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, SourceError> {
+        self.next_attributes().await.map_err(SourceError::new)
+    }
+
+    async fn events(&mut self) -> Result<Option<Vec<ListedEvent>>, SourceError> {
+        if self.events.is_none() {
+            let events = index(&self.client).await.map_err(SourceError::new)?;
+            self.events = Some(events);
+        }
+        let Some(events) = &mut self.events else {
+            return Ok(None);
+        };
+        let rest = events.len().saturating_sub(EVENTS_AT_ONCE);
+        let some = events.split_off(rest);
+        Ok(Some(some).filter(|some| !some.is_empty()))
+    }
+}
+
+/// Every event that the key may see, published or not, as it was at one moment: read again if
+/// it changed while it was read.
+async fn index(client: &Client) -> Result<Vec<ListedEvent>, WalkError> {
+    for _ in 0..MOST_TRIES {
+        if let Some(events) = index_once(client).await? {
+            return Ok(events);
+        }
+    }
+    Err(WalkError::Restless)
+}
+
+async fn index_once(client: &Client) -> Result<Option<Vec<ListedEvent>>, WalkError> {
+    let mut events = Vec::new();
+    let (mut known, mut total) = (BTreeSet::new(), None);
+    for page in 1_u64.. {
+        let body = json!({"sort": "id", "direction": "asc", "limit": EVENTS_AT_ONCE, "page": page});
+        let answer = client
+            .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
+            .await?;
+        if *total.get_or_insert(answer.result_count) != answer.result_count {
+            return Ok(None);
+        }
+        if answer.value.is_empty() {
+            break;
+        }
+        for event in &answer.value {
+            let event = listed_event(event)?;
+            if known.insert(event.uuid.clone()) {
+                events.push(event);
+            }
+        }
+        if answer
+            .result_count
+            .is_some_and(|all| events.len() as u64 >= all)
+        {
+            break;
+        }
+    }
+    let complete = total
+        .flatten()
+        .is_none_or(|total| events.len() as u64 >= total);
+    Ok(complete.then_some(events))
+}
+
+fn listed_event(event: &Value) -> Result<ListedEvent, WalkError> {
+    let text = |key: &str| match event.get(key) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let published = match event.get("published") {
+        Some(Value::Bool(flag)) => Some(*flag),
+        _ => text("published").map(|flag| flag == "1"),
+    };
+    let read = || {
+        Some(ListedEvent {
+            id: text("id")?,
+            uuid: text("uuid")?,
+            timestamp: text("timestamp")?.parse().ok()?,
+            published: published?,
+        })
+    };
+    read().ok_or_else(|| WalkError::Listing {
+        what: "an event of the index has no id, uuid, timestamp or published".to_owned(),
+    })
+}
+
+fn rows(body: Body) -> Rows {
+    // The column of the timestamp is headed `date`, so places count, not names.
+    ReaderBuilder::new()
+        .has_headers(true)
+        .from_reader(BodyReader { body, at: 0 })
+        .into_records()
+}
+
+/// How many different events have a row.
+fn count_events(body: Body) -> Result<u64, WalkError> {
+    let mut known = BTreeSet::new();
+    for row in rows(body) {
+        known.insert(attribute(&row.map_err(|error| unreadable(&error))?)?.event_id);
+    }
+    Ok(known.len() as u64)
+}
+
+/// Some attributes, and the rows after them.
+fn take(mut rows: Rows) -> Result<(Option<Rows>, Vec<ListedAttribute>), WalkError> {
+    let mut some = Vec::new();
+    while some.len() < ATTRIBUTES_AT_ONCE {
+        match rows.next() {
+            None => return Ok((None, some)),
+            Some(row) => some.push(attribute(&row.map_err(|error| unreadable(&error))?)?),
+        }
+    }
+    Ok((Some(rows), some))
+}
+
+fn attribute(row: &csv::StringRecord) -> Result<ListedAttribute, WalkError> {
+    let read = || {
+        Some(ListedAttribute {
+            uuid: row.get(0)?.to_owned(),
+            event_id: row.get(1)?.to_owned(),
+            timestamp: row.get(2)?.trim().parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| WalkError::Listing {
+        what: format!(
+            "row {} is no uuid, event id and timestamp",
+            row.position().map_or(0, csv::Position::line)
+        ),
+    })
+}
+
+fn unreadable(error: &csv::Error) -> WalkError {
+    WalkError::Listing {
+        what: error.to_string(),
+    }
+}
+
+/// Reads a spooled body from its start.
+struct BodyReader {
+    body: Body,
+    at: u64,
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = self
+            .body
+            .read_range(self.at..self.body.len(), buffer.len())?;
+        let Some(place) = buffer.get_mut(..piece.len()) else {
+            return Ok(0);
+        };
+        place.copy_from_slice(&piece);
+        self.at += piece.len() as u64;
+        Ok(piece.len())
+    }
+}
