@@ -1,0 +1,369 @@
+//! Both endpoints, both clocks, named events and the listing against a MISP on the loopback
+//! interface: each finds what the server holds, whatever happens meanwhile.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{client, map};
+use misp_client::{AttributesWalk, CursorKind, EventsWalk, WalkOptions};
+use misp_ecs_tests::FakeMisp;
+use misp_ecs_tests::events::{self, attr, event};
+use pipeline::{Cursor, Page, Source, Whole};
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Events,
+    Attributes,
+}
+
+const BOTH: [Endpoint; 2] = [Endpoint::Events, Endpoint::Attributes];
+
+fn source(
+    misp: &FakeMisp,
+    endpoint: Endpoint,
+    options: WalkOptions,
+    cursor: Option<&Cursor>,
+) -> Box<dyn Source> {
+    match endpoint {
+        Endpoint::Events => Box::new(EventsWalk::new(client(misp), options, cursor).unwrap()),
+        Endpoint::Attributes => {
+            Box::new(AttributesWalk::new(client(misp), options, cursor).unwrap())
+        }
+    }
+}
+
+/// What came: live attributes with the values they had last, whole events, the last cursor.
+#[derive(Debug, Default)]
+struct Came {
+    attributes: BTreeMap<String, String>,
+    whole: BTreeSet<String>,
+    cursor: Option<Cursor>,
+}
+
+impl Came {
+    fn take(&mut self, page: Page) {
+        if let Whole::Events(events) = &page.whole {
+            self.whole
+                .extend(events.iter().map(|event| event.uuid.clone()));
+        }
+        if page.cursor.is_some() {
+            self.cursor = page.cursor;
+        }
+        for record in page.records {
+            let record = record.unwrap();
+            let json: Value = serde_json::from_slice(&record.json).unwrap();
+            match json.get("Event").filter(|_| json.get("value").is_none()) {
+                Some(event) => {
+                    if record.last {
+                        self.whole.insert(record.head.uuid.clone());
+                    }
+                    let objects = event["Object"].as_array().into_iter().flatten();
+                    let inside =
+                        objects.flat_map(|o| o["Attribute"].as_array().into_iter().flatten());
+                    let own = event["Attribute"].as_array().into_iter().flatten();
+                    own.chain(inside).for_each(|one| self.attribute(one));
+                }
+                None => self.attribute(&json),
+            }
+        }
+    }
+
+    fn attribute(&mut self, attribute: &Value) {
+        let uuid = attribute["uuid"].as_str().unwrap().to_owned();
+        if attribute["deleted"] == true {
+            self.attributes.remove(&uuid);
+        } else {
+            let value = attribute["value"].as_str().unwrap().to_owned();
+            self.attributes.insert(uuid, value);
+        }
+    }
+
+    fn uuids(&self) -> Vec<String> {
+        self.attributes.keys().cloned().collect()
+    }
+}
+
+async fn walk(source: &mut dyn Source, came: &mut Came) {
+    while let Some(page) = source.next_page().await.unwrap() {
+        came.take(page);
+    }
+}
+
+fn small() -> WalkOptions {
+    WalkOptions {
+        page_size: 3,
+        attributes_page: 20,
+        ..WalkOptions::default()
+    }
+}
+
+fn published(misp: &FakeMisp) -> Vec<String> {
+    let mut all = misp.with_store(|store| store.published_attributes());
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn both_endpoints_and_both_clocks_find_the_same() {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    let demo = published(&misp);
+    for endpoint in BOTH {
+        for cursor in [CursorKind::Publish, CursorKind::Timestamp] {
+            let mut came = Came::default();
+            let options = WalkOptions {
+                cursor,
+                filters: map(json!({"published": 1})),
+                ..small()
+            };
+            walk(source(&misp, endpoint, options, None).as_mut(), &mut came).await;
+            assert_eq!(came.uuids().len(), demo.len(), "{endpoint:?} {cursor:?}");
+            assert!(came.uuids() == demo, "{endpoint:?} {cursor:?}");
+            assert!(came.cursor.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_attributes_are_asked_for_by_lists_that_are_never_empty() {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    misp.add(
+        event(900, "nothing in it")
+            .published_at(events::BASE_TIME + 9)
+            .build(),
+    );
+    let mut came = Came::default();
+    walk(
+        source(&misp, Endpoint::Attributes, small(), None).as_mut(),
+        &mut came,
+    )
+    .await;
+    let mut lists = 0;
+    for request in misp.searches() {
+        if request.path != "/attributes/restSearch" {
+            assert_eq!(request.json["metadata"], 1);
+            continue;
+        }
+        lists += 1;
+        let body = &request.json;
+        assert!(!body["eventid"].as_array().unwrap().is_empty());
+        assert!(body.get("published").is_none() && body.get("publish_timestamp").is_none());
+        assert_eq!(body["deleted"], json!([0, 1]));
+        assert_eq!(body["order"], "Attribute.id asc");
+    }
+    assert!(lists > 3);
+    // All of them were read to their end, and the one without attributes needs no reading.
+    let events: BTreeSet<String> = misp.with_store(|store| {
+        let published = store
+            .events()
+            .iter()
+            .filter(|event| event["published"] == true);
+        published
+            .map(|event| event["uuid"].as_str().unwrap().to_owned())
+            .collect()
+    });
+    assert_eq!(came.whole, events);
+}
+
+#[tokio::test]
+async fn filters_that_select_events_do_not_cut_their_attributes() {
+    let misp = FakeMisp::start().await;
+    for seed in 1..6 {
+        let built = event(seed, "mixed")
+            .published_at(events::BASE_TIME + i64::try_from(seed).unwrap())
+            .attribute(attr("domain", &format!("a{seed}.example.org")))
+            .attribute(attr("md5", "0123456789abcdef0123456789abcdef").with("to_ids", false));
+        misp.add(
+            if seed % 2 == 0 {
+                built.tag("tlp:green")
+            } else {
+                built
+            }
+            .build(),
+        );
+    }
+    for filters in [
+        json!({"type": "md5"}),
+        json!({"to_ids": 1}),
+        json!({"tags": ["tlp:green"]}),
+        json!({"eventid": ["2", "3"]}),
+    ] {
+        let mut found = Vec::new();
+        for endpoint in BOTH {
+            let options = WalkOptions {
+                filters: map(filters.clone()),
+                ..small()
+            };
+            let mut came = Came::default();
+            let mut source = source(&misp, endpoint, options, None);
+            walk(source.as_mut(), &mut came).await;
+            let mut listed = Vec::new();
+            let mut listing = source.listing().unwrap();
+            while let Some(some) = listing.attributes().await.unwrap() {
+                listed.extend(some.into_iter().map(|one| one.uuid));
+            }
+            listed.sort();
+            assert_eq!(listed, came.uuids(), "{filters} {endpoint:?}");
+            found.push(came.uuids());
+        }
+        assert!(!found[0].is_empty());
+        assert_eq!(found[0], found[1], "{filters}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_while_attributes_are_read_is_not_lost() {
+    // An edit, a hard delete and a publication, each before every one of the first searches.
+    for nth in 0..8 {
+        for change in 0..3 {
+            let misp = FakeMisp::start().await;
+            for seed in 1..4 {
+                let mut built = event(seed, "big").published_at(events::BASE_TIME + 5);
+                for number in 0..25_u64 {
+                    built = built.attribute(attr("text", &format!("{seed}-{number}")));
+                }
+                misp.add(built.build());
+            }
+            let target = events::uuid(2, 0);
+            misp.before_search(nth, move |store| {
+                store.advance(100);
+                let event = store.events()[1].clone();
+                let uuid = event["uuid"].as_str().unwrap_or(&target).to_owned();
+                let first = event["Attribute"][0]["uuid"].as_str().unwrap_or_default();
+                match change {
+                    0 => store.edit_attribute(&uuid, first, |one| one["comment"] = "x".into()),
+                    1 => store.hard_delete(&uuid, first),
+                    _ => {}
+                }
+                store.publish(&uuid);
+                store.advance(100);
+            });
+            let mut came = Came::default();
+            let mut source = source(&misp, Endpoint::Attributes, small(), None);
+            walk(source.as_mut(), &mut came).await;
+            walk(source.as_mut(), &mut came).await;
+            let missing: Vec<String> = published(&misp)
+                .into_iter()
+                .filter(|uuid| !came.attributes.contains_key(uuid))
+                .collect();
+            assert_eq!(
+                missing,
+                Vec::<String>::new(),
+                "search {nth}, change {change}"
+            );
+            assert_eq!(came.whole.len(), 3, "search {nth}, change {change}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_walk_continues_at_the_cursor_of_the_other_endpoint() {
+    let misp = FakeMisp::start().await;
+    misp.add_all(events::many(10));
+    let mut came = Came::default();
+    walk(
+        source(&misp, Endpoint::Events, small(), None).as_mut(),
+        &mut came,
+    )
+    .await;
+    let cursor = came.cursor.take();
+    let mut again = Came::default();
+    let mut other = source(&misp, Endpoint::Attributes, small(), cursor.as_ref());
+    walk(other.as_mut(), &mut again).await;
+    assert_eq!(again.uuids(), Vec::<String>::new());
+    other.restart();
+    walk(other.as_mut(), &mut again).await;
+    assert_eq!(again.uuids(), published(&misp));
+}
+
+#[tokio::test]
+async fn the_clock_of_edits_brings_what_is_not_published() {
+    let misp = FakeMisp::start().await;
+    misp.add_all(events::many(4));
+    let draft = event(77, "draft")
+        .attribute(attr("domain", "draft.example.org"))
+        .build();
+    misp.add(draft);
+    for endpoint in BOTH {
+        let options = WalkOptions {
+            cursor: CursorKind::Timestamp,
+            ..small()
+        };
+        let mut came = Came::default();
+        walk(source(&misp, endpoint, options, None).as_mut(), &mut came).await;
+        assert!(
+            came.attributes
+                .values()
+                .any(|value| value == "draft.example.org")
+        );
+        assert!(came.attributes.len() > published(&misp).len());
+    }
+}
+
+#[tokio::test]
+async fn named_events_come_and_those_that_are_gone_do_not() {
+    let misp = FakeMisp::start().await;
+    misp.add_all(events::many(8));
+    let (all, gone) = misp.with_store(|store| {
+        let uuids: Vec<String> = store
+            .events()
+            .iter()
+            .filter(|event| event["published"] == true)
+            .map(|event| event["uuid"].as_str().unwrap().to_owned())
+            .collect();
+        store.delete(&uuids[1]);
+        (uuids.clone(), uuids[1].clone())
+    });
+    for endpoint in BOTH {
+        let mut source = source(&misp, endpoint, small(), None);
+        let (mut wanted, mut came) = (all.clone(), Came::default());
+        while !wanted.is_empty() {
+            let before = wanted.len();
+            if let Some(page) = source.named_page(&mut wanted).await.unwrap() {
+                assert!(page.cursor.is_none());
+                came.take(page);
+            }
+            assert!(wanted.len() <= before);
+        }
+        assert_eq!(came.uuids(), published(&misp), "{endpoint:?}");
+        assert!(!came.whole.contains(&gone));
+    }
+}
+
+#[tokio::test]
+async fn the_listing_is_what_the_server_holds_also_where_it_caps_its_answers() {
+    for cap in [None, Some(1), Some(3)] {
+        let misp = FakeMisp::start().await;
+        misp.add_demo_events();
+        misp.habits(|habits| habits.limit_cap = cap);
+        let source = source(&misp, Endpoint::Events, small(), None);
+        let mut listing = source.listing().unwrap();
+        let mut listed = Vec::new();
+        while let Some(some) = listing.attributes().await.unwrap() {
+            listed.extend(some);
+        }
+        let mut uuids: Vec<String> = listed.iter().map(|one| one.uuid.clone()).collect();
+        uuids.sort();
+        assert_eq!(uuids.len(), published(&misp).len(), "{cap:?}");
+        assert!(uuids == published(&misp), "{cap:?}");
+        assert!(listed.iter().all(|one| one.timestamp > 1_000_000_000));
+        let mut known = 0;
+        while let Some(some) = listing.events().await.unwrap() {
+            known += some.len();
+        }
+        assert_eq!(
+            known,
+            misp.with_store(|store| store.events().len()),
+            "{cap:?}"
+        );
+    }
+}
