@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use misp_client::{Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
+use misp_client::{
+    AttributesWalk, Client, ClientOptions, CursorKind, EventsWalk, TlsOptions, WalkOptions,
+};
 use outputs::{StdoutOptions, StdoutOutput};
 use pipeline::{Cursor, Output, OutputKey, Source};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
@@ -13,7 +15,7 @@ use splitter::{SplitLimits, SpoolLimits};
 
 use crate::args::Configured;
 use crate::config::{
-    Config, Endpoint, Facts, Instance, Loaded, Lookback, from_environment, from_file,
+    Config, CursorClock, Endpoint, Facts, Instance, Loaded, Lookback, from_environment, from_file,
 };
 use crate::mappings::{self, Places};
 
@@ -157,6 +159,7 @@ pub(crate) fn source(
     let client = client.clone();
     Ok(match instance.endpoint {
         Endpoint::Events => Box::new(EventsWalk::new(client, options, cursor)?),
+        Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
     })
 }
 
@@ -166,6 +169,11 @@ fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOpti
         .context("the mapping's search flags are no JSON object")?;
     Ok(WalkOptions {
         page_size: instance.page_size,
+        attributes_page: instance.attributes_page,
+        cursor: match instance.cursor {
+            CursorClock::Publish => CursorKind::Publish,
+            CursorClock::Timestamp => CursorKind::Timestamp,
+        },
         lookback: match instance.lookback {
             Lookback::All => None,
             Lookback::For(duration) => Some(duration.get()),

@@ -76,9 +76,18 @@ pub(crate) struct Instance {
     /// Not given: the environment variable `MISP_API_KEY`, or the file that
     /// `MISP_API_KEY_FILE` names.
     pub(crate) api_key_file: Option<PathBuf>,
-    /// What is read: `events`.
+    /// What is read: `events`, whole events with their objects, or `attributes`, loose ones:
+    /// smaller answers, no names of objects. Both give the same attributes.
     #[serde(default)]
     pub(crate) endpoint: Endpoint,
+    /// The clock that polls go by: `publish` (publish_timestamp; published events only), or
+    /// `timestamp` (drafts and unpublished edits too, but it misses what keeps the time of its
+    /// source, until a sweep finds it).
+    #[serde(default)]
+    pub(crate) cursor: CursorClock,
+    /// Attributes in one answer, with the endpoint `attributes`.
+    #[serde(default = "five_thousand")]
+    pub(crate) attributes_page: u32,
     /// From the start of one poll to the start of the next.
     #[serde(default = "ten_minutes")]
     pub(crate) interval: Duration,
@@ -135,6 +144,19 @@ pub(crate) enum Endpoint {
     /// Whole events with their objects and galaxies (`events/restSearch`).
     #[default]
     Events,
+    /// Loose attributes (`attributes/restSearch`).
+    Attributes,
+}
+
+/// The clock that polls go by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CursorClock {
+    /// `publish_timestamp`
+    #[default]
+    Publish,
+    /// The event's `timestamp`.
+    Timestamp,
 }
 
 /// How far back the first poll looks.
@@ -257,6 +279,10 @@ fn five_minutes() -> Duration {
 
 fn ten_minutes() -> Duration {
     Duration::from_secs(600)
+}
+
+fn five_thousand() -> u32 {
+    5_000
 }
 
 fn a_day() -> Duration {

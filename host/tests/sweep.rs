@@ -1,0 +1,184 @@
+//! What went out against what MISP has: audit and sweep, as a user runs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Setup, output, text};
+use misp_ecs_tests::FakeMisp;
+use serde_json::Value;
+
+async fn demo() -> FakeMisp {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    misp
+}
+
+/// A setup whose file holds deletes too.
+fn setup(misp: &FakeMisp, extra: &str) -> Setup {
+    let setup = Setup::new(misp, extra);
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let yaml = yaml.replace(
+        "type: file,",
+        "type: file, deletes: true, envelope_field: true,",
+    );
+    std::fs::write(&config, yaml).unwrap();
+    setup
+}
+
+/// The attributes that the file says are there: puts without a later delete.
+fn standing(setup: &Setup) -> BTreeSet<String> {
+    let lines = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    let mut found = std::collections::BTreeMap::new();
+    for line in lines.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+        if document["misp_ecs"]["operation"] == "delete" {
+            found.remove(&id);
+        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+            found.insert(id, uuid.to_owned());
+        }
+    }
+    found.into_values().collect()
+}
+
+fn published(misp: &FakeMisp) -> BTreeSet<String> {
+    let all = misp.with_store(|store| store.published_attributes());
+    all.into_iter().collect()
+}
+
+async fn once(setup: &Setup) {
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+}
+
+fn lines(setup: &Setup) -> usize {
+    let text = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    text.lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_each_endpoint_the_audit_finds_nothing_and_a_second_run_sends_nothing() {
+    let misp = demo().await;
+    for extra in [
+        ", endpoint: events",
+        ", endpoint: attributes, attributes_page: 100",
+    ] {
+        let setup = setup(&misp, extra);
+        once(&setup).await;
+        assert_eq!(standing(&setup), published(&misp), "{extra}");
+        let before = lines(&setup);
+        once(&setup).await;
+        assert_eq!(lines(&setup), before, "{extra}");
+        let audit = output(setup.command(&["audit"])).await;
+        let said = text(&audit.stdout);
+        assert!(audit.status.success(), "{said} {}", text(&audit.stderr));
+        assert!(said.contains("nothing differs"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_shows_what_a_sweep_mends() {
+    let misp = demo().await;
+    let setup = setup(&misp, "");
+    once(&setup).await;
+    // Gone without a word, and come behind the cursor.
+    let gone = misp.with_store(|store| {
+        let events = store.events();
+        let sizes = events.iter().filter(|event| event["published"] == true);
+        let small = sizes
+            .filter(|event| {
+                event["Attribute"]
+                    .as_array()
+                    .is_some_and(|all| all.len() == 1)
+            })
+            .filter_map(|event| event["uuid"].as_str().map(str::to_owned));
+        let gone: Vec<String> = small.take(2).collect();
+        store.delete(&gone[0]);
+        gone
+    });
+    let late = misp_ecs_tests::events::event(4_242, "late")
+        .published_at(misp_ecs_tests::events::BASE_TIME - 1_000)
+        .attribute(misp_ecs_tests::events::attr("domain", "late.example.org"))
+        .build();
+    misp.add(late);
+    once(&setup).await;
+    assert_ne!(standing(&setup), published(&misp));
+    let audit = output(setup.command(&["audit", "--instance", "lab"])).await;
+    let said = text(&audit.stdout);
+    assert_eq!(audit.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("{}: 0 missing, 0 stale, 1 orphaned", gone[0])),
+        "{said}"
+    );
+    assert!(said.contains("1  missing"), "{said}");
+    let before = lines(&setup);
+    assert_eq!(lines(&setup), before, "an audit changes nothing");
+    let swept = output(setup.command(&["sweep"])).await;
+    assert!(swept.status.success(), "{}", text(&swept.stderr));
+    assert!(
+        text(&swept.stderr).contains("swept"),
+        "{}",
+        text(&swept.stderr)
+    );
+    assert_eq!(standing(&setup), published(&misp));
+    assert!(output(setup.command(&["audit"])).await.status.success());
+    let wrong = output(setup.command(&["audit", "--instance", "lap"])).await;
+    assert!(
+        text(&wrong.stderr).contains("did you mean `lab`"),
+        "{}",
+        text(&wrong.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_everything_empties_nothing_until_told_to() {
+    let misp = demo().await;
+    let setup = setup(&misp, "");
+    once(&setup).await;
+    let all = standing(&setup);
+    misp.with_store(|store| {
+        let uuids: Vec<String> = store
+            .events()
+            .iter()
+            .filter_map(|event| event["uuid"].as_str().map(str::to_owned))
+            .collect();
+        uuids.iter().for_each(|uuid| store.delete(uuid));
+    });
+    let swept = output(setup.command(&["sweep"])).await;
+    assert!(
+        text(&swept.stderr).contains("HELD BACK"),
+        "{}",
+        text(&swept.stderr)
+    );
+    assert_eq!(standing(&setup), all);
+    let swept = output(setup.command(&["sweep", "--confirm"])).await;
+    assert!(swept.status.success(), "{}", text(&swept.stderr));
+    assert_eq!(standing(&setup), BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_goes_elsewhere_gets_everything_and_the_other_nothing_twice() {
+    let misp = demo().await;
+    let setup = setup(&misp, "");
+    once(&setup).await;
+    let before = lines(&setup);
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let yaml = yaml.replace(
+        "outputs: {",
+        "outputs: {new: {type: file, path: new.ndjson}, ",
+    );
+    std::fs::write(&config, yaml).unwrap();
+    once(&setup).await;
+    assert_eq!(lines(&setup), before);
+    let new = std::fs::read_to_string(setup.folder.path().join("new.ndjson")).unwrap();
+    let came: BTreeSet<String> = common::attributes(&new).into_keys().collect();
+    assert_eq!(came, published(&misp));
+}
