@@ -7,19 +7,11 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use common::{Setup, output, signal, text};
-use misp_ecs_tests::FakeMisp;
+use common::{Setup, demo, output, published, signal, text};
 use serde_json::Value;
-
-async fn demo() -> FakeMisp {
-    let misp = FakeMisp::start().await;
-    misp.add_demo_events();
-    misp
-}
 
 fn service(setup: &Setup) -> Child {
     setup
@@ -124,26 +116,6 @@ async fn a_killed_host_leaves_a_socket_that_is_in_nobodys_way() {
     );
 }
 
-/// Puts without a later delete, by attribute.
-fn standing(setup: &Setup) -> BTreeMap<String, String> {
-    let lines = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
-    let mut found: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for line in lines.lines() {
-        let document: Value = serde_json::from_str(line).unwrap();
-        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
-        if document["misp_ecs"]["operation"] == "delete" {
-            found.remove(&id);
-        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
-            let comment = document["misp"]["attribute"]["comment"].as_str();
-            found.insert(
-                id,
-                (uuid.to_owned(), comment.unwrap_or_default().to_owned()),
-            );
-        }
-    }
-    found.into_values().collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_at_every_named_place_the_output_is_as_the_server() {
     for place in [
@@ -155,14 +127,7 @@ async fn ended_at_every_named_place_the_output_is_as_the_server() {
         "committed",
     ] {
         let misp = demo().await;
-        let setup = Setup::new(&misp, "");
-        let config = setup.folder.path().join("misp-ecs.yaml");
-        let yaml = std::fs::read_to_string(&config).unwrap();
-        let yaml = yaml.replace(
-            "type: file,",
-            "type: file, deletes: true, envelope_field: true,",
-        );
-        std::fs::write(&config, yaml).unwrap();
+        let setup = Setup::with_deletes(&misp, "");
         for times in ["1", "2", "5"] {
             let mut command = setup.command(&["run", "--once"]);
             command.env("MISP_ECS_CRASH_AT", format!("{place}:{times}"));
@@ -184,17 +149,10 @@ async fn ended_at_every_named_place_the_output_is_as_the_server() {
         }
         let last = output(setup.command(&["run", "--once"])).await;
         assert!(last.status.success(), "{place}: {}", text(&last.stderr));
-        let expected = misp.with_store(|store| store.published_attributes());
-        let found = standing(&setup);
-        let missing: Vec<_> = expected
-            .iter()
-            .filter(|uuid| !found.contains_key(*uuid))
-            .collect();
+        let (found, expected) = (setup.standing(), published(&misp));
+        let missing: Vec<_> = expected.difference(&found).collect();
         assert_eq!(missing, Vec::<&String>::new(), "{place}: missing");
-        let left: Vec<_> = found
-            .keys()
-            .filter(|uuid| !expected.contains(uuid))
-            .collect();
+        let left: Vec<_> = found.difference(&expected).collect();
         assert_eq!(left, Vec::<&String>::new(), "{place}: not withdrawn");
     }
 }

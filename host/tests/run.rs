@@ -11,16 +11,10 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, attributes, misp_ecs, output, signal, text};
+use common::{Setup, attributes, demo, misp_ecs, output, signal, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::fake_misp::Fault;
 use tokio::sync::Notify;
-
-async fn demo() -> FakeMisp {
-    let misp = FakeMisp::start().await;
-    misp.add_demo_events();
-    misp
-}
 
 fn each_once(misp: &FakeMisp) -> BTreeMap<String, usize> {
     let published = misp.with_store(|store| store.published_attributes());

@@ -9,49 +9,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Setup, output, text};
-use misp_ecs_tests::FakeMisp;
-use serde_json::Value;
-
-async fn demo() -> FakeMisp {
-    let misp = FakeMisp::start().await;
-    misp.add_demo_events();
-    misp
-}
-
-/// A setup whose file holds deletes too.
-fn setup(misp: &FakeMisp, extra: &str) -> Setup {
-    let setup = Setup::new(misp, extra);
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let yaml = yaml.replace(
-        "type: file,",
-        "type: file, deletes: true, envelope_field: true,",
-    );
-    std::fs::write(&config, yaml).unwrap();
-    setup
-}
-
-/// The attributes that the file says are there: puts without a later delete.
-fn standing(setup: &Setup) -> BTreeSet<String> {
-    let lines = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
-    let mut found = std::collections::BTreeMap::new();
-    for line in lines.lines() {
-        let document: Value = serde_json::from_str(line).unwrap();
-        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
-        if document["misp_ecs"]["operation"] == "delete" {
-            found.remove(&id);
-        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
-            found.insert(id, uuid.to_owned());
-        }
-    }
-    found.into_values().collect()
-}
-
-fn published(misp: &FakeMisp) -> BTreeSet<String> {
-    let all = misp.with_store(|store| store.published_attributes());
-    all.into_iter().collect()
-}
+use common::{Setup, demo, output, published, text};
 
 async fn once(setup: &Setup) {
     let ran = output(setup.command(&["run", "--once"])).await;
@@ -70,9 +28,9 @@ async fn by_each_endpoint_the_audit_finds_nothing_and_a_second_run_sends_nothing
         ", endpoint: events",
         ", endpoint: attributes, attributes_page: 100",
     ] {
-        let setup = setup(&misp, extra);
+        let setup = Setup::with_deletes(&misp, extra);
         once(&setup).await;
-        assert_eq!(standing(&setup), published(&misp), "{extra}");
+        assert_eq!(setup.standing(), published(&misp), "{extra}");
         let before = lines(&setup);
         once(&setup).await;
         assert_eq!(lines(&setup), before, "{extra}");
@@ -86,7 +44,7 @@ async fn by_each_endpoint_the_audit_finds_nothing_and_a_second_run_sends_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_shows_what_a_sweep_mends() {
     let misp = demo().await;
-    let setup = setup(&misp, "");
+    let setup = Setup::with_deletes(&misp, "");
     once(&setup).await;
     // Gone without a word, and come behind the cursor.
     let gone = misp.with_store(|store| {
@@ -109,7 +67,7 @@ async fn an_audit_shows_what_a_sweep_mends() {
         .build();
     misp.add(late);
     once(&setup).await;
-    assert_ne!(standing(&setup), published(&misp));
+    assert_ne!(setup.standing(), published(&misp));
     let before = lines(&setup);
     let audit = output(setup.command(&["audit", "--instance", "lab"])).await;
     let said = text(&audit.stdout);
@@ -127,7 +85,7 @@ async fn an_audit_shows_what_a_sweep_mends() {
         "{}",
         text(&swept.stderr)
     );
-    assert_eq!(standing(&setup), published(&misp));
+    assert_eq!(setup.standing(), published(&misp));
     assert!(output(setup.command(&["audit"])).await.status.success());
     let wrong = output(setup.command(&["audit", "--instance", "lap"])).await;
     assert!(
@@ -140,9 +98,9 @@ async fn an_audit_shows_what_a_sweep_mends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_lost_everything_empties_nothing_until_told_to() {
     let misp = demo().await;
-    let setup = setup(&misp, "");
+    let setup = Setup::with_deletes(&misp, "");
     once(&setup).await;
-    let all = standing(&setup);
+    let all = setup.standing();
     misp.with_store(|store| {
         let uuids: Vec<String> = store
             .events()
@@ -157,16 +115,16 @@ async fn a_server_that_lost_everything_empties_nothing_until_told_to() {
         "{}",
         text(&swept.stderr)
     );
-    assert_eq!(standing(&setup), all);
+    assert_eq!(setup.standing(), all);
     let swept = output(setup.command(&["sweep", "--confirm"])).await;
     assert!(swept.status.success(), "{}", text(&swept.stderr));
-    assert_eq!(standing(&setup), BTreeSet::new());
+    assert_eq!(setup.standing(), BTreeSet::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_output_that_goes_elsewhere_gets_everything_and_the_other_nothing_twice() {
     let misp = demo().await;
-    let setup = setup(&misp, "");
+    let setup = Setup::with_deletes(&misp, "");
     once(&setup).await;
     let before = lines(&setup);
     let config = setup.folder.path().join("misp-ecs.yaml");

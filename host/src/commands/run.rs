@@ -60,7 +60,15 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),
-    })?;
+    })
+    .inspect_err(|error| {
+        // Polling does not need it; a path of more than about 100 bytes is too long for one.
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "no control socket: `status`, `audit` and `state` cannot ask this host"
+        );
+    })
+    .ok();
     let stop = CancellationToken::new();
     let mut running: JoinSet<(String, Result<(), RunError>)> = JoinSet::new();
     for instance in instances {

@@ -8,7 +8,7 @@
     reason = "helpers of tests fail the test, and not every suite uses all of them"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -126,4 +126,48 @@ pub fn signal(child: &std::process::Child, name: &str) {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A MISP with the made-up events.
+pub async fn demo() -> FakeMisp {
+    let misp = FakeMisp::start().await;
+    misp.add_demo_events();
+    misp
+}
+
+impl Setup {
+    /// As [`Self::new`], with deletes and ids in the file.
+    pub fn with_deletes(misp: &FakeMisp, extra: &str) -> Self {
+        let setup = Self::new(misp, extra);
+        let config = setup.folder.path().join("misp-ecs.yaml");
+        let yaml = std::fs::read_to_string(&config).unwrap();
+        let yaml = yaml.replace(
+            "type: file,",
+            "type: file, deletes: true, envelope_field: true,",
+        );
+        std::fs::write(&config, yaml).unwrap();
+        setup
+    }
+
+    /// The attributes that such a file says are there: puts without a later delete.
+    pub fn standing(&self) -> BTreeSet<String> {
+        let lines = std::fs::read_to_string(self.folder.path().join("out.ndjson")).unwrap();
+        let mut found = BTreeMap::new();
+        for line in lines.lines() {
+            let document: Value = serde_json::from_str(line).unwrap();
+            let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+            if document["misp_ecs"]["operation"] == "delete" {
+                found.remove(&id);
+            } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+                found.insert(id, uuid.to_owned());
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+/// The live attributes of published events.
+pub fn published(misp: &FakeMisp) -> BTreeSet<String> {
+    let all = misp.with_store(|store| store.published_attributes());
+    all.into_iter().collect()
 }

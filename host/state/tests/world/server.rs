@@ -1,0 +1,81 @@
+//! The made-up MISP's events.
+
+use std::collections::BTreeMap;
+
+/// An attribute as the server has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) timestamp: i64,
+    pub(crate) value: String,
+}
+
+/// An event as the server has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) timestamp: i64,
+    pub(crate) publish_timestamp: i64,
+    pub(crate) published: bool,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+}
+
+/// A server: one clock, events by uuid.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) now: i64,
+    pub(crate) events: BTreeMap<String, Event>,
+    /// Lists nothing, as a server that lost its database would.
+    pub(crate) empty_listing: bool,
+}
+
+impl Server {
+    pub(crate) fn tick(&mut self) -> i64 {
+        self.now += 1;
+        self.now
+    }
+
+    /// Sets an attribute, and publishes its event if told to.
+    pub(crate) fn set(&mut self, event: &str, attribute: &str, value: &str) {
+        let now = self.tick();
+        let event = self.events.entry(event.to_owned()).or_default();
+        event.timestamp = now;
+        event.published = false;
+        let attribute = attribute.to_owned();
+        event.attributes.insert(
+            attribute,
+            Attribute {
+                timestamp: now,
+                value: value.to_owned(),
+            },
+        );
+    }
+
+    pub(crate) fn remove(&mut self, event: &str, attribute: &str) {
+        let now = self.tick();
+        if let Some(event) = self.events.get_mut(event) {
+            event.attributes.remove(attribute);
+            event.timestamp = now;
+            event.published = false;
+        }
+    }
+
+    pub(crate) fn publish(&mut self, event: &str) {
+        let now = self.tick();
+        if let Some(event) = self.events.get_mut(event) {
+            event.publish_timestamp = now;
+            event.published = true;
+        }
+    }
+
+    pub(crate) fn delete(&mut self, event: &str) {
+        self.events.remove(event);
+    }
+
+    /// The values of all attributes of published events, by attribute.
+    pub(crate) fn published(&self) -> BTreeMap<String, String> {
+        let events = self.events.values().filter(|event| event.published);
+        events
+            .flat_map(|event| &event.attributes)
+            .map(|(uuid, attribute)| (uuid.clone(), attribute.value.clone()))
+            .collect()
+    }
+}
