@@ -9,107 +9,14 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use common::{client, map};
-use misp_client::{AttributesWalk, CursorKind, EventsWalk, WalkOptions};
+use common::came::{BOTH, Came, Endpoint, listed, published, small, source, walk};
+use common::map;
+use misp_client::{CursorKind, WalkOptions};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{self, attr, event};
-use pipeline::{Cursor, Page, Source, Whole};
-use serde_json::{Value, json};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
-    Events,
-    Attributes,
-}
-
-const BOTH: [Endpoint; 2] = [Endpoint::Events, Endpoint::Attributes];
-
-fn source(
-    misp: &FakeMisp,
-    endpoint: Endpoint,
-    options: WalkOptions,
-    cursor: Option<&Cursor>,
-) -> Box<dyn Source> {
-    match endpoint {
-        Endpoint::Events => Box::new(EventsWalk::new(client(misp), options, cursor).unwrap()),
-        Endpoint::Attributes => {
-            Box::new(AttributesWalk::new(client(misp), options, cursor).unwrap())
-        }
-    }
-}
-
-/// What came: live attributes with the values they had last, whole events, the last cursor.
-#[derive(Debug, Default)]
-struct Came {
-    attributes: BTreeMap<String, String>,
-    whole: BTreeSet<String>,
-    cursor: Option<Cursor>,
-}
-
-impl Came {
-    fn take(&mut self, page: Page) {
-        if let Whole::Events(events) = &page.whole {
-            self.whole
-                .extend(events.iter().map(|event| event.uuid.clone()));
-        }
-        if page.cursor.is_some() {
-            self.cursor = page.cursor;
-        }
-        for record in page.records {
-            let record = record.unwrap();
-            let json: Value = serde_json::from_slice(&record.json).unwrap();
-            match json.get("Event").filter(|_| json.get("value").is_none()) {
-                Some(event) => {
-                    if record.last {
-                        self.whole.insert(record.head.uuid.clone());
-                    }
-                    let objects = event["Object"].as_array().into_iter().flatten();
-                    let inside =
-                        objects.flat_map(|o| o["Attribute"].as_array().into_iter().flatten());
-                    let own = event["Attribute"].as_array().into_iter().flatten();
-                    own.chain(inside).for_each(|one| self.attribute(one));
-                }
-                None => self.attribute(&json),
-            }
-        }
-    }
-
-    fn attribute(&mut self, attribute: &Value) {
-        let uuid = attribute["uuid"].as_str().unwrap().to_owned();
-        if attribute["deleted"] == true {
-            self.attributes.remove(&uuid);
-        } else {
-            let value = attribute["value"].as_str().unwrap().to_owned();
-            self.attributes.insert(uuid, value);
-        }
-    }
-
-    fn uuids(&self) -> Vec<String> {
-        self.attributes.keys().cloned().collect()
-    }
-}
-
-async fn walk(source: &mut dyn Source, came: &mut Came) {
-    while let Some(page) = source.next_page().await.unwrap() {
-        came.take(page);
-    }
-}
-
-fn small() -> WalkOptions {
-    WalkOptions {
-        page_size: 3,
-        attributes_page: 20,
-        ..WalkOptions::default()
-    }
-}
-
-fn published(misp: &FakeMisp) -> Vec<String> {
-    let mut all = misp.with_store(|store| store.published_attributes());
-    all.sort();
-    all
-}
+use serde_json::json;
 
 #[tokio::test]
 async fn both_endpoints_and_both_clocks_find_the_same() {
@@ -206,12 +113,7 @@ async fn filters_that_select_events_do_not_cut_their_attributes() {
             let mut came = Came::default();
             let mut source = source(&misp, endpoint, options, None);
             walk(source.as_mut(), &mut came).await;
-            let mut listed = Vec::new();
-            let mut listing = source.listing().unwrap();
-            while let Some(some) = listing.attributes().await.unwrap() {
-                listed.extend(some.into_iter().map(|one| one.uuid));
-            }
-            listed.sort();
+            let listed = listed(source.as_ref()).await;
             assert_eq!(listed, came.uuids(), "{filters} {endpoint:?}");
             found.push(came.uuids());
         }

@@ -1,6 +1,8 @@
 //! A client of a fake MISP, and walks that keep what they were handed.
 #![allow(dead_code, reason = "each suite uses its part")]
 
+pub(crate) mod came;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
