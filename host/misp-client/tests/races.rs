@@ -15,7 +15,6 @@ use misp_client::{CursorKind, WalkOptions};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{self, BASE_TIME, attr, event};
 use misp_ecs_tests::fake_misp::{Fault, Store};
-use pipeline::Source;
 use serde_json::{Value, json};
 
 /// A published event of so many attributes, and then so many that are marked as deleted.
@@ -322,6 +321,13 @@ async fn events_without_attributes_hide_no_others_where_answers_are_capped() {
             .zip(1..)
             .map(|(live, seed)| sized_event(seed, live, 0)),
     );
+    // Applied after the page was cut and counted: fewer come than are said to match.
+    let options = WalkOptions {
+        filters: map(json!({"distribution": 1})),
+        ..small()
+    };
+    let walked = source(&misp, Endpoint::Events, options, None);
+    assert_eq!(listed(walked.as_ref()).await, Vec::<String>::new());
     for cap in 1..9 {
         misp.habits(|habits| habits.limit_cap = Some(cap));
         let walked = source(&misp, Endpoint::Events, small(), None);

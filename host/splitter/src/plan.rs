@@ -239,6 +239,10 @@ impl Planner<'_> {
             Name::PublishTimestamp => {
                 seen.head.publish_timestamp = self.text()?.trim().parse().ok();
             }
+            Name::Published => seen.head.published = self.flag()?,
+            Name::AttributeCount => {
+                seen.head.attribute_count = self.text()?.trim().parse().ok();
+            }
             name => {
                 seen.of_attribute |= name == Name::OfAttribute;
                 seen.of_event |= name == Name::OfEvent;
@@ -262,6 +266,18 @@ impl Planner<'_> {
                 }
             }
             _ => self.scanner.value().map(|_| String::new()),
+        }
+    }
+
+    /// The yes or no that is next; MISP of old writes 1 and 0.
+    fn flag(&mut self) -> Result<Option<bool>, Fault> {
+        match self.scanner.peek()? {
+            Some(first @ (b't' | b'f')) => self.scanner.value().map(|_| Some(first == b't')),
+            _ => Ok(match self.text()?.as_str() {
+                "1" | "true" => Some(true),
+                "0" | "false" => Some(false),
+                _ => None,
+            }),
         }
     }
 

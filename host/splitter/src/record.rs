@@ -49,6 +49,10 @@ pub struct EventHead {
     pub timestamp: Option<i64>,
     /// `publish_timestamp`, UNIX seconds.
     pub publish_timestamp: Option<i64>,
+    /// Is it published?
+    pub published: Option<bool>,
+    /// `attribute_count`: live attributes, those too that this key may not see.
+    pub attribute_count: Option<u64>,
 }
 
 /// One event, a slice of one, or one loose attribute, as JSON.

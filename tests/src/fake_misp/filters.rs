@@ -98,9 +98,21 @@ pub(super) fn one_of(wanted: Option<&Value>, have: &[String]) -> bool {
                         .iter()
                         .any(|one| have.iter().any(|text| wants(one, text))))
         }
-        Some(Value::String(text)) if text.contains("||") => {
+        Some(Value::String(text)) if text.contains("||") || text.starts_with('!') => {
             let list = text.split("||").map(Value::from).collect();
             one_of(Some(&Value::Array(list)), have)
+        }
+        Some(Value::Object(map)) => {
+            let refused = map.get("NOT").cloned().unwrap_or_default();
+            let refused: Vec<Value> = match refused {
+                Value::Array(list) => list,
+                Value::Null => Vec::new(),
+                one => vec![one],
+            };
+            let refused = refused
+                .iter()
+                .any(|not| have.iter().any(|text| wants(not, text)));
+            !refused && one_of(map.get("OR"), have)
         }
         Some(one) => have.iter().any(|text| wants(one, text)),
     }

@@ -1,5 +1,6 @@
 //! What the user wants found: any filter of `events/restSearch`, made safe to send.
 
+mod ids;
 mod names;
 
 use std::fmt;
@@ -85,12 +86,21 @@ impl fmt::Display for FilterWarning {
 }
 
 impl Filters {
-    /// Reads the user's filters and says what is odd about them.
+    /// Reads the user's filters for a walk by `publish_timestamp`, and says what is odd about
+    /// them.
     pub fn new(given: &Map<String, Value>) -> (Self, Vec<FilterWarning>) {
+        Self::for_walk(given, CursorKind::Publish)
+    }
+
+    /// [`Self::new`] for a walk by this clock, which is then no filter: the walk would not keep
+    /// to it, and a sweep would withdraw what the walk delivers.
+    pub fn for_walk(given: &Map<String, Value>, cursor: CursorKind) -> (Self, Vec<FilterWarning>) {
         let mut filters = Map::new();
         let mut warnings: Vec<FilterWarning> = unknown(given);
         for (name, value) in given {
-            if names::WALKS.contains(&name.as_str()) {
+            let clock =
+                cursor == CursorKind::Timestamp && names::EVENT_CLOCK.contains(&name.as_str());
+            if clock || names::WALKS.contains(&name.as_str()) {
                 warnings.push(FilterWarning::Overridden { name: name.clone() });
                 continue;
             }
@@ -139,21 +149,54 @@ impl Filters {
             // What is edited after it was published is not reviewed yet.
             body.insert("published".to_owned(), Value::from(1));
         }
-        for (name, value) in flags {
-            let integer = integer_meant(value).filter(|_| names::INTEGERS.contains(&name.as_str()));
-            body.insert(
-                name.clone(),
-                integer.map_or_else(|| value.clone(), Value::from),
-            );
-        }
+        body.extend(as_integers(flags));
         body.extend(self.0.clone());
         body
     }
 }
 
 impl Filters {
+    /// What is found, and not what it looks like: the body of a listing of live attributes.
+    pub(crate) fn selection(&self, cursor: CursorKind) -> Map<String, Value> {
+        let mut body = self.body(&Map::new(), cursor);
+        // What is deleted is not there, whoever asks for it.
+        body.remove("deleted");
+        body.retain(|name, _| {
+            !names::SHAPES.contains(&name.as_str()) && !name.starts_with("include")
+        });
+        body
+    }
+
+    /// Are live attributes left out?
+    pub(crate) fn only_deleted(&self) -> bool {
+        let is_live = |one: &Value| integer(one) == Some(0);
+        match self.0.get("deleted") {
+            None | Some(Value::Null) => false,
+            Some(Value::Array(list)) => !list.is_empty() && !list.iter().any(is_live),
+            Some(one) => !is_live(one),
+        }
+    }
+
+    /// Is an event in this state of publication looked for? One of unknown state may be.
+    pub(crate) fn wants(&self, published: Option<bool>, cursor: CursorKind) -> bool {
+        let Some(published) = published else {
+            return true;
+        };
+        let by_default = Value::from(1);
+        let wanted = match self.0.get("published") {
+            None if cursor == CursorKind::Publish => &by_default,
+            None | Some(Value::Null) => return true,
+            Some(wanted) => wanted,
+        };
+        let matches = |one: &Value| integer(one).is_none_or(|flag| (flag != 0) == published);
+        match wanted {
+            Value::Array(list) => list.iter().any(matches),
+            one => matches(one),
+        }
+    }
+
     /// A name by which events can be asked for beside the user's filters: MISP looks for an
-    /// event's uuid under both.
+    /// event's uuid under both. If the user has taken both, [`Self::lets_event`] holds one.
     pub(crate) fn free_name_for_events(&self) -> &'static str {
         if self.0.contains_key("uuid") {
             "eventid"
@@ -162,9 +205,50 @@ impl Filters {
         }
     }
 
-    /// A filter by its name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+    /// Does the user's `eventid` let this event through, where it cannot be sent because both
+    /// names are taken?
+    pub(crate) fn lets_event(&self, id: &str, uuid: &str) -> bool {
+        match self.0.get("eventid") {
+            Some(wanted) if self.0.contains_key("uuid") => ids::let_through(wanted, [id, uuid]),
+            _ => true,
+        }
+    }
+
+    /// For the attributes of events that are already chosen: `flags`, and of the user's filters
+    /// those that cut an event's list of attributes, or add to it. The others choose events on
+    /// `events/restSearch` and attributes on `attributes/restSearch`: sent here, they would cut
+    /// what comes whole there. Deleted ones are among them, so that pages keep still.
+    pub(crate) fn of_attributes(&self, flags: &Map<String, Value>) -> Map<String, Value> {
+        let mut body = as_integers(flags);
+        body.remove("published");
+        let own = self.0.iter().filter(|(name, _)| {
+            names::OF_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("include")
+        });
+        body.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        let deleted = self.0.get("deleted").filter(|_| self.only_deleted());
+        let both = || Value::from(vec![0, 1]);
+        body.insert("deleted".to_owned(), deleted.cloned().unwrap_or_else(both));
+        body
+    }
+}
+
+/// Flags with integers where MISP misreads booleans.
+fn as_integers(flags: &Map<String, Value>) -> Map<String, Value> {
+    let flags = flags.iter().map(|(name, value)| {
+        let integer = integer_meant(value).filter(|_| names::INTEGERS.contains(&name.as_str()));
+        let value = integer.map_or_else(|| value.clone(), Value::from);
+        (name.clone(), value)
+    });
+    flags.collect()
+}
+
+/// A flag as a number; a list or a word such as `only` is none.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(flag) => Some((*flag).into()),
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -304,6 +388,74 @@ mod tests {
             Value::Object(body),
             json!({"published": 1, "excludeGalaxy": 0, "includeDecayScore": 1, "deleted": 0})
         );
+    }
+
+    #[test]
+    fn a_listing_is_of_live_attributes_whatever_an_answer_looks_like() {
+        let given = json!({"deleted": [0, 1], "metadata": 1, "includeContext": 1, "headerless": 1,
+                           "type": "md5", "to_ids": 1, "enforceWarninglist": 1});
+        let (filters, _) = Filters::new(given.as_object().unwrap());
+        assert_eq!(
+            Value::Object(filters.selection(CursorKind::Publish)),
+            json!({"published": 1, "type": "md5", "to_ids": 1, "enforceWarninglist": 1})
+        );
+        for (deleted, only) in [
+            (json!([0, 1]), false),
+            (json!(0), false),
+            (json!(false), false),
+            (json!(1), true),
+            (json!([1]), true),
+            (json!("only"), true),
+        ] {
+            let given = json!({"deleted": deleted});
+            let (filters, _) = Filters::new(given.as_object().unwrap());
+            assert_eq!(filters.only_deleted(), only, "{given}");
+        }
+    }
+
+    #[test]
+    fn attributes_of_chosen_events_are_not_chosen_again() {
+        let given = json!({"type": "md5", "tags": ["x"], "published": 0, "to_ids": true,
+                           "withAttachments": 1, "includeDecayScore": 0, "deleted": 0});
+        let flags = json!({"includeDecayScore": 1, "deleted": false, "enforceWarninglist": 1});
+        let (filters, _) = Filters::new(given.as_object().unwrap());
+        assert_eq!(
+            Value::Object(filters.of_attributes(flags.as_object().unwrap())),
+            json!({"to_ids": 1, "withAttachments": 1, "includeDecayScore": 0, "deleted": [0, 1],
+                   "enforceWarninglist": 1})
+        );
+        let (only, _) = Filters::new(json!({"deleted": 1}).as_object().unwrap());
+        assert_eq!(
+            Value::Object(only.of_attributes(&Map::new())),
+            json!({"deleted": 1})
+        );
+    }
+
+    #[test]
+    fn publication_is_wanted_as_it_would_be_found() {
+        use CursorKind::{Publish, Timestamp};
+        for (given, cursor, published, draft) in [
+            (json!({}), Publish, true, false),
+            (json!({}), Timestamp, true, true),
+            (json!({"published": 1}), Timestamp, true, false),
+            (json!({"published": false}), Publish, false, true),
+            (json!({"published": [0, "1"]}), Publish, true, true),
+        ] {
+            let (filters, _) = Filters::for_walk(given.as_object().unwrap(), cursor);
+            assert_eq!(filters.wants(Some(true), cursor), published, "{given}");
+            assert_eq!(filters.wants(Some(false), cursor), draft, "{given}");
+            assert!(filters.wants(None, cursor));
+        }
+    }
+
+    #[test]
+    fn the_clock_of_the_walk_is_no_filter() {
+        let given = json!({"timestamp": "30d", "event_timestamp": 5});
+        let given = given.as_object().unwrap();
+        assert_eq!(Filters::new(given).1, []);
+        let (filters, warnings) = Filters::for_walk(given, CursorKind::Timestamp);
+        assert_eq!(filters, Filters::default());
+        assert_eq!(warnings.len(), 2);
     }
 
     #[test]

@@ -39,3 +39,25 @@ pub(super) const INTEGERS: &[&str] = &["published", "to_ids", "deleted"];
 /// Names that hold a time.
 #[rustfmt::skip]
 pub(super) const TIMES: &[&str] = &["timestamp", "event_timestamp"];
+
+/// The other names of the clock of a walk by `timestamp`, which sets them itself.
+pub(super) const EVENT_CLOCK: &[&str] = &["timestamp", "event_timestamp"];
+
+/// Names that say what an answer looks like, and not what is found; so do those that begin with
+/// `include`.
+#[rustfmt::skip]
+pub(super) const SHAPES: &[&str] = &[
+    "withAttachments", "metadata", "headerless", "requested_attributes", "flatten", "attackGalaxy",
+    "excludeGalaxy", "excludeLocalTags", "sgReferenceOnly", "noEventReports", "noShadowAttributes",
+    "extensionList",
+];
+
+/// Names that cut an event's list of attributes on both searches, or add to each attribute; so
+/// do those that begin with `include`.
+pub(super) const OF_ATTRIBUTES: &[&str] = &[
+    "to_ids",
+    "enforceWarninglist",
+    "withAttachments",
+    "decayingModel",
+    "modelOverrides",
+];

@@ -130,7 +130,7 @@ impl Finder {
         cursor: Option<&Cursor>,
         extra: Map<String, Value>,
     ) -> Result<Self, CursorError> {
-        let (filters, warnings) = Filters::new(&options.filters);
+        let (filters, warnings) = Filters::for_walk(&options.filters, options.cursor);
         for warning in warnings {
             tracing::warn!(%warning, "a filter does not do what it seems to");
         }
@@ -183,7 +183,9 @@ impl Finder {
         let (answer, mut records) = self.fetch(body).await?;
         let heads = records.heads().to_vec();
         // An attribute's uuid finds its event too.
-        records.retain(|_, head| uuids.contains(&head.uuid));
+        records.retain(|_, head| {
+            uuids.contains(&head.uuid) && self.filters.lets_event(&head.id, &head.uuid)
+        });
         Ok(Found {
             cursor: Cursor(String::new()),
             fetched_ms: now_ms(),

@@ -169,7 +169,8 @@ fn anything_else_is_no_answer() {
 #[test]
 fn heads_and_retain() {
     let mut records = answer(
-        r#"{"response":[{"Event":{"uuid":"a","id":1,"timestamp":"10","publish_timestamp":20}},
+        r#"{"response":[{"Event":{"uuid":"a","id":1,"timestamp":"10","publish_timestamp":20,
+                "published":true,"attribute_count":"3"}},
             5,
             {"Event":{"Attribute":[{"uuid":"no","id":"no","timestamp":"1"}],"uuid":"b","id":"2"}},
             {"Event":{"uuid":"c","uuid":"d","timestamp":null}}]}"#,
@@ -180,9 +181,14 @@ fn heads_and_retain() {
         id: id.to_owned(),
         timestamp,
         publish_timestamp,
+        ..EventHead::default()
     };
     let (a, b, d) = (
-        head("a", "1", Some(10), Some(20)),
+        EventHead {
+            published: Some(true),
+            attribute_count: Some(3),
+            ..head("a", "1", Some(10), Some(20))
+        },
         head("b", "2", None, None),
         head("d", "", None, None),
     );

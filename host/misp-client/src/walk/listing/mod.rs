@@ -5,28 +5,30 @@
 //! offset while events drop out and come in: what is listed was there, and what was there all
 //! along is listed.
 
+mod index;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
 
 use async_trait::async_trait;
 use csv::{ReaderBuilder, StringRecordsIntoIter};
 use pipeline::{ListedAttribute, ListedEvent, Listing, SourceError};
-use reqwest::Method;
 use serde_json::{Map, Value, json};
-use splitter::Body;
+use splitter::{Body, Records, SplitLimits};
+
+use index::index;
 
 use super::cursor::CursorKind;
 use super::finder::{Finder, WalkError};
 use crate::client::{Client, Endpoint};
+use crate::filters::Filters;
 
-/// Events of one answer of the index: 247 bytes each.
+/// Events that are handed out at once.
 const EVENTS_AT_ONCE: usize = 20_000;
 /// Events whose attributes are asked for in one answer; fewer if a server caps it.
 const IDS_AT_ONCE: usize = 200;
 /// Attributes that are handed out at once.
 const ATTRIBUTES_AT_ONCE: usize = 10_000;
-/// Times that the index is read again because it changed while it was read.
-const MOST_TRIES: u32 = 5;
 
 /// Lists what a walk would find.
 pub(super) struct MispListing {
@@ -35,7 +37,10 @@ pub(super) struct MispListing {
     body: Map<String, Value>,
     /// The name under which events are asked for: the user's filters keep theirs.
     key: &'static str,
+    filters: Filters,
     ids_at_once: usize,
+    /// So many events of one answer were seen to come without a cap.
+    uncapped: u64,
     /// Events that are still to be asked for; `None` before the first call.
     to_ask: Option<VecDeque<ListedEvent>>,
     rows: Option<Rows>,
@@ -48,7 +53,7 @@ type Rows = StringRecordsIntoIter<BodyReader>;
 impl MispListing {
     pub(super) fn new(finder: &Finder) -> Self {
         let kind = finder.options.cursor;
-        let mut body = finder.filters.body(&Map::new(), kind);
+        let mut body = finder.filters.selection(kind);
         if kind == CursorKind::Publish || finder.from() > 1 {
             body.insert(kind.column().to_owned(), finder.from().into());
         }
@@ -64,7 +69,9 @@ impl MispListing {
             client: finder.client.clone(),
             body,
             key: finder.filters.free_name_for_events(),
+            filters: finder.filters.clone(),
             ids_at_once: IDS_AT_ONCE,
+            uncapped: 1,
             to_ask: None,
             rows: None,
             events: None,
@@ -81,8 +88,14 @@ impl MispListing {
                 }
                 continue;
             }
+            if self.filters.only_deleted() {
+                // None of what is found is there.
+                return Ok(None);
+            }
             if self.to_ask.is_none() {
-                self.to_ask = Some(index(&self.client).await?.into());
+                let mut events = index(&self.client).await?;
+                events.retain(|event| self.filters.lets_event(&event.id, &event.uuid));
+                self.to_ask = Some(events.into());
             }
             let Some(to_ask) = &mut self.to_ask else {
                 return Ok(None);
@@ -125,33 +138,41 @@ impl MispListing {
         let whole = answer.body.clone();
         let events = tokio::task::spawn_blocking(move || count_events(whole)).await??;
         let matched = answer.result_count.unwrap_or(0);
-        if events >= matched {
+        // Fewer events have rows than match: either some of them have no attributes, or the
+        // server caps its pages.
+        if events >= matched || matched <= self.uncapped {
             return Ok(Some(rows(answer.body)));
         }
-        // Either some of them have no attributes, or the server caps its pages.
-        body.insert("page".to_owned(), json!(2));
-        let more = self
-            .client
-            .post_csv(Endpoint::Events, &Value::Object(body))
-            .await?;
-        let more = more.body;
-        let more = tokio::task::spawn_blocking(move || count_events(more)).await??;
-        if more == 0 {
+        let names = body.remove(self.key).unwrap_or_default();
+        let (items, visible) = self.given(names, limit).await?;
+        if items >= visible {
+            self.uncapped = items;
             return Ok(Some(rows(answer.body)));
         }
-        if self.ids_at_once == 1 {
-            return Err(WalkError::Listing {
-                what: "one event comes on two pages".to_owned(),
-            });
+        let cap = usize::try_from(items).unwrap_or(1).max(1);
+        if cap >= self.ids_at_once {
+            return Err(WalkError::Restless);
         }
-        self.ids_at_once = usize::try_from(events)
-            .unwrap_or(1)
-            .clamp(1, self.ids_at_once / 2);
+        self.ids_at_once = cap;
         tracing::info!(
-            events = self.ids_at_once,
+            events = cap,
             "this MISP caps its answers: fewer events are listed at once"
         );
         Ok(None)
+    }
+
+    /// How many of these events the server gives in one answer, and how many there are. Without
+    /// the user's filters: some of them cut a page after it was counted.
+    async fn given(&self, names: Value, limit: usize) -> Result<(u64, u64), WalkError> {
+        let body = json!({
+            "returnFormat": "json", "metadata": 1, "excludeGalaxy": 1, "published": [0, 1],
+            self.key: names, "limit": limit, "page": 1,
+        });
+        let answer = self.client.post_search(Endpoint::Events, &body).await?;
+        let visible = answer.result_count.unwrap_or(0);
+        let read = move || Records::from_answer(answer.body, SplitLimits::default());
+        let records = tokio::task::spawn_blocking(read).await??;
+        Ok((records.heads().len() as u64, visible))
     }
 }
 
@@ -179,73 +200,6 @@ impl Listing for MispListing {
         let some = events.split_off(rest);
         Ok(Some(some).filter(|some| !some.is_empty()))
     }
-}
-
-/// Every event that the key may see, published or not, as it was at one moment: read again if
-/// it changed while it was read.
-async fn index(client: &Client) -> Result<Vec<ListedEvent>, WalkError> {
-    for _ in 0..MOST_TRIES {
-        if let Some(events) = index_once(client).await? {
-            return Ok(events);
-        }
-    }
-    Err(WalkError::Restless)
-}
-
-async fn index_once(client: &Client) -> Result<Option<Vec<ListedEvent>>, WalkError> {
-    let mut events = Vec::new();
-    let (mut known, mut total) = (BTreeSet::new(), None);
-    for page in 1_u64.. {
-        let body = json!({"sort": "id", "direction": "asc", "limit": EVENTS_AT_ONCE, "page": page});
-        let answer = client
-            .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
-            .await?;
-        if *total.get_or_insert(answer.result_count) != answer.result_count {
-            return Ok(None);
-        }
-        if answer.value.is_empty() {
-            break;
-        }
-        for event in &answer.value {
-            let event = listed_event(event)?;
-            if known.insert(event.uuid.clone()) {
-                events.push(event);
-            }
-        }
-        if answer
-            .result_count
-            .is_some_and(|all| events.len() as u64 >= all)
-        {
-            break;
-        }
-    }
-    let complete = total
-        .flatten()
-        .is_none_or(|total| events.len() as u64 >= total);
-    Ok(complete.then_some(events))
-}
-
-fn listed_event(event: &Value) -> Result<ListedEvent, WalkError> {
-    let text = |key: &str| match event.get(key) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    let published = match event.get("published") {
-        Some(Value::Bool(flag)) => Some(*flag),
-        _ => text("published").map(|flag| flag == "1"),
-    };
-    let read = || {
-        Some(ListedEvent {
-            id: text("id")?,
-            uuid: text("uuid")?,
-            timestamp: text("timestamp")?.parse().ok()?,
-            published: published?,
-        })
-    };
-    read().ok_or_else(|| WalkError::Listing {
-        what: "an event of the index has no id, uuid, timestamp or published".to_owned(),
-    })
 }
 
 fn rows(body: Body) -> Rows {
