@@ -92,7 +92,8 @@ pub(super) fn loose_attributes(
     if changed_at == TimeFilter::Broken || published_at == TimeFilter::Broken {
         return Err(Broken);
     }
-    let limit = number(request.get("limit")).filter(|limit| *limit > 0);
+    let page = page(request, habits);
+    let limit = page.limit;
     let mut found = Vec::new();
     for event in store.events() {
         // An empty list of ids is no filter at all.
@@ -116,7 +117,7 @@ pub(super) fn loose_attributes(
         }
     }
     let total = found.len();
-    let items = page(request, habits).cut(found);
+    let items = page.cut(found);
     let count = match limit {
         // The rows read for this page, and one more if it came out full or empty.
         Some(limit) if items.len() == limit || items.is_empty() => items.len() + 1,

@@ -37,6 +37,8 @@ pub(crate) struct Came {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) whole: BTreeSet<String>,
     pub(crate) cursor: Option<Cursor>,
+    /// Every attribute as it came: event, attribute, value; none if it is deleted.
+    pub(crate) events: Vec<(String, String, Option<String>)>,
 }
 
 impl Came {
@@ -60,15 +62,19 @@ impl Came {
                     let inside =
                         objects.flat_map(|o| o["Attribute"].as_array().into_iter().flatten());
                     let own = event["Attribute"].as_array().into_iter().flatten();
-                    own.chain(inside).for_each(|one| self.attribute(one));
+                    own.chain(inside)
+                        .for_each(|one| self.attribute(&record.head.uuid, one));
                 }
-                None => self.attribute(&json),
+                None => self.attribute(&record.head.uuid, &json),
             }
         }
     }
 
-    fn attribute(&mut self, attribute: &Value) {
+    fn attribute(&mut self, event: &str, attribute: &Value) {
         let uuid = attribute["uuid"].as_str().unwrap().to_owned();
+        let live = attribute["deleted"] != true;
+        let value = live.then(|| attribute["value"].as_str().unwrap().to_owned());
+        self.events.push((event.to_owned(), uuid.clone(), value));
         if attribute["deleted"] == true {
             self.attributes.remove(&uuid);
         } else {

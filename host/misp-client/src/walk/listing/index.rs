@@ -18,48 +18,101 @@ const MOST_TRIES: u32 = 5;
 
 /// Every event that the key may see, published or not.
 pub(super) async fn index(client: &Client) -> Result<Vec<ListedEvent>, WalkError> {
-    let mut events: Vec<ListedEvent> = Vec::new();
-    let (mut most, mut last, mut back, mut tries) = (EVENTS_AT_ONCE, 0_u64, 1_u64, 0);
+    let mut pages = Pages::new(EVENTS_AT_ONCE);
     loop {
-        let window = Window::overlapping((events.len() as u64).saturating_sub(back), most);
+        let window = pages.ask();
         let body = json!({
             "sort": "id", "direction": "asc", "limit": window.limit, "page": window.page,
         });
         let answer = client
             .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
             .await?;
-        let items = answer.value.len() as u64;
         let page = answer
             .value
             .iter()
             .map(listed_event)
             .collect::<Result<Vec<_>, _>>()?;
-        let joins = page.first().is_some_and(|(id, _)| *id <= last);
+        match pages.take(window, page, answer.result_count) {
+            Next::Ask => {}
+            Next::End => return Ok(pages.events),
+            Next::Restless => return Err(WalkError::Restless),
+        }
+    }
+}
+
+/// The pages that came. Pure: no request is made here.
+#[derive(Debug)]
+struct Pages<E> {
+    events: Vec<E>,
+    /// The most events of one page.
+    most: u64,
+    /// The id of the last event.
+    last: u64,
+    /// How far before the end of what came the next page begins.
+    back: u64,
+    tries: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Ask,
+    End,
+    Restless,
+}
+
+impl<E> Pages<E> {
+    fn new(most: u64) -> Self {
+        Self {
+            events: Vec::new(),
+            most,
+            last: 0,
+            back: 1,
+            tries: 0,
+        }
+    }
+
+    fn ask(&self) -> Window {
+        let place = (self.events.len() as u64).saturating_sub(self.back);
+        Window::overlapping(place, self.most)
+    }
+
+    /// Takes a page in: ids, ascending, and events.
+    fn take(&mut self, window: Window, page: Vec<(u64, E)>, all: Option<u64>) -> Next {
+        let items = page.len() as u64;
+        let joins = page.first().is_some_and(|(id, _)| *id <= self.last);
         if window.page > 1 && !joins {
-            tries += 1;
-            if tries > MOST_TRIES {
-                return Err(WalkError::Restless);
-            }
-            back = back.saturating_mul(16);
-            continue;
+            self.tries += 1;
+            self.back = self.back.saturating_mul(16);
+            return if self.tries > MOST_TRIES {
+                Next::Restless
+            } else {
+                Next::Ask
+            };
         }
-        (back, tries) = (1, 0);
-        let before = events.len();
+        (self.back, self.tries) = (1, 0);
+        let before = self.events.len();
         for (id, event) in page {
-            if id > last {
-                last = id;
-                events.push(event);
+            if id > self.last {
+                self.last = id;
+                self.events.push(event);
             }
         }
-        let reach = window.start().saturating_add(items);
-        let all = answer.result_count.is_some_and(|all| reach >= all);
-        if all || events.len() == before {
-            return Ok(events);
+        let is_all = all.is_some_and(|all| window.start().saturating_add(items) >= all);
+        let nothing_new = self.events.len() == before;
+        let short = items < window.limit;
+        // Only servers that tell how many there are cap their pages.
+        if is_all || (short && (nothing_new || all.is_none())) {
+            return Next::End;
         }
-        if items < window.limit {
+        if nothing_new {
+            // Pages so small that overlapping takes all of them: no server has such.
+            return Next::Restless;
+        }
+        if short {
             // A server that caps its pages: they begin elsewhere than was asked for.
-            most = items;
+            self.most = items;
         }
+        Next::Ask
     }
 }
 
@@ -118,7 +171,59 @@ fn listed_event(event: &Value) -> Result<(u64, ListedEvent), WalkError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The ids that the server gives, and how many there are.
+    fn answer(there: &[u64], window: Window, cap: u64) -> (Vec<(u64, u64)>, u64) {
+        let limit = window.limit.min(cap);
+        let start = limit * (window.page - 1);
+        let page = there.iter().skip(start as usize).take(limit as usize);
+        (page.map(|id| (*id, *id)).collect(), there.len() as u64)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_there_all_along_is_listed(
+            count in 0_u64..60,
+            most in 12_u64..30,
+            cap in prop_oneof![3 => Just(1_000_u64), 1 => 2_u64..9],
+            counts in any::<bool>(),
+            gone in prop::collection::vec(prop::option::weighted(0.3, any::<prop::sample::Index>()), 40),
+            added in prop::collection::vec(0_u64..3, 40),
+        ) {
+            let mut there: Vec<u64> = (1..=count).map(|id| id * 2).collect();
+            let mut throughout = there.clone();
+            let mut pages = Pages::new(most);
+            let mut happenings = gone.into_iter().zip(added);
+            for _ in 0..1_000 {
+                let window = pages.ask();
+                let (page, all) = answer(&there, window, cap);
+                let next = pages.take(window, page, (counts || cap < 1_000).then_some(all));
+                if next == Next::End {
+                    let missing: Vec<&u64> =
+                        throughout.iter().filter(|id| !pages.events.contains(id)).collect();
+                    prop_assert!(missing.is_empty(), "{missing:?}");
+                    prop_assert!(pages.events.is_sorted_by(|a, b| a < b));
+                    return Ok(());
+                }
+                if next == Next::Restless {
+                    prop_assert!(throughout.len() < count as usize || cap < 1_000, "{pages:?}");
+                    return Ok(());
+                }
+                if let Some((gone, added)) = happenings.next() {
+                    if let Some(gone) = gone.filter(|_| !there.is_empty()) {
+                        let id = there.remove(gone.index(there.len()));
+                        throughout.retain(|known| *known != id);
+                    }
+                    let newest = there.last().copied().unwrap_or(200);
+                    there.extend((1..=added).map(|nth| newest + nth));
+                }
+            }
+            prop_assert!(false, "no end: {pages:?}");
+        }
+    }
 
     #[test]
     fn windows_begin_at_or_a_little_before_a_place() {
