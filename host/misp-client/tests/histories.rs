@@ -10,6 +10,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use common::came::{Came, Endpoint, listed, published, source};
 use common::map;
@@ -133,6 +134,8 @@ struct Held {
     /// The first page since the cursor moved.
     since: Option<u64>,
     cursor: Option<Cursor>,
+    /// Every attribute and value that came.
+    came: BTreeSet<(String, String)>,
 }
 
 impl Held {
@@ -147,6 +150,7 @@ impl Held {
                 let held = self.by_event.entry(event).or_default();
                 match value {
                     Some(value) => {
+                        self.came.insert((uuid.clone(), value.clone()));
                         held.insert(uuid, (value, self.page));
                     }
                     None => {
@@ -167,22 +171,30 @@ impl Held {
     }
 }
 
-/// The live attributes of published events, by event.
-fn truth(misp: &FakeMisp, published_only: bool) -> BTreeMap<String, BTreeMap<String, String>> {
+type ByEvent = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The live attributes of the events that may be shown, by event.
+fn truth(store: &Store, published_only: bool) -> ByEvent {
     let name = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    misp.with_store(|store| {
-        let events = store.events().iter();
-        let shown = events.filter(|event| !published_only || event["published"] == true);
-        let of = |event: &Value| {
-            let all = event["Attribute"].as_array().unwrap().iter();
-            let live = all.filter(|one| one["deleted"] != true);
-            live.map(|one| (name(one, "uuid"), name(one, "value")))
-                .collect()
-        };
-        shown
-            .map(|event| (name(event, "uuid"), of(event)))
+    let events = store.events().iter();
+    let shown = events.filter(|event| !published_only || event["published"] == true);
+    let of = |event: &Value| {
+        let all = event["Attribute"].as_array().unwrap().iter();
+        let live = all.filter(|one| one["deleted"] != true);
+        live.map(|one| (name(one, "uuid"), name(one, "value")))
             .collect()
-    })
+    };
+    shown
+        .map(|event| (name(event, "uuid"), of(event)))
+        .collect()
+}
+
+/// Each attribute and value that may be shown.
+fn shown(store: &Store, published_only: bool) -> BTreeSet<(String, String)> {
+    truth(store, published_only)
+        .into_values()
+        .flatten()
+        .collect()
 }
 
 #[derive(Debug, Clone)]
@@ -226,11 +238,16 @@ async fn run(case: Case) {
         });
     }
     misp.with_store(|store| store.advance(100));
+    let published_only = case.cursor == CursorKind::Publish;
+    let ever = misp.with_store(|store| shown(store, published_only));
+    let ever = Arc::new(Mutex::new(ever));
     for (nth, acts) in case.acts.iter().cloned().enumerate() {
         let mut seed = 1_000 + 100 * nth as u64;
+        let ever = Arc::clone(&ever);
         misp.before_search(nth, move |store| {
             for act in &acts {
                 happen(store, act, &mut seed);
+                ever.lock().unwrap().extend(shown(store, published_only));
             }
         });
     }
@@ -259,8 +276,13 @@ async fn run(case: Case) {
     misp.with_store(|store| store.advance(1_000));
     let mut walked = source(&misp, case.endpoint, options(), held.cursor.as_ref());
     held.walk(walked.as_mut()).await;
-    let published_only = case.cursor == CursorKind::Publish;
-    let there = truth(&misp, published_only);
+    let hidden: Vec<_> = held
+        .came
+        .difference(&ever.lock().unwrap())
+        .cloned()
+        .collect();
+    assert_eq!(hidden, Vec::new(), "never published, and yet it came");
+    let there = misp.with_store(|store| truth(store, published_only));
     for (event, attributes) in &there {
         let has: BTreeMap<&str, &str> = held
             .by_event
@@ -289,7 +311,7 @@ async fn run(case: Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_listens_has_what_the_server_has(case in case()) {
