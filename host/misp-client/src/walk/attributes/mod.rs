@@ -21,7 +21,7 @@ use super::size::PageSize;
 use crate::client::Client;
 use crate::error::ClientError;
 use event::{Event, lists};
-use reading::{Reading, Step};
+use reading::{Part, Reading};
 
 /// Walks `attributes/restSearch`: attributes with their event inside.
 #[derive(Debug)]
@@ -115,11 +115,11 @@ impl AttributesWalk {
                 return self.nothing();
             };
             match reading.step(&self.finder).await {
-                Ok(Step::Page {
+                Ok(Some(Part {
                     records,
                     bytes,
                     whole,
-                }) => {
+                })) => {
                     if whole.is_some() {
                         self.reading = None;
                         self.size.succeeded();
@@ -135,7 +135,7 @@ impl AttributesWalk {
                         },
                     });
                 }
-                Ok(Step::Split) => self.split(),
+                Ok(None) => self.split(),
                 Err(error) => {
                     if !self.smaller_page_now(&error) {
                         return Err(error);

@@ -36,15 +36,11 @@ pub(super) struct Reading {
 
 /// What one step brought.
 #[derive(Debug)]
-pub(super) enum Step {
-    Page {
-        records: Records,
-        bytes: u64,
-        /// The events that are whole, if the list has been read to its end.
-        whole: Option<Vec<EventSeen>>,
-    },
-    /// The list is to be read in two halves.
-    Split,
+pub(super) struct Part {
+    pub(super) records: Records,
+    pub(super) bytes: u64,
+    /// The events that are whole, if the list has been read to its end.
+    pub(super) whole: Option<Vec<EventSeen>>,
 }
 
 /// How a page ended.
@@ -79,8 +75,9 @@ impl Reading {
         self.events
     }
 
-    /// Reads on. After an error the same step is to be taken again.
-    pub(super) async fn step(&mut self, finder: &Finder) -> Result<Step, WalkError> {
+    /// Reads on; `None` if the list is to be read in two halves instead. After an error the same
+    /// step is to be taken again.
+    pub(super) async fn step(&mut self, finder: &Finder) -> Result<Option<Part>, WalkError> {
         let Read {
             mut records,
             bytes,
@@ -90,7 +87,7 @@ impl Reading {
             // What the server leaves out of a page after it was cut looks as if more followed.
             let after = self.read(finder, 2).await?;
             if after.end != End::Last || !after.records.heads().is_empty() {
-                return Ok(Step::Split);
+                return Ok(None);
             }
             end = End::Last;
         }
@@ -106,16 +103,16 @@ impl Reading {
             }
             End::OnePage => Some(self.whole_in_one_page(finder).await?),
             End::Last => match self.verified(finder).await? {
-                Verified::Split => return Ok(Step::Split),
+                Verified::Split => return Ok(None),
                 Verified::Again => None,
                 Verified::Whole(whole) => Some(whole),
             },
         };
-        Ok(Step::Page {
+        Ok(Some(Part {
             records,
             bytes,
             whole,
-        })
+        }))
     }
 
     /// All came in one answer, so it is true of one moment.
