@@ -14,7 +14,7 @@ use pipeline::{
 use runtime::{LoadedMapping, Mapper};
 use state::Store;
 
-use crate::config::{Config, Facts, Instance, Loaded, Resend};
+use crate::config::{Config, Facts, Instance, Loaded, Resend, nearest_or_all};
 use crate::wiring;
 
 /// How the pipelines are to run.
@@ -96,13 +96,7 @@ pub(crate) fn chosen<'l>(
         .collect();
     if let (true, Some(only)) = (chosen.is_empty(), only) {
         let names = loaded.config.instances.iter().map(Instance::label);
-        match crate::config::nearest(only, names.clone()) {
-            Some(nearest) => bail!("no instance `{only}`: did you mean `{nearest}`?"),
-            None => bail!(
-                "no instance `{only}`; there are: {}",
-                names.collect::<Vec<_>>().join(", ")
-            ),
-        }
+        bail!("no instance `{only}`{}", nearest_or_all(only, names));
     }
     Ok(chosen)
 }
@@ -131,10 +125,7 @@ impl Assembly<'_> {
         let mapper = Arc::new(mapper);
         let mut catch_up = Vec::new();
         for output in &self.outputs {
-            let key = OutputKey {
-                name: output.name().to_owned(),
-                target: output.target(),
-            };
+            let key = OutputKey::of(&**output);
             if self.store.standing(name, &key)? == Standing::Behind {
                 tracing::info!(
                     instance = name,

@@ -79,17 +79,13 @@ pub(crate) fn open_outputs(config: &Config) -> anyhow::Result<Vec<Arc<dyn Output
 
 /// How the outputs are remembered, without touching them.
 pub(crate) fn output_keys(config: &Config) -> Vec<OutputKey> {
-    let key = |output: Arc<dyn Output>| OutputKey {
-        name: output.name().to_owned(),
-        target: output.target(),
-    };
     if config.outputs.is_empty() {
         let stdout = StdoutOutput::new("stdout", &StdoutOptions::default());
-        return vec![key(Arc::new(stdout))];
+        return vec![OutputKey::of(&stdout)];
     }
     let outputs = config.outputs.iter();
     outputs
-        .map(|(name, options)| key(options.build(name)))
+        .map(|(name, options)| OutputKey::of(&*options.build(name)))
         .collect()
 }
 

@@ -20,10 +20,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn new(output: Arc<dyn Output>) -> Self {
-        let key = OutputKey {
-            name: output.name().to_owned(),
-            target: output.target(),
-        };
+        let key = OutputKey::of(&*output);
         Self { output, key }
     }
 }

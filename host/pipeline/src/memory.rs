@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::Delivery;
+use crate::traits::Output;
 
 /// An output as the state knows it. What went out is remembered for a name and a target:
 /// another target under the same name has got nothing yet.
@@ -12,6 +13,16 @@ pub struct OutputKey {
     pub name: String,
     /// Where its documents end up, such as a file's path. No secret.
     pub target: String,
+}
+
+impl OutputKey {
+    /// The key of an output.
+    pub fn of(output: &dyn Output) -> Self {
+        Self {
+            name: output.name().to_owned(),
+            target: output.target(),
+        }
+    }
 }
 
 /// What became of a document at an output.

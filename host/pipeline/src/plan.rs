@@ -1,13 +1,10 @@
 //! What is done with a document at an output: send it, leave it, withdraw it.
 
-use serde::Deserialize;
-
 use crate::memory::{Act, Fate, Remembered};
 use crate::record::{Document, Operation};
 
 /// Which documents go out again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Resend {
     /// Those whose fingerprint changed.
     #[default]

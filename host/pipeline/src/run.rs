@@ -160,12 +160,12 @@ impl Runner<'_, '_> {
         if self.pass(Asked::Walk).await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
-        self.context.ledger.walked();
+        context.ledger.walked();
         tracing::info!("walk finished");
         if full {
             context.done(FULL_WALK).await?;
         }
-        withdraw::expired(&self.context, now_ms()).await?;
+        withdraw::expired(&context, now_ms()).await?;
         if first {
             context.done(SWEEP).await?;
         } else if context.is_due(SWEEP, context.options.sweep).await? {
@@ -177,7 +177,7 @@ impl Runner<'_, '_> {
                 return Ok(Ended::Stopped);
             }
         }
-        self.context.ledger.set_health(Health::Running);
+        context.ledger.set_health(Health::Running);
         Ok(Ended::Done)
     }
 

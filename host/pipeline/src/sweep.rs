@@ -90,23 +90,25 @@ async fn mend(
     now_ms: i64,
 ) -> Result<(Box<dyn Comparison>, DifferenceCounts), RunError> {
     let key = sink.key.clone();
-    let (mut comparison, (counts, wanted)) = on_comparison(comparison, move |comparison| {
-        let mut wanted = BTreeSet::new();
-        let counts = comparison.compare(&key, &mut |difference| {
-            match difference {
-                Difference::Missing {
-                    event: Some(event), ..
+    let (mut comparison, (counts, wanted, any_orphan)) =
+        on_comparison(comparison, move |comparison| {
+            let (mut wanted, mut any_orphan) = (BTreeSet::new(), false);
+            let counts = comparison.compare(&key, &mut |difference| {
+                match difference {
+                    Difference::Missing {
+                        event: Some(event), ..
+                    }
+                    | Difference::Stale { event, .. } => {
+                        wanted.insert(event);
+                    }
+                    Difference::Orphan { worked_on, .. } => any_orphan |= !worked_on,
+                    Difference::Missing { event: None, .. } => {}
                 }
-                | Difference::Stale { event, .. } => {
-                    wanted.insert(event);
-                }
-                Difference::Missing { event: None, .. } | Difference::Orphan { .. } => {}
-            }
-            true
-        })?;
-        Ok((counts, wanted))
-    })
-    .await?;
+                true
+            })?;
+            Ok((counts, wanted, any_orphan))
+        })
+        .await?;
     if !wanted.is_empty() {
         tracing::warn!(
             output = sink.key.name,
@@ -132,6 +134,10 @@ async fn mend(
              key and the filters are as they should be, then run `misp-ecs sweep --confirm`"
         );
         context.ledger.sweep_held_back(counts.orphaned);
+        return Ok((comparison, counts));
+    }
+    if !any_orphan {
+        // Going through everything once more would find nothing.
         return Ok((comparison, counts));
     }
     loop {

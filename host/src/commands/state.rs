@@ -11,6 +11,7 @@ use anyhow::bail;
 use state::Store;
 
 use crate::args::{OneInstance, State};
+use crate::config::nearest_or_all;
 use crate::control::{self, Request};
 use crate::summary::thousands;
 use crate::wiring;
@@ -116,12 +117,9 @@ fn forget(store: &Store, name: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     let known = store.instances()?;
-    let names: Vec<&str> = known.iter().map(|one| one.instance.as_str()).collect();
-    match crate::config::nearest(name, names.iter().copied()) {
-        Some(nearest) => bail!("no instance `{name}` is known: did you mean `{nearest}`?"),
-        None => bail!(
-            "no instance `{name}` is known; there are: {}",
-            names.join(", ")
-        ),
-    }
+    let names = known.iter().map(|one| one.instance.as_str());
+    bail!(
+        "no instance `{name}` is known{}",
+        nearest_or_all(name, names)
+    );
 }

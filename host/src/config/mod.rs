@@ -20,7 +20,7 @@ use units::{ByteSize, Duration};
 pub(crate) use load::{ConfigError, from_environment, from_file};
 pub(crate) use reference::reference;
 pub(crate) use static_fields::{Facts, StaticFields};
-pub(crate) use unknown_keys::nearest;
+pub(crate) use unknown_keys::{nearest, nearest_or_all};
 
 /// The configuration file of misp-ecs.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -34,6 +34,17 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
+/// What follows "there is no such name": the nearest one, else all there are.
+pub(crate) fn nearest_or_all<'a>(
+    word: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    match nearest(word, known.clone()) {
+        Some(nearest) => format!(": did you mean `{nearest}`?"),
+        None => format!("; there are: {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// The first key of `value` that `root`, a JSON Schema, does not know.
 pub(crate) fn first(value: &Value, root: &Value) -> Option<UnknownKey> {
     walk(value, root, root, "")
