@@ -8,8 +8,11 @@ use splitter::{Body, Spool, SpoolError};
 use crate::error::ClientError;
 
 /// Where the bytes of an answer end up.
-pub(crate) trait Keep {
+pub trait Keep {
     /// Takes the next piece.
+    ///
+    /// # Errors
+    /// When it does not fit or cannot be kept.
     fn push(&mut self, piece: &[u8]) -> Result<(), SpoolError>;
 }
 
@@ -21,9 +24,11 @@ impl Keep for Spool {
 
 /// A small answer, in memory.
 #[derive(Debug)]
-pub(crate) struct Memory {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) limit: usize,
+pub struct Memory {
+    /// What came so far.
+    pub bytes: Vec<u8>,
+    /// The most it may become, bytes.
+    pub limit: usize,
 }
 
 impl Keep for Memory {
@@ -67,7 +72,7 @@ enum Decoder<K: Keep> {
 }
 
 /// One body on its way in.
-pub(crate) struct Intake<K: Keep> {
+pub struct Intake<K: Keep> {
     decoder: Decoder<K>,
     received: u64,
     most: u64,
@@ -75,7 +80,10 @@ pub(crate) struct Intake<K: Keep> {
 
 impl<K: Keep> Intake<K> {
     /// `encoding` is `Content-Encoding`, `most` the bytes allowed as they come over the wire.
-    pub(crate) fn new(encoding: Option<&str>, keep: K, most: u64) -> Result<Self, ClientError> {
+    ///
+    /// # Errors
+    /// When it is neither gzip nor none.
+    pub fn new(encoding: Option<&str>, keep: K, most: u64) -> Result<Self, ClientError> {
         let sink = Sink {
             keep,
             refused: None,
@@ -98,12 +106,15 @@ impl<K: Keep> Intake<K> {
     }
 
     /// Bytes that came so far, as they came.
-    pub(crate) fn received(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         self.received
     }
 
     /// Takes the next piece as it came.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), ClientError> {
+    ///
+    /// # Errors
+    /// When it is too much, cannot be unpacked or cannot be kept.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), ClientError> {
         self.received += piece.len() as u64;
         if self.received > self.most {
             return Err(ClientError::TooLarge {
@@ -119,7 +130,10 @@ impl<K: Keep> Intake<K> {
     }
 
     /// The body is complete: what kept it.
-    pub(crate) fn finish(self) -> Result<K, ClientError> {
+    ///
+    /// # Errors
+    /// When packed data end before their end, or do not fit.
+    pub fn finish(self) -> Result<K, ClientError> {
         match self.decoder {
             Decoder::Plain(sink) => Ok(sink.keep),
             Decoder::Gzip(mut decoder) => {
@@ -144,7 +158,10 @@ impl<K: Keep> Intake<K> {
 }
 
 /// The spooled body.
-pub(crate) fn spooled(spool: Spool) -> Result<Body, ClientError> {
+///
+/// # Errors
+/// When its temporary file fails.
+pub fn spooled(spool: Spool) -> Result<Body, ClientError> {
     spool.finish().map_err(kept)
 }
 

@@ -14,19 +14,19 @@ pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 }
 
 /// A header as text, blanks around it taken off.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
 /// `Date`, UNIX seconds.
-pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
+pub fn date(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(text(headers, DATE.as_str())?).ok()?;
     seconds(date)
 }
 
 /// What `X-Rate-Limit-Reset` (seconds) and `Retry-After` (seconds or a date) ask for: the longer
 /// of the two, clamped to 1 s to 1 h. `now` is for a date when the answer has no `Date` itself.
-pub(crate) fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let reset = text(headers, "x-rate-limit-reset").and_then(delta);
     let after = text(headers, RETRY_AFTER.as_str()).and_then(|value| {
         delta(value).or_else(|| {

@@ -153,7 +153,7 @@ impl Client {
 }
 
 /// Is one of the causes an error of the TLS library?
-fn is_tls(error: &reqwest::Error) -> bool {
+pub fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
         if current.is::<rustls::Error>() {

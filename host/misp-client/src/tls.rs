@@ -42,19 +42,56 @@ pub(crate) fn base(url: &str) -> Result<Url, OptionsError> {
     Ok(base)
 }
 
+/// By which way a server is reached, be it a MISP or one that has a feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach<'a> {
+    /// Its address.
+    pub base: &'a Url,
+    /// The header `User-Agent`.
+    pub user_agent: &'a str,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long nothing may come.
+    pub read_timeout: Duration,
+    /// By which way.
+    pub proxy: &'a ProxyChoice,
+    /// Whom to trust, and who we are.
+    pub tls: &'a TlsOptions,
+}
+
 /// The client for one instance: every request has the key and asks for JSON.
 pub(crate) fn build(options: &ClientOptions, base: &Url) -> Result<reqwest::Client, OptionsError> {
+    let reach = Reach {
+        base,
+        user_agent: &options.user_agent,
+        connect_timeout: options.connect_timeout,
+        read_timeout: options.read_timeout,
+        proxy: &options.proxy,
+        tls: &options.tls,
+    };
+    builder(reach)?
+        .default_headers(headers(options)?)
+        // MISP in maintenance redirects to its login page for ever.
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|error| OptionsError::Setup {
+            reason: innermost(&error),
+        })
+}
+
+/// A client by this way, yet without headers and a policy of redirects.
+///
+/// # Errors
+/// When the proxy, a certificate or a key file is not what it should be.
+pub fn builder(reach: Reach<'_>) -> Result<reqwest::ClientBuilder, OptionsError> {
     // Fails only if there is a provider already, which then is the one in use.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .default_headers(headers(options)?)
-        .user_agent(&options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .read_timeout(options.read_timeout)
-        .pool_idle_timeout(IDLE)
-        // MISP in maintenance redirects to its login page for ever.
-        .redirect(redirect::Policy::none());
-    builder = match &options.proxy {
+    let builder = reqwest::Client::builder()
+        .user_agent(reach.user_agent)
+        .connect_timeout(reach.connect_timeout)
+        .read_timeout(reach.read_timeout)
+        .pool_idle_timeout(IDLE);
+    let builder = match reach.proxy {
         ProxyChoice::Environment => builder,
         ProxyChoice::Direct => builder.no_proxy(),
         ProxyChoice::Url(url) => {
@@ -63,10 +100,7 @@ pub(crate) fn build(options: &ClientOptions, base: &Url) -> Result<reqwest::Clie
             })?)
         }
     };
-    builder = trust(builder, &options.tls, needs_roots(options, base))?;
-    builder.build().map_err(|error| OptionsError::Setup {
-        reason: innermost(&error),
-    })
+    trust(builder, reach.tls, needs_roots(reach))
 }
 
 fn headers(options: &ClientOptions) -> Result<HeaderMap, OptionsError> {
@@ -86,8 +120,8 @@ fn headers(options: &ClientOptions) -> Result<HeaderMap, OptionsError> {
 
 /// A plain `http` MISP reached without a proxy needs no certificates of the system, which a small
 /// container may not have.
-fn needs_roots(options: &ClientOptions, base: &Url) -> bool {
-    base.scheme() == "https" || options.proxy != ProxyChoice::Direct
+fn needs_roots(reach: Reach<'_>) -> bool {
+    reach.base.scheme() == "https" || *reach.proxy != ProxyChoice::Direct
 }
 
 fn trust(
@@ -148,7 +182,7 @@ fn pem_error(path: &Path, what: &'static str, reason: &str) -> OptionsError {
 }
 
 /// The text of the last cause: what really happened.
-pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(cause) = deepest.source() {
         deepest = cause;
