@@ -20,8 +20,12 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// `Date`, UNIX seconds.
 pub fn date(headers: &HeaderMap) -> Option<i64> {
-    let date = httpdate::parse_http_date(text(headers, DATE.as_str())?).ok()?;
-    seconds(date)
+    seconds_of(text(headers, DATE.as_str())?)
+}
+
+/// A date as headers have it, UNIX seconds.
+pub fn seconds_of(date: &str) -> Option<i64> {
+    seconds(httpdate::parse_http_date(date).ok()?)
 }
 
 /// What `X-Rate-Limit-Reset` (seconds) and `Retry-After` (seconds or a date) ask for: the longer
@@ -30,7 +34,7 @@ pub fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let reset = text(headers, "x-rate-limit-reset").and_then(delta);
     let after = text(headers, RETRY_AFTER.as_str()).and_then(|value| {
         delta(value).or_else(|| {
-            let until = seconds(httpdate::parse_http_date(value).ok()?)?;
+            let until = seconds_of(value)?;
             let from = date(headers).or_else(|| seconds(now))?;
             Some(Duration::from_secs(
                 until.saturating_sub(from).try_into().unwrap_or(0),

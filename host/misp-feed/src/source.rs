@@ -1,0 +1,224 @@
+//! A feed as the pipeline's [`Source`].
+
+use async_trait::async_trait;
+use pipeline::{Cursor, Listing, Page, Source, SourceError, now_ms};
+use splitter::SplitLimits;
+use std::time::Duration;
+
+use crate::error::{Blame, FeedError};
+use crate::manifest;
+use crate::options::FeedOptions;
+use crate::page::{Draft, Wanted, load};
+use crate::place::{Listed, Place};
+use crate::position::Position;
+use crate::walk::{After, Walk};
+
+/// What a look at a feed shows, for a check before the first read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedFacts {
+    /// The address or folder.
+    pub place: String,
+    /// Events in its manifest.
+    pub events: u64,
+    /// Entries of the manifest that cannot be an event's.
+    pub ignored: u64,
+    /// The youngest timestamp, UNIX seconds.
+    pub newest: Option<i64>,
+}
+
+/// Reads a feed again and again: each event once for each state of it that its manifest told of.
+#[derive(Debug)]
+pub struct FeedSource {
+    place: Place,
+    split: SplitLimits,
+    lookback: Option<Duration>,
+    /// What was handed out; `None` before the first read.
+    position: Option<Position>,
+    walk: Option<Walk>,
+}
+
+impl FeedSource {
+    /// A source that continues at the cursor, or begins by `lookback` where there is none. Asks
+    /// for nothing yet.
+    ///
+    /// # Errors
+    /// When the address, a certificate or key file, or the cursor is not what it should be.
+    pub fn new(options: &FeedOptions, cursor: Option<&Cursor>) -> Result<Self, FeedError> {
+        Ok(Self {
+            place: Place::new(options)?,
+            split: options.split,
+            lookback: options.lookback,
+            position: cursor.map(Position::read).transpose()?,
+            walk: None,
+        })
+    }
+
+    /// Reads the manifest and says what is in it; moves nothing.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn look(&self) -> Result<FeedFacts, FeedError> {
+        let manifest = match self.place.manifest(None).await? {
+            Some(listed) => listed.manifest,
+            None => manifest::Manifest::default(),
+        };
+        let times = manifest.entries.values().map(|entry| entry.timestamp);
+        Ok(FeedFacts {
+            place: self.place.name(),
+            events: manifest.entries.len() as u64,
+            ignored: manifest.ignored as u64,
+            newest: times.max(),
+        })
+    }
+
+    async fn advance(&mut self) -> Result<Option<Page>, FeedError> {
+        if self.walk.is_none() && !self.begin().await? {
+            return Ok(None);
+        }
+        let (Some(walk), Some(position)) = (&mut self.walk, &mut self.position) else {
+            return Ok(None);
+        };
+        while let Some(wanted) = walk.wanted() {
+            match load(&self.place, wanted, self.split).await {
+                Ok(file) => walk.read(file),
+                Err(error) => match walk.failed(error) {
+                    After::Next => {}
+                    // What was read before it need not wait; it comes up again after that.
+                    After::Stop(error) if walk.has_draft() => {
+                        tracing::info!(%error, "the page ends before an event that did not come");
+                        break;
+                    }
+                    After::Stop(error) => return Err(error),
+                },
+            }
+        }
+        let changed = walk.changed();
+        let Some((draft, after)) = walk.page(position) else {
+            walk.end();
+            self.walk = None;
+            return Ok(None);
+        };
+        let cursor = after.write();
+        let page = draft.page(self.split, Some(cursor), Some(changed)).await;
+        match page {
+            Ok(page) => {
+                *position = after;
+                Ok(Some(page))
+            }
+            Err(error) => {
+                // Its files are lost with it: the manifest says again which they are.
+                position.validators = None;
+                self.walk = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the manifest; is there anything in it that was not there before?
+    async fn begin(&mut self) -> Result<bool, FeedError> {
+        let since = self
+            .position
+            .as_ref()
+            .and_then(|position| position.validators.as_ref());
+        let Some(listed) = self.place.manifest(since).await? else {
+            tracing::debug!("the manifest has not changed");
+            return Ok(false);
+        };
+        let Listed {
+            manifest,
+            validators,
+            date,
+        } = listed;
+        if manifest.ignored > 0 {
+            tracing::warn!(
+                entries = manifest.ignored,
+                "the manifest names what cannot be an event; it is passed over"
+            );
+        }
+        // A feed that is still empty has not been read yet.
+        let first = self.position.is_none() && !manifest.entries.is_empty();
+        let now = date.unwrap_or_else(|| now_ms() / 1_000);
+        let from = self
+            .lookback
+            .filter(|_| first)
+            .map(|back| now.saturating_sub(i64::try_from(back.as_secs()).unwrap_or(i64::MAX)));
+        if manifest.entries.is_empty() && self.position.is_none() {
+            tracing::info!("the feed holds no events yet");
+            return Ok(false);
+        }
+        let position = self.position.get_or_insert_default();
+        self.walk = Some(Walk::new(manifest, validators, position, from));
+        Ok(true)
+    }
+
+    async fn named(&self, events: &mut Vec<String>) -> Result<Option<Page>, FeedError> {
+        let mut draft = Draft::default();
+        let mut failed = Vec::new();
+        let mut first_error = None;
+        let mut handled = 0;
+        for name in events.iter() {
+            if draft.is_full() {
+                break;
+            }
+            let Some(uuid) = manifest::uuid(name) else {
+                tracing::warn!(event = name, "not the uuid of an event: no feed holds it");
+                handled += 1;
+                continue;
+            };
+            let wanted = Wanted {
+                file: manifest::file(name),
+                uuid: Some(uuid),
+                sha256: None,
+            };
+            match load(&self.place, wanted, self.split).await {
+                Ok(file) => {
+                    if draft.push(file).is_err() {
+                        break;
+                    }
+                }
+                Err(error) if error.is_gone() => {
+                    tracing::info!(event = name, "the feed does not hold this event any more");
+                }
+                Err(error) if error.blame() == Blame::Feed => {
+                    first_error = Some(error);
+                    break;
+                }
+                Err(error) => {
+                    failed.push(name.clone());
+                    first_error.get_or_insert(error);
+                }
+            }
+            handled += 1;
+        }
+        if draft.is_empty()
+            && let Some(error) = first_error
+        {
+            return Err(error);
+        }
+        let page = if draft.is_empty() {
+            None
+        } else {
+            Some(draft.page(self.split, None, None).await?)
+        };
+        // What failed keeps none of the others waiting.
+        events.drain(..handled);
+        events.append(&mut failed);
+        Ok(page)
+    }
+}
+
+#[async_trait]
+impl Source for FeedSource {
+    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        self.advance().await.map_err(SourceError::new)
+    }
+
+    async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
+        self.named(events).await.map_err(SourceError::new)
+    }
+
+    /// None: a manifest lists events, and the attributes only their files.
+    fn listing(&self) -> Option<Box<dyn Listing>> {
+        None
+    }
+}
