@@ -89,7 +89,7 @@ pub enum FeedError {
         /// Its name.
         file: String,
     },
-    /// No connection, or it broke before an answer came.
+    /// No connection.
     #[error("{place} cannot be reached: {reason}; check the address, the network and the proxy")]
     Unreachable {
         /// The feed's address.
@@ -245,15 +245,6 @@ impl FeedError {
             | Self::RateLimited { .. }
             | Self::Kept { .. }
             | Self::Reader(_) => Blame::Feed,
-        }
-    }
-
-    /// Is there no such event?
-    pub(crate) fn is_gone(&self) -> bool {
-        match self {
-            Self::Gone { .. } => true,
-            Self::Refused { status, .. } => *status == 403,
-            _ => false,
         }
     }
 

@@ -47,6 +47,7 @@
 mod error;
 mod headers;
 mod manifest;
+mod named;
 mod options;
 mod page;
 mod place;

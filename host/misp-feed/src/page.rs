@@ -20,8 +20,35 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     body: Body,
+    uuids: Vec<Option<Uuid>>,
     /// Can it be an element of a list of events?
     joinable: bool,
+}
+
+impl Loaded {
+    pub(crate) fn holds(&self, event: Uuid) -> bool {
+        self.uuids.contains(&Some(event))
+    }
+}
+
+#[cfg(test)]
+impl Loaded {
+    pub(crate) fn empty(uuid: Uuid, joinable: bool) -> Self {
+        Self {
+            body: Body::from(Vec::new()),
+            uuids: vec![Some(uuid)],
+            joinable,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Draft {
+    pub(crate) fn uuids(&self) -> impl Iterator<Item = Uuid> {
+        self.files
+            .iter()
+            .flat_map(|file| file.uuids.iter().copied().flatten())
+    }
 }
 
 /// A page in the making.
@@ -206,6 +233,7 @@ fn look(body: Body, wanted: &Wanted, split: SplitLimits) -> Result<Loaded, FeedE
     Ok(Loaded {
         joinable: uuids.len() == 1 && is_event_object(&beginning),
         body,
+        uuids,
     })
 }
 
@@ -298,6 +326,7 @@ mod tests {
         Loaded {
             body: Body::from(vec![b' '; usize::try_from(bytes).unwrap()]),
             joinable,
+            uuids: Vec::new(),
         }
     }
 

@@ -5,10 +5,11 @@ use pipeline::{Cursor, Listing, Page, Source, SourceError, now_ms};
 use splitter::SplitLimits;
 use std::time::Duration;
 
-use crate::error::{Blame, FeedError};
+use crate::error::FeedError;
 use crate::manifest;
+use crate::named::named;
 use crate::options::FeedOptions;
-use crate::page::{Draft, Wanted, load};
+use crate::page::load;
 use crate::place::{Listed, Place};
 use crate::position::Position;
 use crate::walk::{After, Walk};
@@ -150,61 +151,6 @@ impl FeedSource {
         self.walk = Some(Walk::new(manifest, validators, position, from));
         Ok(true)
     }
-
-    async fn named(&self, events: &mut Vec<String>) -> Result<Option<Page>, FeedError> {
-        let mut draft = Draft::default();
-        let mut failed = Vec::new();
-        let mut first_error = None;
-        let mut handled = 0;
-        for name in events.iter() {
-            if draft.is_full() {
-                break;
-            }
-            let Some(uuid) = manifest::uuid(name) else {
-                tracing::warn!(event = name, "not the uuid of an event: no feed holds it");
-                handled += 1;
-                continue;
-            };
-            let wanted = Wanted {
-                file: manifest::file(name),
-                uuid: Some(uuid),
-                sha256: None,
-            };
-            match load(&self.place, wanted, self.split).await {
-                Ok(file) => {
-                    if draft.push(file).is_err() {
-                        break;
-                    }
-                }
-                Err(error) if error.is_gone() => {
-                    tracing::info!(event = name, "the feed does not hold this event any more");
-                }
-                Err(error) if error.blame() == Blame::Feed => {
-                    first_error = Some(error);
-                    break;
-                }
-                Err(error) => {
-                    failed.push(name.clone());
-                    first_error.get_or_insert(error);
-                }
-            }
-            handled += 1;
-        }
-        if draft.is_empty()
-            && let Some(error) = first_error
-        {
-            return Err(error);
-        }
-        let page = if draft.is_empty() {
-            None
-        } else {
-            Some(draft.page(self.split, None, None).await?)
-        };
-        // What failed keeps none of the others waiting.
-        events.drain(..handled);
-        events.append(&mut failed);
-        Ok(page)
-    }
 }
 
 #[async_trait]
@@ -214,7 +160,9 @@ impl Source for FeedSource {
     }
 
     async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
-        self.named(events).await.map_err(SourceError::new)
+        named(&self.place, self.split, events)
+            .await
+            .map_err(SourceError::new)
     }
 
     /// None: a manifest lists events, and the attributes only their files.

@@ -197,3 +197,94 @@ fn forget_removed(entries: &BTreeMap<Uuid, Entry>, known: &mut BTreeMap<Uuid, St
         "events were removed from the feed; their documents stay"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::page::Loaded;
+
+    fn manifest(events: &BTreeMap<u8, i64>) -> Manifest {
+        let entries: serde_json::Map<String, serde_json::Value> = events
+            .iter()
+            .map(|(number, timestamp)| {
+                let uuid = Uuid::from_u128(u128::from(*number)).to_string();
+                (uuid, serde_json::json!({"timestamp": timestamp}))
+            })
+            .collect();
+        Manifest::parse(serde_json::Value::Object(entries).to_string().as_bytes()).unwrap()
+    }
+
+    fn failure(kind: u8) -> FeedError {
+        let file = String::new();
+        match kind {
+            0 => FeedError::Gone { file },
+            1 => FeedError::Timeout { file, seconds: 1 },
+            _ => FeedError::RateLimited {
+                wait: std::time::Duration::ZERO,
+            },
+        }
+    }
+
+    proptest! {
+        /// Whatever the feed becomes, whatever cannot be read and whenever the host is killed:
+        /// the cursor names what was handed out and nothing else, and in the end all was.
+        #[test]
+        fn every_state_is_handed_out(
+            feeds in prop::collection::vec(prop::collection::btree_map(0_u8..12, 0_i64..4, 0..12), 1..5),
+            fates in prop::collection::vec(0_u8..9, 0..60),
+            joinable in any::<bool>(),
+        ) {
+            let mut fates = fates.into_iter();
+            let mut handed_out = BTreeMap::new();
+            let mut position = Position::default();
+            let last = feeds.last().cloned().unwrap();
+            for (at, feed) in feeds.into_iter().chain([last.clone(), last.clone()]).enumerate() {
+                let mut walk = Walk::new(manifest(&feed), None, &mut position, None);
+                let mut stored = position.write();
+                let killed = 'reading: loop {
+                    while let Some(wanted) = walk.wanted() {
+                        let uuid = wanted.uuid.unwrap();
+                        match fates.next() {
+                            Some(kind @ 0..=2) => {
+                                let _ = walk.failed(failure(kind));
+                            }
+                            Some(3) => break 'reading true,
+                            _ => walk.read(Loaded::empty(uuid, joinable)),
+                        }
+                    }
+                    let Some((draft, after)) = walk.page(&position) else {
+                        break false;
+                    };
+                    for uuid in draft.uuids() {
+                        let number = u8::try_from(uuid.as_u128()).unwrap();
+                        handed_out.insert(number, feed[&number]);
+                    }
+                    position = after;
+                    stored = position.write();
+                };
+                if killed || at % 2 == 0 {
+                    position = Position::read(&stored).unwrap();
+                }
+                for (uuid, stamp) in &position.known {
+                    let number = u8::try_from(uuid.as_u128()).unwrap();
+                    let came = BTreeMap::from([(number, handed_out[&number])]);
+                    prop_assert_eq!(manifest(&came).entries[uuid].stamp, *stamp);
+                }
+            }
+            if fates.next().is_none() {
+                let mut walk = Walk::new(manifest(&last), None, &mut position, None);
+                while let Some(wanted) = walk.wanted() {
+                    let uuid = wanted.uuid.unwrap();
+                    let number = u8::try_from(uuid.as_u128()).unwrap();
+                    handed_out.insert(number, last[&number]);
+                    walk.read(Loaded::empty(uuid, true));
+                }
+                for (number, timestamp) in last {
+                    prop_assert_eq!(handed_out.get(&number), Some(&timestamp));
+                }
+            }
+        }
+    }
+}

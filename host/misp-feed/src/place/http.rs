@@ -160,9 +160,16 @@ impl Http {
                 FeedError::Tls { place, reason }
             } else if error.is_timeout() && !error.is_connect() {
                 self.timeout(file)
-            } else {
+            } else if error.is_connect() {
                 let reason = self.clean(&innermost(&error));
                 FeedError::Unreachable { place, reason }
+            } else {
+                // The server is there, but this request brought it down: others may not.
+                FeedError::Truncated {
+                    file: file.to_owned(),
+                    received: 0,
+                    reason: self.clean(&innermost(&error)),
+                }
             }
         })
     }
