@@ -88,7 +88,8 @@ impl Draft {
         cursor: Option<Cursor>,
         matched: Option<u64>,
     ) -> Result<Page, FeedError> {
-        let (items, bytes) = (self.files.len() as u64, self.bytes);
+        let items: usize = self.files.iter().map(|file| file.uuids.len()).sum();
+        let bytes = self.bytes;
         let records = tokio::task::spawn_blocking(move || self.records(split)).await??;
         Ok(Page {
             records,
@@ -97,7 +98,7 @@ impl Draft {
             fetched_ms: now_ms(),
             facts: PageFacts {
                 matched,
-                items,
+                items: items as u64,
                 seen_before: 0,
                 bytes,
             },
