@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use misp_client::Client;
 use outputs::DeadLetterFile;
 use pipeline::{
     Backoff, DeadLetters, Ledger, Options, Output, OutputKey, Pipeline, Standing, State,
@@ -14,8 +13,8 @@ use pipeline::{
 use runtime::{LoadedMapping, Mapper};
 use state::Store;
 
-use crate::config::{Config, Facts, Instance, Loaded, Resend, nearest_or_all};
-use crate::wiring;
+use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
+use crate::wiring::{self, Server};
 
 /// How the pipelines are to run.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +71,9 @@ pub(crate) async fn assemble(
         },
     };
     let mut instances = Vec::new();
-    for (instance, key) in chosen(loaded, mode.only.as_deref())? {
-        let client = Client::new(wiring::client_options(instance, key.clone(), folder));
-        let running = client
-            .map_err(anyhow::Error::from)
-            .and_then(|client| assembly.instance(instance, &client));
+    for (instance, credential) in chosen(loaded, mode.only.as_deref())? {
+        let server = Server::of(instance, credential, folder);
+        let running = server.and_then(|server| assembly.instance(instance, &server));
         instances.push(running.with_context(|| format!("instance {}", instance.label()))?);
     }
     Ok(Assembled {
@@ -85,12 +82,12 @@ pub(crate) async fn assemble(
     })
 }
 
-/// The instances that are meant, with their keys.
+/// The instances that are meant, with their credentials.
 pub(crate) fn chosen<'l>(
     loaded: &'l Loaded,
     only: Option<&str>,
-) -> anyhow::Result<Vec<(&'l Instance, &'l misp_client::ApiKey)>> {
-    let all = loaded.config.instances.iter().zip(&loaded.keys);
+) -> anyhow::Result<Vec<(&'l Instance, &'l Credential)>> {
+    let all = loaded.config.instances.iter().zip(&loaded.credentials);
     let chosen: Vec<_> = all
         .filter(|(instance, _)| only.is_none_or(|only| instance.label() == only))
         .collect();
@@ -113,7 +110,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn instance(&self, instance: &Instance, client: &Client) -> anyhow::Result<Running> {
+    fn instance(&self, instance: &Instance, server: &Server) -> anyhow::Result<Running> {
         let name = instance.label();
         let mapper = wiring::start_mapper(
             &self.engine,
@@ -134,10 +131,10 @@ impl Assembly<'_> {
                 );
                 let walk = catch_up_walk(name, &key.name);
                 let outputs = vec![Arc::clone(output)];
-                catch_up.push(self.pipeline(instance, client, &mapper, &walk, outputs)?);
+                catch_up.push(self.pipeline(instance, server, &mapper, &walk, outputs)?);
             }
         }
-        let pipeline = self.pipeline(instance, client, &mapper, name, self.outputs.clone())?;
+        let pipeline = self.pipeline(instance, server, &mapper, name, self.outputs.clone())?;
         Ok(Running {
             name: name.to_owned(),
             ledger: Arc::clone(&pipeline.ledger),
@@ -149,7 +146,7 @@ impl Assembly<'_> {
     fn pipeline(
         &self,
         instance: &Instance,
-        client: &Client,
+        server: &Server,
         mapper: &Arc<Mapper>,
         walk: &str,
         outputs: Vec<Arc<dyn Output>>,
@@ -157,7 +154,7 @@ impl Assembly<'_> {
         let cursor = State::cursor(self.store.as_ref(), walk)?;
         Ok(Pipeline {
             instance: instance.label().to_owned(),
-            source: wiring::source(instance, client, mapper, cursor.as_ref())?,
+            source: server.source(instance, mapper, cursor.as_ref())?,
             transform: Arc::clone(mapper) as Arc<dyn pipeline::Transform>,
             outputs,
             dead_letters: Arc::clone(&self.dead_letters),

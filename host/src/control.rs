@@ -140,7 +140,7 @@ impl Drop for Control {
 pub(crate) struct Host {
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<Store>,
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: Arc<Loaded>,
     /// Each instance and its account.
     pub(crate) ledgers: Vec<(String, Arc<Ledger>)>,
     /// When it started.

@@ -10,6 +10,7 @@ mod engine;
 mod mappings;
 mod signals;
 mod summary;
+mod why;
 mod wiring;
 
 use std::io::{self, IsTerminal as _, Write as _};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use misp_client::{
-    AttributesWalk, Client, ClientOptions, CursorKind, EventsWalk, TlsOptions, WalkOptions,
+    AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions,
 };
+use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{StdoutOptions, StdoutOutput};
 use pipeline::{Cursor, Output, OutputKey, Source};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
@@ -15,7 +16,8 @@ use splitter::{SplitLimits, SpoolLimits};
 
 use crate::args::Configured;
 use crate::config::{
-    Config, CursorClock, Endpoint, Facts, Instance, Loaded, Lookback, from_environment, from_file,
+    Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, Tls,
+    from_environment, from_file,
 };
 use crate::mappings::{self, Places};
 
@@ -118,8 +120,54 @@ pub(crate) fn start_mapper(
     Mapper::start(engine, mapping, settings, origin).context("`mapping.settings` were not accepted")
 }
 
+/// What an instance's records come from.
+pub(crate) enum Server {
+    /// A MISP.
+    Misp(Client),
+    /// A feed.
+    Feed(FeedOptions),
+}
+
+impl Server {
+    /// The server of an instance; nothing is asked yet.
+    pub(crate) fn of(
+        instance: &Instance,
+        credential: &Credential,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        Ok(match credential {
+            Credential::Key(key) => {
+                Self::Misp(Client::new(client_options(instance, key.clone(), folder))?)
+            }
+            Credential::Headers(headers) => {
+                Self::Feed(feed_options(instance, headers.clone(), folder))
+            }
+        })
+    }
+
+    /// The walk of an instance: it goes on at the cursor, or begins.
+    pub(crate) fn source(
+        &self,
+        instance: &Instance,
+        mapper: &Mapper,
+        cursor: Option<&Cursor>,
+    ) -> anyhow::Result<Box<dyn Source>> {
+        let client = match self {
+            Self::Misp(client) => client.clone(),
+            Self::Feed(options) => return Ok(Box::new(FeedSource::new(options, cursor)?)),
+        };
+        let options = walk_options(instance, mapper)?;
+        Ok(match instance.endpoint {
+            Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
+            Endpoint::Events | Endpoint::Feed => {
+                Box::new(EventsWalk::new(client, options, cursor)?)
+            }
+        })
+    }
+}
+
 /// How the client of an instance connects.
-pub(crate) fn client_options(
+fn client_options(
     instance: &Instance,
     key: misp_client::ApiKey,
     folder: &Path,
@@ -128,12 +176,7 @@ pub(crate) fn client_options(
         connect_timeout: instance.connect_timeout.get(),
         read_timeout: instance.read_timeout.get(),
         proxy: instance.proxy.clone().into(),
-        tls: TlsOptions {
-            verify: instance.tls.verify,
-            ca_file: instance.tls.ca_file.clone(),
-            client_cert_file: instance.tls.client_cert_file.clone(),
-            client_key_file: instance.tls.client_key_file.clone(),
-        },
+        tls: tls_options(&instance.tls),
         trace_file: instance.trace_file.clone(),
         spool: SpoolLimits {
             total: instance.max_answer.bytes(),
@@ -144,19 +187,35 @@ pub(crate) fn client_options(
     }
 }
 
-/// Where an instance's records come from: its walk goes on at the cursor, or begins.
-pub(crate) fn source(
-    instance: &Instance,
-    client: &Client,
-    mapper: &Mapper,
-    cursor: Option<&Cursor>,
-) -> anyhow::Result<Box<dyn Source>> {
-    let options = walk_options(instance, mapper)?;
-    let client = client.clone();
-    Ok(match instance.endpoint {
-        Endpoint::Events => Box::new(EventsWalk::new(client, options, cursor)?),
-        Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
-    })
+/// How a feed is read.
+fn feed_options(instance: &Instance, headers: Headers, folder: &Path) -> FeedOptions {
+    FeedOptions {
+        headers,
+        connect_timeout: instance.connect_timeout.get(),
+        read_timeout: instance.read_timeout.get(),
+        proxy: instance.proxy.clone().into(),
+        tls: tls_options(&instance.tls),
+        max_answer: instance.max_answer.bytes(),
+        temporary: Some(folder.to_owned()),
+        lookback: lookback(instance),
+        ..FeedOptions::new(FeedPlace::from(instance.url.as_str()))
+    }
+}
+
+fn tls_options(tls: &Tls) -> TlsOptions {
+    TlsOptions {
+        verify: tls.verify,
+        ca_file: tls.ca_file.clone(),
+        client_cert_file: tls.client_cert_file.clone(),
+        client_key_file: tls.client_key_file.clone(),
+    }
+}
+
+fn lookback(instance: &Instance) -> Option<std::time::Duration> {
+    match instance.lookback {
+        Lookback::All => None,
+        Lookback::For(duration) => Some(duration.get()),
+    }
 }
 
 /// How an instance is walked.
@@ -166,14 +225,8 @@ fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOpti
     Ok(WalkOptions {
         page_size: instance.page_size,
         attributes_page: instance.attributes_page,
-        cursor: match instance.cursor {
-            CursorClock::Publish => CursorKind::Publish,
-            CursorClock::Timestamp => CursorKind::Timestamp,
-        },
-        lookback: match instance.lookback {
-            Lookback::All => None,
-            Lookback::For(duration) => Some(duration.get()),
-        },
+        cursor: instance.cursor.into(),
+        lookback: lookback(instance),
         filters: instance.filters.clone(),
         request,
         split: SplitLimits::default(),

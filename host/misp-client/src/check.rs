@@ -191,24 +191,25 @@ impl Client {
         Ok(small.result_count)
     }
 
-    /// How many events a walk with these filters would find from this second on (1: all), and
-    /// without its own paging.
+    /// How many events a walk by this clock with these filters would find from this second on
+    /// (1: all), and without its own paging.
     ///
     /// # Errors
     /// When MISP does not answer.
     pub async fn count_matching(
         &self,
         filters: &Filters,
+        clock: CursorKind,
         since: i64,
     ) -> Result<Option<u64>, ClientError> {
-        let mut body = filters.body(&Map::new(), CursorKind::Publish);
+        let mut body = filters.body(&Map::new(), clock);
         body.extend([
             ("returnFormat".to_owned(), "json".into()),
             ("metadata".to_owned(), 1.into()),
             ("excludeGalaxy".to_owned(), 1.into()),
             ("limit".to_owned(), 2.into()),
             ("page".to_owned(), 1.into()),
-            ("publish_timestamp".to_owned(), since.max(1).into()),
+            (clock.column().to_owned(), since.max(1).into()),
         ]);
         let answer = self
             .post_search(Endpoint::Events, &Value::Object(body))

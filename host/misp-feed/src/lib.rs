@@ -24,18 +24,21 @@
 //!   poll. Where the server is out of reach, nothing is passed over.
 //! - A page holds whole events: what an event held before and does not hold now may be withdrawn.
 //!
+//! # What a sweep finds
+//! A feed lists no attributes, so its listing reads every file again: what changed under the same
+//! timestamp is found, and what was handed out of an event that is no longer in the manifest is
+//! withdrawn. A file that cannot be read then keeps what it held before.
+//!
 //! # What is not
-//! - An event that is changed under the same timestamp, unless the manifest has its digest.
-//! - An event that is **removed** from the manifest is logged. `Source` has no word for it, so
-//!   its documents stay; this is where a withdrawal of whole events would begin (`Walk::new`
-//!   knows their uuids).
+//! - An event that is changed under the same timestamp comes with the next sweep only, unless the
+//!   manifest has its digest.
 //! - `hashes.csv`, signatures (`*.asc`), and feeds of other formats (CSV, plain lists).
 //! - A file that holds another event than it is named after is handed out, with a warning; by its
 //!   own uuid, `named_page` does not find it.
 //!
 //! # The cursor
 //! 24 bytes an event that the manifest names, as Base64: 32 characters, so 320 kB for 10,000
-//! events. Beside them `ETag` and `Last-Modified` of the manifest, as soon as all of it was read:
+//! events; those that `lookback` left out are named by 16 bytes more. Beside them `ETag` and `Last-Modified` of the manifest, as soon as all of it was read:
 //! a poll of a feed that has not changed is then one request and its answer 304.
 //!
 //! # The other side is not trusted
@@ -46,6 +49,7 @@
 
 mod error;
 mod headers;
+mod listing;
 mod manifest;
 mod named;
 mod options;

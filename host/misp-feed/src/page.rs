@@ -29,6 +29,10 @@ impl Loaded {
     pub(crate) fn holds(&self, event: Uuid) -> bool {
         self.uuids.contains(&Some(event))
     }
+
+    pub(crate) fn into_body(self) -> Body {
+        self.body
+    }
 }
 
 #[cfg(test)]

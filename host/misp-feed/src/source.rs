@@ -6,6 +6,7 @@ use splitter::SplitLimits;
 use std::time::Duration;
 
 use crate::error::FeedError;
+use crate::listing::FeedListing;
 use crate::manifest;
 use crate::named::named;
 use crate::options::FeedOptions;
@@ -165,8 +166,22 @@ impl Source for FeedSource {
             .map_err(SourceError::new)
     }
 
-    /// None: a manifest lists events, and the attributes only their files.
+    fn restart(&mut self) {
+        self.walk = None;
+        if let Some(position) = &mut self.position {
+            let left_out = &position.left_out;
+            position.known.retain(|uuid, _| left_out.contains(uuid));
+            position.validators = None;
+        }
+    }
+
     fn listing(&self) -> Option<Box<dyn Listing>> {
-        None
+        let position = self.position.as_ref();
+        let left_out = position.map(|position| position.left_out.clone());
+        Some(Box::new(FeedListing::new(
+            self.place.clone(),
+            self.split,
+            left_out.unwrap_or_default(),
+        )))
     }
 }

@@ -57,12 +57,13 @@ impl Walk {
         position: &mut Position,
         from: Option<i64>,
     ) -> Self {
-        forget_removed(&manifest.entries, &mut position.known);
+        forget_removed(&manifest.entries, position);
         let mut left_out = 0_u64;
         let mut todo = Vec::new();
         for (uuid, entry) in manifest.entries {
             if from.is_some_and(|from| entry.timestamp < from) {
                 position.known.insert(uuid, entry.stamp);
+                position.left_out.insert(uuid);
                 left_out += 1;
             } else if position.known.get(&uuid) != Some(&entry.stamp) {
                 todo.push(Todo {
@@ -149,7 +150,10 @@ impl Walk {
         self.begins = false;
         let draft = std::mem::take(&mut self.draft);
         let mut after = position.clone();
-        after.known.extend(self.drafted.drain(..));
+        for (uuid, stamp) in self.drafted.drain(..) {
+            after.left_out.remove(&uuid);
+            after.known.insert(uuid, stamp);
+        }
         after.validators = self.validators_if_done();
         Some((draft, after))
     }
@@ -180,21 +184,23 @@ impl Walk {
     }
 }
 
-/// Events that the manifest does not name any more: the pipeline knows no way to withdraw a whole
-/// event, so what was handed out of them stays; should they come back, they are read again.
-fn forget_removed(entries: &BTreeMap<Uuid, Entry>, known: &mut BTreeMap<Uuid, Stamp>) {
-    let removed: Vec<Uuid> = known
+/// Events that the manifest does not name any more: the next sweep withdraws what was handed out
+/// of them; should they come back, they are read again.
+fn forget_removed(entries: &BTreeMap<Uuid, Entry>, position: &mut Position) {
+    let removed: Vec<Uuid> = position
+        .known
         .extract_if(.., |uuid, _| !entries.contains_key(uuid))
         .map(|(uuid, _)| uuid)
+        .filter(|uuid| !position.left_out.remove(uuid))
         .collect();
     if removed.is_empty() {
         return;
     }
     let named: Vec<String> = removed.iter().take(NAMED).map(Uuid::to_string).collect();
-    tracing::warn!(
+    tracing::info!(
         events = removed.len(),
         uuids = named.join(" "),
-        "events were removed from the feed; their documents stay"
+        "events were removed from the feed; the next sweep withdraws their documents"
     );
 }
 

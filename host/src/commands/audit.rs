@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use misp_client::Client;
 use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
 use state::Store;
 
@@ -15,7 +14,7 @@ use crate::assembly::chosen;
 use crate::config::{Facts, Loaded};
 use crate::control::{self, Request};
 use crate::summary::thousands;
-use crate::wiring;
+use crate::wiring::{self, Server};
 
 /// Events that are listed before the rest is summed up.
 const EVENTS: usize = 20;
@@ -47,14 +46,14 @@ pub(crate) async fn report(
     let mapping = wiring::load_mapping(&engine, loaded)?;
     let keys = wiring::output_keys(&loaded.config);
     let (mut text, mut differs) = (String::new(), false);
-    for (instance, key) in chosen(loaded, only)? {
+    for (instance, credential) in chosen(loaded, only)? {
         let name = instance.label();
-        let client = Client::new(wiring::client_options(instance, key.clone(), folder))?;
+        let server = Server::of(instance, credential, folder)?;
         let facts = Facts::default();
         let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
         // The listing is bound by where the first walk began: the cursor knows.
         let cursor = State::cursor(store.as_ref(), name)?;
-        let listing = wiring::source(instance, &client, &mapper, cursor.as_ref())?.listing();
+        let listing = server.source(instance, &mapper, cursor.as_ref())?.listing();
         let found = compare(store, name, listing, keys.clone())
             .await
             .with_context(|| format!("instance {name}"))?;

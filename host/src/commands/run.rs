@@ -1,21 +1,24 @@
 //! `misp-ecs run`: polls every instance of the configuration.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipeline::{Ledger, RunError};
+use pipeline::{Health, Ledger, RunError};
 use state::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::args::{Configured, OneInstance, Run};
-use crate::assembly::{Assembled, Mode, Running, assemble};
+use crate::assembly::{Assembled, Mode, Running, assemble, chosen};
+use crate::config::Loaded;
 use crate::control::{Control, Host};
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
-use crate::wiring;
+use crate::why::findings;
+use crate::wiring::{self, Server};
 
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -44,6 +47,7 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
     let started = Instant::now();
     let loaded = wiring::load_config(configured)?;
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
+    let loaded = Arc::new(loaded);
     let store = Arc::new(Store::open(&folder)?);
     let Assembled {
         instances,
@@ -54,9 +58,9 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
         .map(|instance| (instance.name.clone(), Arc::clone(&instance.ledger)))
         .collect();
     let control = Control::start(Host {
-        folder,
+        folder: folder.clone(),
         store,
-        loaded,
+        loaded: Arc::clone(&loaded),
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),
@@ -100,9 +104,32 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
                 started.elapsed(),
                 &dead_letters,
             ));
+            if matches!(ledger.health(), Health::Running) && ledger.counts().items == 0 {
+                why_nothing(&loaded, name, &folder).await;
+            }
         }
     }
     Ok(code)
+}
+
+/// Asks the server of an instance why nothing came, and says it.
+async fn why_nothing(loaded: &Loaded, instance: &str, folder: &Path) {
+    let Ok(instances) = chosen(loaded, Some(instance)) else {
+        return;
+    };
+    for (instance, credential) in instances {
+        let Ok(Server::Misp(client)) = Server::of(instance, credential, folder) else {
+            continue;
+        };
+        match findings(&client, instance).await {
+            Ok(found) => {
+                for (what, text) in found.good.into_iter().chain(found.notes) {
+                    crate::say(&format!("  {what}: {text}"));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "why nothing came could not be asked"),
+        }
+    }
 }
 
 /// Runs an instance: what its outputs lack first.
@@ -121,8 +148,8 @@ async fn one(instance: Running, stop: CancellationToken) -> (String, Result<(), 
     (name, pipeline.run(stop).await)
 }
 
-/// Waits for every instance; whether all ended well. In service one that cannot
-/// go on ends the others too, so that whoever watches the service sees it.
+/// Waits for every instance; whether all ended well. In service an instance whose source cannot
+/// go on ends alone; what the others need as well, a store or an output, ends them too.
 async fn finish(
     running: &mut JoinSet<(String, Result<(), RunError>)>,
     once: bool,
@@ -135,8 +162,11 @@ async fn finish(
             Ok((instance, Err(error))) => {
                 well = false;
                 crate::say(&format!("error: {instance}: {error}"));
-                if !once {
+                let alone = matches!(error, RunError::Source(_));
+                if !once && !alone {
                     stop.cancel();
+                } else if !running.is_empty() {
+                    crate::say(&format!("{} other instances go on", running.len()));
                 }
             }
             Err(error) => {

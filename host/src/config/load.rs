@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use misp_client::ApiKey;
+use misp_feed::{FeedPlace, Headers, HeadersError};
 use outputs::{DeadLetterOptions, OutputOptions};
 use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::unknown_keys::{self, UnknownKey};
-use super::{Config, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig, StaticFields};
+use super::{Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig, StaticFields};
 
 /// A configuration that cannot be used. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,19 @@ pub(crate) enum ConfigError {
     /// A key that cannot be one.
     #[error("the API key for {instance} cannot be used: {text}")]
     BadKey { instance: String, text: String },
+    /// The headers for a feed cannot be used.
+    #[error("the headers for {instance} cannot be used: {error}")]
+    BadHeaders {
+        instance: String,
+        error: HeadersError,
+    },
+    /// A key that the instance's endpoint has no use for.
+    #[error("`{key}` of {instance} has no meaning with {endpoint}: take it out")]
+    NoMeaning {
+        instance: String,
+        key: &'static str,
+        endpoint: &'static str,
+    },
     /// Two instances share their state.
     #[error(
         "two instances are called {name}: give each a `name` of its own, its state is kept under it"
@@ -135,9 +149,10 @@ fn finish(
 ) -> Result<Loaded, ConfigError> {
     let mut names = std::collections::BTreeSet::new();
     for instance in &mut config.instances {
-        while instance.url.ends_with('/') {
+        while instance.endpoint != Endpoint::Feed && instance.url.ends_with('/') {
             instance.url.pop();
         }
+        only_what_has_a_meaning(instance)?;
         if !names.insert(instance.label().to_owned()) {
             return Err(ConfigError::SameName {
                 name: instance.label().to_owned(),
@@ -147,16 +162,59 @@ fn finish(
     if let Some(directory) = &directory {
         config.resolve_paths(directory);
     }
-    let keys = config
+    let credentials = config
         .instances
         .iter()
-        .map(|instance| key_of(instance, &environment))
+        .map(|instance| credential_of(instance, &environment))
         .collect::<Result<_, _>>()?;
     Ok(Loaded {
         config,
-        keys,
+        credentials,
         directory,
     })
+}
+
+/// A key that would do nothing is a mistake that nobody would see.
+fn only_what_has_a_meaning(instance: &Instance) -> Result<(), ConfigError> {
+    let feed = instance.endpoint == Endpoint::Feed;
+    let without_meaning = if feed {
+        [
+            ("api_key_file", instance.api_key_file.is_some()),
+            ("filters", !instance.filters.is_empty()),
+            ("trace_file", instance.trace_file.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(key, given)| given.then_some(key))
+    } else {
+        instance.headers_file.as_ref().map(|_| "headers_file")
+    };
+    match without_meaning {
+        None => Ok(()),
+        Some(key) => Err(ConfigError::NoMeaning {
+            instance: instance.label().to_owned(),
+            key,
+            endpoint: if feed {
+                "`endpoint: feed`"
+            } else {
+                "an endpoint of MISP's API"
+            },
+        }),
+    }
+}
+
+fn credential_of(
+    instance: &Instance,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Credential, ConfigError> {
+    if instance.endpoint != Endpoint::Feed {
+        return key_of(instance, environment).map(Credential::Key);
+    }
+    let headers = instance.headers_file.as_deref().map(Headers::from_file);
+    let headers = headers.transpose().map_err(|error| ConfigError::BadHeaders {
+        instance: instance.label().to_owned(),
+        error,
+    })?;
+    Ok(Credential::Headers(headers.unwrap_or_default()))
 }
 
 fn key_of(
@@ -193,7 +251,14 @@ impl Config {
             }
         };
         for instance in &mut self.instances {
+            if instance.endpoint == Endpoint::Feed
+                && let FeedPlace::Folder(folder) = FeedPlace::from(instance.url.as_str())
+            {
+                instance.name.get_or_insert_with(|| instance.url.clone());
+                instance.url = directory.join(folder).display().to_string();
+            }
             resolve(&mut instance.api_key_file);
+            resolve(&mut instance.headers_file);
             resolve(&mut instance.trace_file);
             resolve(&mut instance.tls.ca_file);
             resolve(&mut instance.tls.client_cert_file);
@@ -302,6 +367,34 @@ static_fields: {agent: false, cloud: {provider: example}}
         )
         .unwrap();
         assert_eq!(config.outputs.len(), 2);
+    }
+
+    fn finished(text: &str) -> Result<Loaded, ConfigError> {
+        let directory = Some(PathBuf::from("/etc/misp-ecs"));
+        finish(parsed(text)?, directory, environment(&[]))
+    }
+
+    #[test]
+    fn a_feed_needs_no_key_and_its_folder_is_beside_the_file() {
+        let loaded = finished("instances: [{url: feeds/lab, endpoint: feed}]").unwrap();
+        let instance = &loaded.config.instances[0];
+        assert_eq!(instance.url, "/etc/misp-ecs/feeds/lab");
+        assert_eq!(instance.label(), "feeds/lab");
+        let loaded = finished("instances: [{url: 'https://a.example/feed/', endpoint: feed}]");
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.config.instances[0].url, "https://a.example/feed/");
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_refused() {
+        for (text, named) in [
+            ("{url: f, endpoint: feed, filters: {to_ids: 1}}", "`filters` of f"),
+            ("{url: f, endpoint: feed, api_key_file: k}", "`api_key_file` of f"),
+            ("{url: f, headers_file: h}", "`headers_file` of f"),
+        ] {
+            let error = finished(&format!("instances: [{text}]")).unwrap_err();
+            assert!(error.to_string().starts_with(named), "{error}");
+        }
     }
 
     #[test]

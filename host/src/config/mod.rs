@@ -10,7 +10,8 @@ mod unknown_keys;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use misp_client::ApiKey;
+use misp_client::{ApiKey, CursorKind};
+use misp_feed::Headers;
 use outputs::{DeadLetterOptions, OutputOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -70,14 +71,19 @@ pub(crate) enum Resend {
 pub(crate) struct Instance {
     /// Its name in logs, reports and the state. Default: its URL.
     pub(crate) name: Option<String>,
-    /// The base URL, such as `https://misp.example.org`.
+    /// The base URL, such as `https://misp.example.org`. With `endpoint: feed` the address of
+    /// the folder that holds `manifest.json`, or a folder of this machine, relative to this file.
     pub(crate) url: String,
     /// A file that holds the API key (`Authorization` of MISP), and nothing else.
     /// Not given: the environment variable `MISP_API_KEY`, or the file that
     /// `MISP_API_KEY_FILE` names.
     pub(crate) api_key_file: Option<PathBuf>,
+    /// A file of headers for the server of a feed, such as `Authorization: ...`, one a line.
+    /// They go to no other origin.
+    pub(crate) headers_file: Option<PathBuf>,
     /// What is read: `events`, whole events with their objects, or `attributes`, loose ones:
-    /// smaller answers, no names of objects. Both give the same attributes.
+    /// smaller answers, no names of objects; both give the same attributes. Or `feed`, a MISP
+    /// feed without a server: no key, no filters, and its sweep reads every file again.
     #[serde(default)]
     pub(crate) endpoint: Endpoint,
     /// The clock that polls go by: `publish` (publish_timestamp; published events only), or
@@ -91,11 +97,12 @@ pub(crate) struct Instance {
     /// From the start of one poll to the start of the next.
     #[serde(default = "ten_minutes")]
     pub(crate) interval: Duration,
-    /// How far back the first poll looks, by the time of publishing: `all`, or a duration such as `90d`.
+    /// How far back the first poll looks, by the time of publishing (of a feed, by the
+    /// timestamps of its manifest): `all`, or a duration such as `90d`.
     #[serde(default)]
     pub(crate) lookback: Lookback,
     /// How often what went out is compared with what MISP has: what never came is fetched,
-    /// what is gone is withdrawn. It lists 54 bytes an attribute. 0: never.
+    /// what is gone is withdrawn. It lists 54 bytes an attribute; a feed is read whole. 0: never.
     #[serde(default = "a_day")]
     pub(crate) sweep: Duration,
     /// The largest share of what is held, in percent, that a sweep withdraws without
@@ -146,6 +153,8 @@ pub(crate) enum Endpoint {
     Events,
     /// Loose attributes (`attributes/restSearch`).
     Attributes,
+    /// A MISP feed: `manifest.json` and a file an event, by URL or folder.
+    Feed,
 }
 
 /// The clock that polls go by.
@@ -157,6 +166,15 @@ pub(crate) enum CursorClock {
     Publish,
     /// The event's `timestamp`.
     Timestamp,
+}
+
+impl From<CursorClock> for CursorKind {
+    fn from(clock: CursorClock) -> Self {
+        match clock {
+            CursorClock::Publish => Self::Publish,
+            CursorClock::Timestamp => Self::Timestamp,
+        }
+    }
 }
 
 /// How far back the first poll looks.
@@ -259,12 +277,21 @@ impl Instance {
     }
 }
 
-/// A configuration with the keys that its instances use.
+/// What an instance shows to its server.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// The key of a MISP.
+    Key(ApiKey),
+    /// Headers for a feed.
+    Headers(Headers),
+}
+
+/// A configuration with the credentials that its instances use.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// One an instance, in order.
-    pub(crate) keys: Vec<ApiKey>,
+    pub(crate) credentials: Vec<Credential>,
     /// The folder that relative paths and mapping names are looked up in.
     pub(crate) directory: Option<PathBuf>,
 }

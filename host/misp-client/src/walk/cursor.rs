@@ -21,7 +21,7 @@ pub enum CursorKind {
 
 impl CursorKind {
     /// The name of the clock, in a search and in an event.
-    pub(super) fn column(self) -> &'static str {
+    pub(crate) fn column(self) -> &'static str {
         match self {
             Self::Publish => "publish_timestamp",
             Self::Timestamp => "timestamp",

@@ -29,7 +29,7 @@ const LIMITED: Duration = Duration::from_secs(60);
 /// Characters of the other side's text that are shown.
 const SNIPPET: usize = 200;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
     base: Url,

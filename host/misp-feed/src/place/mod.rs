@@ -26,7 +26,7 @@ pub(crate) struct Listed {
     pub(crate) date: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Place {
     Http(Http),
     Folder(Folder),

@@ -1,0 +1,96 @@
+//! `misp-ecs check`: everything that can be tried before the first run, each with
+//! what to do when it does not work.
+
+mod feed;
+mod misp;
+mod report;
+
+use std::process::ExitCode;
+
+use pipeline::Transform as _;
+use report::Report;
+
+use crate::args::Configured;
+use crate::assembly::chosen;
+use crate::config::{Facts, Loaded};
+use crate::wiring::{self, Server};
+
+/// Runs the command: exit code 0 if a run would work.
+pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
+    let loaded = wiring::load_config(configured)?;
+    let mut report = Report::default();
+    report.good("configuration", "read");
+    let folder = wiring::state_folder(configured, Some(&loaded.config))?;
+    state(&folder, &mut report);
+    outputs(&loaded, &mut report).await;
+    let engine = crate::engine::engine(Some(&folder), &loaded.config.limits)?;
+    let mapping = match wiring::load_mapping(&engine, &loaded) {
+        Ok(mapping) => {
+            let identity = mapping.identity();
+            report.good(
+                "mapping",
+                &format!("{} {}", identity.name, identity.version),
+            );
+            Some(mapping)
+        }
+        Err(error) => {
+            report.bad("mapping", &crate::explain(&error));
+            None
+        }
+    };
+    for (instance, credential) in chosen(&loaded, None)? {
+        if let Some(mapping) = &mapping {
+            match wiring::start_mapper(
+                &engine,
+                mapping,
+                &loaded.config,
+                instance,
+                &Facts::default(),
+            ) {
+                Ok(mapper) => report.good(
+                    "settings",
+                    &format!("accepted by {}", mapper.identity().name),
+                ),
+                Err(error) => report.bad("settings", &crate::explain(&error)),
+            }
+        }
+        report.title(instance.label());
+        match Server::of(instance, credential, &folder) {
+            Err(error) => report.bad("connection", &crate::explain(&error)),
+            Ok(Server::Feed(options)) => feed::check(&options, &mut report).await,
+            Ok(Server::Misp(client)) => {
+                if let Err(error) = misp::check(&client, instance, &mut report).await {
+                    report.bad("MISP", &error.to_string());
+                }
+            }
+        }
+    }
+    Ok(report.end())
+}
+
+fn state(folder: &std::path::Path, report: &mut Report) {
+    match state::Store::open(folder) {
+        Ok(store) => {
+            let known = store.instances().map_or(0, |instances| instances.len());
+            report.good(
+                "state",
+                &format!("{} ({known} instances known)", folder.display()),
+            );
+        }
+        Err(error) => report.bad("state", &error.to_string()),
+    }
+}
+
+async fn outputs(loaded: &Loaded, report: &mut Report) {
+    for (name, options) in &loaded.config.outputs {
+        let what = format!("output {name}");
+        match options.build(name).check().await {
+            Ok(()) => report.good(&what, "can be written"),
+            Err(error) => report.bad(&what, &error.to_string()),
+        }
+    }
+    if loaded.config.outputs.is_empty() {
+        report.good("output", "stdout");
+    }
+}
+
