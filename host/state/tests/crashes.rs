@@ -140,3 +140,21 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_walk_that_was_killed_is_swept_when_another_ends_it() {
+    let world = World::new(&["lab"]);
+    for event in 0..4 {
+        let (event, attribute) = names(event, 0);
+        world.server("lab").set(&event, &attribute, "x");
+        world.server("lab").publish(&event);
+    }
+    // The first page is there, the rest is not; meanwhile its event goes, and one comes behind
+    // the cursor.
+    take(&world, &Step::Crash(1, false)).await;
+    assert!(!world.values("out").is_empty());
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Smuggle(5, 0)).await;
+    take(&world, &Step::Sweep).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
