@@ -88,8 +88,11 @@ fn act(store: &mut Store, random: &mut fastrand::Rng, seed: u64) {
             one["value"] = format!("added-{seed}.example.net").into();
             store.add_attribute(&uuid, one);
         }
-        6 => store.tag(&uuid, &format!("lab:{seed}")),
-        7 => store.untag(&uuid, "lab:new"),
+        6..=7 => {
+            // There and back: every document of the event is as it was before.
+            toggle(store, &uuid, "lab:seen");
+            store.publish(&uuid);
+        }
         8..=9 => store.soft_delete(&uuid, &attribute),
         10..=11 => store.hard_delete(&uuid, &attribute),
         12 if store.events().len() > 6 => store.delete(&uuid),
@@ -111,6 +114,17 @@ fn act(store: &mut Store, random: &mut fastrand::Rng, seed: u64) {
             store.publish(&uuid);
             publish_one(store, random);
         }
+    }
+}
+
+fn toggle(store: &mut Store, uuid: &str, tag: &str) {
+    let mut events = store.events().iter();
+    let event = events.find(|event| event["uuid"] == uuid);
+    let tags = event.and_then(|event| event["Tag"].as_array());
+    if tags.is_some_and(|tags| tags.iter().any(|one| one["name"] == tag)) {
+        store.untag(uuid, tag);
+    } else {
+        store.tag(uuid, tag);
     }
 }
 

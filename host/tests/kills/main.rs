@@ -7,7 +7,7 @@
 //! MISP_ECS_KILLS=50 cargo test -p misp-ecs --test kills -- --nocapture
 //! ```
 //!
-//! Seeds are printed; `MISP_ECS_SEED=N` begins with that one. A seed makes the same edits and the
+//! Seeds are printed; `MISP_ECS_SEED=N` begins with that one. A seed makes the same acts and the
 //! same moments; which instruction a moment falls on is up to the machine.
 #![allow(
     clippy::unwrap_used,
@@ -133,10 +133,11 @@ async fn killed_again_and_again(endpoint: &str, cursor: &str, nth: u64) {
     let extra = format!(", endpoint: {endpoint}, cursor: {cursor}, attributes_page: 40");
     let setup = Setup::with_deletes(&misp, &extra);
     let editing = editor::start(Arc::clone(&misp), random.fork());
-    let (mut ended_before, mut asked, mut wrote) = (0, 0, 0);
-    for kill in 0..kills {
+    let (mut starts, mut killed, mut asked, mut wrote) = (0, 0, 0, 0);
+    while killed < kills {
+        starts += 1;
         // Nor does anybody wait for a host that is down.
-        misp.with_store(|store| editor::some_acts(store, &mut random, 2_000_000 + kill * 100));
+        misp.with_store(|store| editor::some_acts(store, &mut random, 2_000_000 + starts * 100));
         let words: &[&str] = if random.u8(0..3) == 0 {
             &["sweep", "--confirm"]
         } else {
@@ -145,20 +146,19 @@ async fn killed_again_and_again(endpoint: &str, cursor: &str, nth: u64) {
         let moment = Moment::random(&mut random);
         let before = (misp.requests().len(), written(&setup));
         let ended = kill_at(&setup, &misp, words, &moment).await;
-        ended_before += u64::from(ended.is_some());
+        killed += u64::from(ended.is_none());
         let after = (misp.requests().len(), written(&setup));
         asked += u64::from(after.0 > before.0);
         wrote += u64::from(after.1 > before.1);
         if let Some(status) = ended {
-            assert!(status.success(), "seed {seed}, kill {kill}: {status}");
+            assert!(status.success(), "seed {seed}, start {starts}: {status}");
         }
     }
     editing.abort();
     assert!(editing.await.is_err_and(|error| error.is_cancelled()));
     eprintln!(
-        "{endpoint}, {cursor}: seed {seed}, {} killed, {ended_before} ended before; {asked} asked and {wrote} \
-         wrote; {} requests",
-        kills - ended_before,
+        "{endpoint}, {cursor}: seed {seed}, {starts} starts, {killed} killed; {asked} asked and \
+         {wrote} wrote; {} requests",
         misp.requests().len()
     );
     // Somebody reviews what was left half done.
