@@ -46,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         .iter()
         .map(|size| state::measure(*size))
         .collect::<anyhow::Result<Vec<Value>>>()?;
+    let measured = over_smallest(measured);
     if args.json {
         if let Some(map) = result.as_object_mut() {
             map.insert("state".to_owned(), measured.into());
@@ -58,6 +59,24 @@ fn main() -> anyhow::Result<()> {
         print_table("state", &heads, &measured.iter().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// Adds to each what an attribute costs, over what it costs in the first, smallest state.
+fn over_smallest(mut measured: Vec<Value>) -> Vec<Value> {
+    let Some(smallest) = measured.first().cloned() else {
+        return measured;
+    };
+    for one in &mut measured {
+        for what in ["first_delivery", "unchanged", "comparison"] {
+            let name = format!("{what}_us_an_attribute");
+            let figure = |of: &Value| of.get(&name).and_then(Value::as_f64);
+            let ratio = figure(one).zip(figure(&smallest));
+            if let (Some((mine, least)), Some(map)) = (ratio, one.as_object_mut()) {
+                map.insert(format!("{what}_over_smallest"), (mine / least).into());
+            }
+        }
+    }
+    measured
 }
 
 /// A row a figure, a column a result.

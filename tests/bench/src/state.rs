@@ -156,11 +156,10 @@ impl Host {
             })
             .collect();
         let marked = || batch.iter().zip(&is_new);
-        // What is there already in another form needs no note before it is sent.
+        // Whatever is sent is written down before.
         let noted = marked()
-            .zip(&known)
-            .filter(|((_, is_new), known)| **is_new && known.is_none())
-            .map(|((delivery, _), _)| (delivery, Act::Sent(Fate::Sent)))
+            .filter(|(_, is_new)| **is_new)
+            .map(|(delivery, _)| (delivery, Act::Sent(Fate::Sent)))
             .collect::<Vec<_>>();
         if !noted.is_empty() {
             self.record(version, noted)?;
