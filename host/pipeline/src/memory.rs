@@ -37,7 +37,8 @@ pub enum Fate {
     Expired,
     /// The output refused it; what the output had before may still be there.
     Refused,
-    /// It was sent, and whether it arrived was never written down: it may be there.
+    /// It, or a delete of it, was sent, and whether that arrived was never written down: it may
+    /// be there.
     Sent,
 }
 
@@ -90,7 +91,8 @@ pub struct LetGo<'a> {
     pub event: &'a str,
     /// MISP's attribute uuid.
     pub attribute: Option<&'a str>,
-    /// What the output was told, if anything.
+    /// What the output was told, if anything. [`Fate::Sent`]: it is about to be told, and
+    /// nothing is let go yet.
     pub sent: Option<Fate>,
     /// Is it still in MISP (it only expired), so that a listing will name it?
     pub still_listed: bool,
@@ -150,7 +152,7 @@ pub enum Difference {
         /// The event's uuid; `None` if no listed event has its id.
         event: Option<String>,
     },
-    /// Listed with another `timestamp` than the one that was read.
+    /// Listed with another `timestamp` than the one that was read, or [`Fate::Sent`].
     Stale {
         /// MISP's attribute uuid.
         attribute: String,

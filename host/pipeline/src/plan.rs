@@ -24,10 +24,11 @@ pub(crate) enum Plan {
     Nothing(Act),
 }
 
-/// Must it be written down before it is sent, that it may be there? If it is known already,
-/// it is found and withdrawn should it vanish before anything is written down after.
+/// Must it be written down before anything is sent? From then until the answer is written down,
+/// nobody knows what the output has: were the old fate still there after a crash, a document that
+/// has changed back meanwhile would be taken for what the output has.
 pub(crate) fn needs_note(plan: Plan, remembered: Option<&Remembered>) -> bool {
-    plan == Plan::Put && !remembered.is_some_and(|known| known.fate.may_be_there())
+    !matches!(plan, Plan::Nothing(_)) && remembered.is_none_or(|known| known.fate != Fate::Sent)
 }
 
 /// Decides, for an output of which this is remembered.
@@ -115,6 +116,19 @@ mod tests {
             ..known(Fate::Delivered, 7, true)
         };
         assert_eq!(decide(&put, Some(to_be_sent)), Plan::Put);
+    }
+
+    #[test]
+    fn whatever_is_sent_is_noted_once() {
+        let there = known(Fate::Delivered, 7, false);
+        let noted = known(Fate::Sent, 7, false);
+        for plan in [Plan::Put, Plan::Delete(Fate::Deleted)] {
+            assert!(needs_note(plan, None) && needs_note(plan, Some(&there)));
+            assert!(!needs_note(plan, Some(&noted)));
+        }
+        assert!(!needs_note(Plan::Nothing(Act::Unchanged), Some(&there)));
+        let same = decide(&document(Operation::Put, None), Some(noted));
+        assert_eq!(same, Plan::Put, "it may not have arrived");
     }
 
     #[test]

@@ -148,7 +148,8 @@ impl Runner<'_, '_> {
     /// Everything that is due now.
     async fn round(&mut self) -> Result<Ended, RunError> {
         let context = self.context;
-        let first = context.is_first().await?;
+        let first = context.last_done(FULL_WALK).await?.is_none();
+        let fresh = first && context.is_fresh().await?;
         if self.wanted().await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
@@ -166,7 +167,9 @@ impl Runner<'_, '_> {
             context.done(FULL_WALK).await?;
         }
         withdraw::expired(&context, now_ms()).await?;
-        if first {
+        if fresh {
+            // Nothing is held that this very walk did not bring. A first walk that others began
+            // is swept: what went, or came behind it, between them and now is not seen otherwise.
             context.done(SWEEP).await?;
         } else if context.is_due(SWEEP, context.options.sweep).await? {
             match self.sweep().await {
@@ -231,23 +234,17 @@ impl Runner<'_, '_> {
 }
 
 impl Context<'_> {
-    /// Has this instance never read everything once?
-    async fn is_first(&self) -> Result<bool, RunError> {
-        if self.last_done(FULL_WALK).await?.is_some() {
-            return Ok(false);
-        }
+    /// Is nothing remembered of this instance yet?
+    async fn is_fresh(&self) -> Result<bool, RunError> {
         let walk = self.walk.to_owned();
-        if self
-            .on_state(move |state| state.cursor(&walk))
-            .await?
-            .is_none()
-        {
+        let cursor = self.on_state(move |state| state.cursor(&walk)).await?;
+        if cursor.is_none() {
             tracing::info!(
                 "nothing is remembered of this instance: everything is sent once, nothing is \
                  withdrawn"
             );
         }
-        Ok(true)
+        Ok(cursor.is_none())
     }
 
     async fn is_due(&self, what: &'static str, every: Option<Duration>) -> Result<bool, RunError> {

@@ -72,6 +72,7 @@ pub(crate) async fn these(
     let (deletes, rest): (Vec<Held>, Vec<Held>) = held
         .into_iter()
         .partition(|held| held.fate.may_be_there() && !held.others);
+    note(context, sink, &deletes, version).await?;
     let deliveries: Vec<Delivery> = deletes
         .iter()
         .map(|held| tombstone(held, version, &mapping, now_ms))
@@ -119,6 +120,42 @@ pub(crate) async fn these(
                         attribute: held.attribute.as_deref(),
                         sent,
                         still_listed: fate == Fate::Expired,
+                    })
+                    .collect(),
+            }])
+        })
+        .await
+}
+
+/// Writes down, before a delete is sent, that nobody knows what the output has from now on.
+async fn note(
+    context: &Context<'_>,
+    sink: &Sink,
+    deletes: &[Held],
+    version: u64,
+) -> Result<(), RunError> {
+    let unnoted = deletes.iter().filter(|held| held.fate != Fate::Sent);
+    let unnoted: Vec<Held> = unnoted.cloned().collect();
+    if unnoted.is_empty() {
+        return Ok(());
+    }
+    let (instance, key) = (context.instance.to_owned(), sink.key.clone());
+    context
+        .on_state(move |state| {
+            state.record(&[Changes {
+                instance: &instance,
+                output: &key,
+                version,
+                documents: Vec::new(),
+                without: Vec::new(),
+                let_go: unnoted
+                    .iter()
+                    .map(|held| LetGo {
+                        id: &held.id,
+                        event: &held.event,
+                        attribute: held.attribute.as_deref(),
+                        sent: Some(Fate::Sent),
+                        still_listed: true,
                     })
                     .collect(),
             }])

@@ -220,8 +220,8 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
             }
             (Some(listed), Some(known)) => {
                 self.counts.listed += 1;
-                self.count_held(&known)?;
-                self.stale(&listed, &known)?
+                let held = self.count_held(&known)?;
+                self.stale(&listed, &known, held.fate)?
             }
             (None, Some(known)) => {
                 let held = self.count_held(&known)?;
@@ -252,8 +252,11 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
         &mut self,
         listed: &Listed,
         known: &KnownAttribute,
+        fate: Fate,
     ) -> Result<Option<Difference>, Trouble> {
-        if known.timestamp.is_none_or(|seen| seen == listed.timestamp) {
+        // Of what was sent and never heard of again, nobody knows what the output has.
+        let same = known.timestamp.is_none_or(|seen| seen == listed.timestamp);
+        if same && fate != Fate::Sent {
             return Ok(None);
         }
         self.counts.stale += 1;

@@ -140,3 +140,72 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_walk_that_was_killed_is_swept_when_another_ends_it() {
+    let world = World::new(&["lab"]);
+    for event in 0..4 {
+        let (event, attribute) = names(event, 0);
+        world.server("lab").set(&event, &attribute, "x");
+        world.server("lab").publish(&event);
+    }
+    // The first page is there, the rest is not; meanwhile its event goes, and one comes behind
+    // the cursor.
+    take(&world, &Step::Crash(1, false)).await;
+    assert!(!world.values("out").is_empty());
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Smuggle(5, 0)).await;
+    take(&world, &Step::Sweep).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+/// Changes the attribute of the one event, publishes, and polls; or is killed when the output has
+/// taken what was sent and nobody has heard of it.
+async fn becomes(world: &World, value: Option<u8>, killed: bool) {
+    let step = value.map_or(Step::Remove(0, 0), |value| Step::Set(0, 0, value));
+    take(world, &step).await;
+    take(world, &Step::Publish(0)).await;
+    let poll = if killed {
+        Step::Crash(0, true)
+    } else {
+        Step::Poll
+    };
+    take(world, &poll).await;
+}
+
+async fn with_two_attributes() -> World {
+    let world = World::new(&["lab"]);
+    world.server("lab").set("e0", "e0-1", "stays");
+    becomes(&world, Some(1), false).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_back_after_a_kill_is_sent_again() {
+    let world = with_two_attributes().await;
+    becomes(&world, Some(2), true).await;
+    assert_eq!(world.values("out")["e0-0"], "2");
+    becomes(&world, Some(1), false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_back_after_a_kill_while_it_was_withdrawn_is_sent_again() {
+    let world = with_two_attributes().await;
+    becomes(&world, None, true).await;
+    assert!(!world.values("out").contains_key("e0-0"));
+    becomes(&world, Some(1), false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_back_behind_the_cursor_after_a_kill_in_a_sweep_is_found_by_the_next() {
+    let world = with_two_attributes().await;
+    let before = world.server("lab").events["e0"].clone();
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Crash(0, true)).await;
+    assert!(world.values("out").is_empty());
+    world.server("lab").events.insert("e0".to_owned(), before);
+    take(&world, &Step::Sweep).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}

@@ -1,26 +1,14 @@
-//! Measures the mapping: native, as a component, and against a plain
-//! `serde_json::Value` round trip of the same bytes. What is printed are ratios of
-//! one run: the contestants take turns, so a machine that slows down slows all.
+//! Measures the mapping and what is remembered. What is compared are ratios of one run.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
-use std::fs;
-use std::hint::black_box;
+mod mapping;
+mod state;
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use bytes::Bytes;
 use clap::Parser;
-use mapping::{Mapping as _, Origin};
-use mapping_ecs_1_12::Ecs112;
-use misp_ecs_tests::events;
-use pipeline::{Batch, Transform as _};
-use runtime::{Engine, Mapper, RuntimeOptions};
 use serde_json::{Value, json};
-use splitter::{EventHead, Record};
 
-/// Attributes of one event: as many as one slice holds.
-const ATTRIBUTES: u32 = 1_000;
 /// A fixed time: documents must not depend on when they are measured.
 const NOW_MS: i64 = 1_767_225_600_000;
 
@@ -28,157 +16,97 @@ const NOW_MS: i64 = 1_767_225_600_000;
 struct Args {
     /// Components to measure; the one called ecs-1.12 is.
     components: Vec<PathBuf>,
-    /// Fewer rounds.
+    /// Fewer rounds, a smaller state.
     #[arg(long)]
     quick: bool,
-    /// One JSON object instead of a table.
+    /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
+    /// Only what is remembered; needs no component.
+    #[arg(long)]
+    only_state: bool,
 }
 
-/// Attributes a second, one figure a round.
-#[derive(Default)]
-struct Rates(Vec<f64>);
-
-impl Rates {
-    fn time(
-        &mut self,
-        calls: u32,
-        mut call: impl FnMut() -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let started = Instant::now();
-        for _ in 0..calls {
-            call()?;
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut result = if args.only_state {
+        json!({})
+    } else {
+        mapping::measure(&args.components, args.quick)?
+    };
+    if !args.json {
+        print_table("figure", &["value"], &[&result]);
+    }
+    let sizes: &[u32] = if args.quick {
+        &[10_000, 100_000]
+    } else {
+        &[10_000, 100_000, 1_000_000]
+    };
+    let measured = sizes
+        .iter()
+        .map(|size| state::measure(*size))
+        .collect::<anyhow::Result<Vec<Value>>>()?;
+    let measured = over_smallest(measured);
+    if args.json {
+        if let Some(map) = result.as_object_mut() {
+            map.insert("state".to_owned(), measured.into());
         }
-        self.push(calls, started.elapsed());
-        Ok(())
+        println!("{result}");
+    } else {
+        let heads: Vec<String> = sizes.iter().map(u32::to_string).collect();
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        println!();
+        print_table("state", &heads, &measured.iter().collect::<Vec<_>>());
     }
+    Ok(())
+}
 
-    fn push(&mut self, calls: u32, took: Duration) {
-        self.0
-            .push(f64::from(calls * ATTRIBUTES) / took.as_secs_f64());
+/// Adds to each what an attribute costs, over what it costs in the first, smallest state.
+fn over_smallest(mut measured: Vec<Value>) -> Vec<Value> {
+    let Some(smallest) = measured.first().cloned() else {
+        return measured;
+    };
+    for one in &mut measured {
+        for what in ["first_delivery", "unchanged", "comparison"] {
+            let name = format!("{what}_us_an_attribute");
+            let figure = |of: &Value| of.get(&name).and_then(Value::as_f64);
+            let ratio = figure(one).zip(figure(&smallest));
+            if let (Some((mine, least)), Some(map)) = (ratio, one.as_object_mut()) {
+                map.insert(format!("{what}_over_smallest"), (mine / least).into());
+            }
+        }
     }
+    measured
+}
 
-    fn median(&self) -> f64 {
-        median(self.0.clone())
+/// A row a figure, a column a result.
+fn print_table(title: &str, heads: &[&str], columns: &[&Value]) {
+    let Some(first) = columns.first().and_then(|first| first.as_object()) else {
+        return;
+    };
+    if first.is_empty() {
+        return;
     }
+    println!("| {title} | {} |", heads.join(" | "));
+    println!("|---{}|", "|---".repeat(heads.len()));
+    for name in first.keys() {
+        let cells = columns.iter().map(|column| column.get(name).map(cell));
+        let cells: Vec<String> = cells.map(Option::unwrap_or_default).collect();
+        println!("| {} | {} |", name.replace('_', " "), cells.join(" | "));
+    }
+}
 
-    /// The median of the ratios round by round.
-    fn over(&self, other: &Self) -> f64 {
-        median(
-            self.0
-                .iter()
-                .zip(&other.0)
-                .map(|(one, other)| one / other)
-                .collect(),
-        )
+/// A figure for a person: three digits that matter.
+fn cell(value: &Value) -> String {
+    match value.as_f64() {
+        Some(figure) if value.is_f64() && figure < 10.0 => format!("{figure:.2}"),
+        Some(figure) if value.is_f64() && figure < 100.0 => format!("{figure:.1}"),
+        Some(figure) => format!("{figure:.0}"),
+        None => value.as_str().unwrap_or_default().to_owned(),
     }
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
-}
-
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let (rounds, calls) = if args.quick { (7, 20) } else { (21, 60) };
-    let event =
-        serde_json::to_vec(&json!({ "Event": events::many_attributes(1, ATTRIBUTES as usize) }))?;
-    let record = Record {
-        json: Bytes::from(event.clone()),
-        head: EventHead::default(),
-        attributes: ATTRIBUTES,
-        last: true,
-    };
-
-    let native = Ecs112::new(b"", Origin::default())
-        .map_err(|error| anyhow::anyhow!("the native mapping did not start: {error:?}"))?;
-    let component = args
-        .components
-        .iter()
-        .find(|path| path.ends_with("ecs-1.12.component.wasm"))
-        .context("no ecs-1.12.component.wasm among the arguments")?;
-    let engine = Engine::new(&RuntimeOptions::default())?;
-    let loaded = engine.load(&fs::read(component)?)?;
-    let mapper = Mapper::start(
-        &engine,
-        &loaded,
-        b"{}".to_vec(),
-        runtime::Origin {
-            name: String::new(),
-            url: None,
-            static_fields: Vec::new(),
-        },
-    )?;
-    let executor = tokio::runtime::Builder::new_current_thread().build()?;
-    let batch = Batch {
-        records: vec![record],
-        now_ms: NOW_MS,
-    };
-
-    let mut native_rates = Rates::default();
-    let mut component_rates = Rates::default();
-    let mut round_trip_rates = Rates::default();
-    // The first round warms up.
-    for round in 0..=rounds {
-        let (mut natively, mut as_component, mut round_trip) =
-            (Rates::default(), Rates::default(), Rates::default());
-        natively.time(calls, || {
-            let outcome = native
-                .transform(black_box(&event), NOW_MS)
-                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-            check(outcome.documents.len())
-        })?;
-        as_component.time(calls, || {
-            let mapped = executor.block_on(mapper.transform(black_box(batch.clone())))?;
-            check(
-                mapped
-                    .iter()
-                    .flatten()
-                    .map(|outcome| outcome.documents.len())
-                    .sum(),
-            )
-        })?;
-        round_trip.time(calls, || {
-            let value: Value = serde_json::from_slice(black_box(&event))?;
-            black_box(serde_json::to_vec(&value)?);
-            Ok(())
-        })?;
-        if round > 0 {
-            native_rates.0.append(&mut natively.0);
-            component_rates.0.append(&mut as_component.0);
-            round_trip_rates.0.append(&mut round_trip.0);
-        }
-    }
-
-    let result = json!({
-        "mapping": "ecs-1.12",
-        "attributes_per_event": ATTRIBUTES,
-        "event_bytes": event.len(),
-        "rounds": rounds,
-        "native_attributes_per_second": native_rates.median().round(),
-        "component_attributes_per_second": component_rates.median().round(),
-        "value_round_trip_attributes_per_second": round_trip_rates.median().round(),
-        "component_over_native": component_rates.over(&native_rates),
-        "native_over_value_round_trip": native_rates.over(&round_trip_rates),
-        "component_over_value_round_trip": component_rates.over(&round_trip_rates),
-    });
-    if args.json {
-        println!("{result}");
-    } else {
-        println!("| figure | value |\n|---|---|");
-        for (name, value) in result.as_object().into_iter().flatten() {
-            println!("| {} | {value} |", name.replace('_', " "));
-        }
-    }
-    Ok(())
-}
-
-fn check(documents: usize) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        documents == ATTRIBUTES as usize,
-        "{documents} documents of {ATTRIBUTES} attributes"
-    );
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod filters;
 mod search;
 mod server;
 mod store;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod times;

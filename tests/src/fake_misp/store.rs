@@ -76,6 +76,22 @@ impl Store {
         id
     }
 
+    /// Adds an attribute, built as part of any event, to one that is there.
+    pub fn add_attribute(&mut self, uuid: &str, attribute: Value) {
+        let now = self.now.to_string();
+        self.edit(uuid, |event| {
+            let mut attribute = attribute;
+            let id = next_attribute_id(event);
+            set(&mut attribute, "id", id.to_string());
+            set(&mut attribute, "event_id", text(event, "id"));
+            set(&mut attribute, "timestamp", now);
+            if let Some(Value::Array(list)) = event.get_mut("Attribute") {
+                list.push(attribute);
+            }
+            count(event);
+        });
+    }
+
     /// Publishes: `published`, and `publish_timestamp` is now. Nothing else moves.
     pub fn publish(&mut self, uuid: &str) {
         let now = self.now.to_string();
@@ -125,17 +141,30 @@ impl Store {
         });
     }
 
+    /// Takes a tag off an event.
+    pub fn untag(&mut self, uuid: &str, name: &str) {
+        self.edit(uuid, |event| {
+            if let Some(Value::Array(tags)) = event.get_mut("Tag") {
+                tags.retain(|tag| text(tag, "name") != name);
+            }
+        });
+    }
+
     /// Marks an attribute as deleted.
     pub fn soft_delete(&mut self, uuid: &str, attribute: &str) {
         self.edit_attribute(uuid, attribute, |found| set(found, "deleted", true));
+        if let Some(event) = self.event_mut(uuid) {
+            count(event);
+        }
     }
 
-    /// Removes an attribute without a trace.
+    /// Removes an attribute, also one of an object, without a trace. Its object stays.
     pub fn hard_delete(&mut self, uuid: &str, attribute: &str) {
         self.edit(uuid, |event| {
-            if let Some(Value::Array(list)) = event.get_mut("Attribute") {
+            for list in attribute_lists(event) {
                 list.retain(|found| !is(found, attribute));
             }
+            count(event);
         });
     }
 
@@ -144,7 +173,7 @@ impl Store {
         self.events.retain(|event| !is(event, uuid));
     }
 
-    fn event_mut(&mut self, uuid: &str) -> Option<&mut Value> {
+    pub(super) fn event_mut(&mut self, uuid: &str) -> Option<&mut Value> {
         self.events.iter_mut().find(|event| is(event, uuid))
     }
 }
@@ -158,7 +187,27 @@ pub(super) fn attributes(event: &Value) -> impl Iterator<Item = &Value> {
     own.chain(of_objects)
 }
 
+/// MISP's `attribute_count`: live attributes, those of objects too.
+pub(super) fn count(event: &mut Value) {
+    let live = attributes(event)
+        .filter(|attribute| attribute.get("deleted").and_then(Value::as_bool) != Some(true))
+        .count();
+    set(event, "attribute_count", live.to_string());
+}
+
+/// Ids of attributes count up from a hundred thousand times the event's.
+pub(super) fn next_attribute_id(event: &Value) -> u64 {
+    let id = |value: &Value| text(value, "id").parse().unwrap_or(0);
+    let last = attributes(event).map(id).max();
+    last.unwrap_or(id(event) * 100_000).max(id(event) * 100_000) + 1
+}
+
 fn attributes_mut(event: &mut Value) -> impl Iterator<Item = &mut Value> {
+    attribute_lists(event).flatten()
+}
+
+/// The event's own list of attributes, and one for each object.
+fn attribute_lists(event: &mut Value) -> impl Iterator<Item = &mut Vec<Value>> {
     let (mut own, mut of_objects) = (None, None);
     if let Value::Object(map) = event {
         for (key, value) in map {
@@ -173,9 +222,8 @@ fn attributes_mut(event: &mut Value) -> impl Iterator<Item = &mut Value> {
         .into_iter()
         .flatten()
         .filter_map(|object| object.get_mut("Attribute"))
-        .filter_map(Value::as_array_mut)
-        .flatten();
-    own.into_iter().flatten().chain(of_objects)
+        .filter_map(Value::as_array_mut);
+    own.into_iter().chain(of_objects)
 }
 
 /// The list under a key; empty if there is none.
@@ -199,12 +247,12 @@ pub(super) fn map_mut(value: &mut Value) -> Option<&mut Map<String, Value>> {
     value.as_object_mut()
 }
 
-fn set(value: &mut Value, key: &str, new: impl Into<Value>) {
+pub(super) fn set(value: &mut Value, key: &str, new: impl Into<Value>) {
     if let Some(map) = map_mut(value) {
         map.insert(key.to_owned(), new.into());
     }
 }
 
-fn is(value: &Value, uuid: &str) -> bool {
+pub(super) fn is(value: &Value, uuid: &str) -> bool {
     value.get("uuid").and_then(Value::as_str) == Some(uuid)
 }

@@ -13,7 +13,7 @@ use crate::crash;
 use crate::error::RunError;
 use crate::ledger::Settled;
 use crate::letters::{Letters, deliveries};
-use crate::memory::{Act, Changes, Fate, NoDocument, OutputKey, Remembered};
+use crate::memory::{Act, Changes, Fate, LetGo, NoDocument, OutputKey, Remembered};
 use crate::plan::{Plan, needs_note, plan};
 use crate::record::{DeadLetter, Delivery, EventSeen, Operation, RefusalKind, Verdict, Whole};
 use crate::traits::Commit;
@@ -165,7 +165,7 @@ impl<'p> Deliver<'p> {
         })
     }
 
-    /// Writes down what may be there from now on, before it is sent.
+    /// Writes down, before anything is sent, of what nobody will know whether it is there.
     async fn note(
         &self,
         sink: &Sink,
@@ -173,12 +173,12 @@ impl<'p> Deliver<'p> {
         plans: &[Plan],
         remembered: &[Option<Remembered>],
     ) -> Result<(), RunError> {
-        let noted: Vec<usize> = plans
+        let noted: Vec<(usize, Plan)> = plans
             .iter()
             .zip(remembered)
             .enumerate()
             .filter(|(_, (plan, known))| needs_note(**plan, known.as_ref()))
-            .map(|(place, _)| place)
+            .map(|(place, (plan, _))| (place, *plan))
             .collect();
         let Some(version) = deliveries.first().map(|delivery| delivery.version) else {
             return Ok(());
@@ -193,16 +193,30 @@ impl<'p> Deliver<'p> {
         );
         self.context
             .on_state(move |state| {
-                let documents = noted.iter().filter_map(|place| deliveries.get(*place));
+                let noted = noted
+                    .iter()
+                    .filter_map(|(place, plan)| Some((deliveries.get(*place)?, *plan)));
+                let (puts, deletes): (Vec<_>, Vec<_>) =
+                    noted.partition(|(_, plan)| *plan == Plan::Put);
                 state.record(&[Changes {
                     instance: &instance,
                     output: &key,
                     version,
-                    documents: documents
-                        .map(|delivery| (delivery, Act::Sent(Fate::Sent)))
+                    documents: puts
+                        .into_iter()
+                        .map(|(delivery, _)| (delivery, Act::Sent(Fate::Sent)))
                         .collect(),
                     without: Vec::new(),
-                    let_go: Vec::new(),
+                    let_go: deletes
+                        .iter()
+                        .map(|(delivery, _)| LetGo {
+                            id: &delivery.document.id,
+                            event: &delivery.event,
+                            attribute: delivery.document.attribute.as_deref(),
+                            sent: Some(Fate::Sent),
+                            still_listed: true,
+                        })
+                        .collect(),
                 }])
             })
             .await

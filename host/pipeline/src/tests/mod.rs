@@ -147,8 +147,11 @@ async fn a_page_waits_for_the_slowest_output() {
     world.outputs["slow"].then([Act::Fail(LATER); 3]);
     let (result, ledger) = run(&world, Options::default()).await;
     result.unwrap();
+    // Which of two outputs that both take a page at once is first, nobody promises.
+    let mut log = world.log();
+    log[3..5].sort();
     assert_eq!(
-        world.log(),
+        log,
         [
             "fast a", "slow a", "commit 1", "fast b", "slow b", "commit 2"
         ]

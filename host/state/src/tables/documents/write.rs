@@ -141,6 +141,11 @@ impl Writer<'_> {
         let me = (self.instance, event);
         if let Some(mut now) = self.read(id)? {
             let due_before = now.due();
+            if let_go.sent == Some(Fate::Sent) {
+                now.fate = Fate::Sent;
+                now.version = self.version;
+                return self.store(id, &now, due_before);
+            }
             now.wanted_by.retain(|other| *other != me);
             match let_go.sent {
                 Some(fate) => {
