@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use misp_client::{
-    AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions,
-};
+use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{StdoutOptions, StdoutOutput};
 use pipeline::{Cursor, Output, OutputKey, Source};
@@ -16,8 +14,8 @@ use splitter::{SplitLimits, SpoolLimits};
 
 use crate::args::Configured;
 use crate::config::{
-    Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, Tls,
-    from_environment, from_file,
+    Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, Tls, from_environment,
+    from_file,
 };
 use crate::mappings::{self, Places};
 
@@ -167,11 +165,7 @@ impl Server {
 }
 
 /// How the client of an instance connects.
-fn client_options(
-    instance: &Instance,
-    key: misp_client::ApiKey,
-    folder: &Path,
-) -> ClientOptions {
+fn client_options(instance: &Instance, key: misp_client::ApiKey, folder: &Path) -> ClientOptions {
     ClientOptions {
         connect_timeout: instance.connect_timeout.get(),
         read_timeout: instance.read_timeout.get(),

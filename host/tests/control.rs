@@ -52,6 +52,13 @@ async fn a_running_host_answers_and_a_stopped_one_does_not() {
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
+    let checked = output(setup.command(&["check"])).await;
+    let said = text(&checked.stdout);
+    assert!(
+        checked.status.success() && said.contains("is held by"),
+        "{said}"
+    );
+
     let told = output(setup.command(&["status"])).await;
     let said = text(&told.stdout);
     assert!(

@@ -99,6 +99,59 @@ async fn a_wrong_key_ends_it_at_once_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_with_a_wrong_key_ends_alone() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let other = format!(
+        "instances: [{{name: old, url: '{}', api_key_file: old}}, ",
+        misp.url()
+    );
+    std::fs::write(&config, yaml.replacen("instances: [", &other, 1)).unwrap();
+    std::fs::write(setup.folder.path().join("old"), "x".repeat(40)).unwrap();
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    status_until(&setup, "old", "failed").await;
+    status_until(&setup, "lab", "running").await;
+    assert_eq!(setup.attributes(), each_once(&misp));
+    signal(&child, "TERM");
+    assert!(!child.wait().unwrap().success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(
+        said.contains("error: old: ") && said.contains("the other instances go on: 1"),
+        "{said}"
+    );
+}
+
+/// Asks until this instance is in this health; each question is a process of its own.
+async fn status_until(setup: &Setup, instance: &str, health: &str) {
+    let reached = async {
+        loop {
+            let asked = output(setup.command(&["status", "--json"])).await;
+            let Ok(status) = serde_json::from_slice::<serde_json::Value>(&asked.stdout) else {
+                continue;
+            };
+            let instances = status["instances"].as_array().unwrap();
+            let is = |one: &serde_json::Value| {
+                let walked = one["counts"]["walks"].as_u64() > Some(0) || health != "running";
+                one["instance"] == instance && one["health"]["status"] == health && walked
+            };
+            if instances.iter().any(is) {
+                return;
+            }
+        }
+    };
+    let minute = std::time::Duration::from_secs(60);
+    tokio::time::timeout(minute, reached).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_of_the_configuration_is_wrong_usage() {
     let misp = demo().await;
     let setup = Setup::new(&misp, ", page_sise: 4");

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use common::{client, map, options};
 use misp_client::{
-    ApiKey, Client, ClientError, ClientOptions, CursorKind, Endpoint, Filters, OptionsError, ProxyChoice,
+    ApiKey, Client, ClientError, ClientOptions, CursorKind, Endpoint, Filters, OptionsError,
+    ProxyChoice,
 };
 use misp_ecs_tests::fake_misp::{Fault, KEY};
 use misp_ecs_tests::{FakeMisp, events};
@@ -385,9 +386,21 @@ async fn check_learns_who_we_are_and_what_there_is() {
     assert_eq!(client.visible_events(false).await.unwrap(), Some(31));
     assert_eq!(client.visible_events(true).await.unwrap(), Some(30));
     let (all, _) = Filters::new(&map(json!({})));
-    assert_eq!(client.count_matching(&all, CursorKind::Publish, 1).await.unwrap(), Some(30));
+    assert_eq!(
+        client
+            .count_matching(&all, CursorKind::Publish, 1)
+            .await
+            .unwrap(),
+        Some(30)
+    );
     let (red, _) = Filters::new(&map(json!({"tags": ["tlp:red"]})));
-    assert_eq!(client.count_matching(&red, CursorKind::Publish, 1).await.unwrap(), Some(7));
+    assert_eq!(
+        client
+            .count_matching(&red, CursorKind::Publish, 1)
+            .await
+            .unwrap(),
+        Some(7)
+    );
     let names = ["TLP:red".to_owned(), "no-such-tag".to_owned()];
     assert_eq!(client.missing_tags(&names).await.unwrap(), ["no-such-tag"]);
 }

@@ -61,11 +61,7 @@ impl FeedListing {
     }
 
     /// The attributes of one file; none of one that cannot be read.
-    async fn read(
-        &mut self,
-        uuid: Uuid,
-        entry: &Entry,
-    ) -> Result<Vec<ListedAttribute>, FeedError> {
+    async fn read(&mut self, uuid: Uuid, entry: &Entry) -> Result<Vec<ListedAttribute>, FeedError> {
         let wanted = Wanted::of(uuid, entry);
         let file = wanted.file.clone();
         let loaded = match load(&self.place, wanted, self.split).await {
@@ -138,7 +134,8 @@ fn list(file: &str, body: splitter::Body, split: SplitLimits) -> Result<Listed, 
         };
         for item in misp_model::items(&json).unwrap_or_default() {
             let Item::Event(event) = item else { continue };
-            attributes.extend(live(event).filter_map(|attribute| listed(attribute, &record.head.uuid)));
+            attributes
+                .extend(live(event).filter_map(|attribute| listed(attribute, &record.head.uuid)));
         }
     }
     Ok((events, attributes))

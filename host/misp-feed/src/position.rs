@@ -105,7 +105,12 @@ impl Position {
             events.extend_from_slice(uuid.as_bytes());
             events.extend_from_slice(&stamp.to_be_bytes());
         }
-        let left_out: Vec<u8> = self.left_out.iter().flat_map(Uuid::as_bytes).copied().collect();
+        let left_out: Vec<u8> = self
+            .left_out
+            .iter()
+            .flat_map(Uuid::as_bytes)
+            .copied()
+            .collect();
         let stored = Stored {
             v: VERSION,
             walk: WALK.to_owned(),

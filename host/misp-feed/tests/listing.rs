@@ -46,7 +46,10 @@ async fn every_live_attribute_of_the_manifest_is_listed() {
     assert_eq!(uuids(&attributes), expected);
     assert_eq!(attributes[1].event_id, uuid(2));
     assert_eq!(attributes[1].timestamp, 150);
-    let events: Vec<_> = events.iter().map(|one| (&*one.uuid, one.timestamp)).collect();
+    let events: Vec<_> = events
+        .iter()
+        .map(|one| (&*one.uuid, one.timestamp))
+        .collect();
     assert_eq!(events, [(&*uuid(1), 100), (&*uuid(2), 200)]);
 }
 

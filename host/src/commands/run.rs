@@ -166,7 +166,7 @@ async fn finish(
                 if !once && !alone {
                     stop.cancel();
                 } else if !running.is_empty() {
-                    crate::say(&format!("{} other instances go on", running.len()));
+                    crate::say(&format!("the other instances go on: {}", running.len()));
                 }
             }
             Err(error) => {

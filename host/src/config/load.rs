@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::unknown_keys::{self, UnknownKey};
-use super::{Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig, StaticFields};
+use super::{
+    Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig,
+    StaticFields,
+};
 
 /// A configuration that cannot be used. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -210,10 +213,12 @@ fn credential_of(
         return key_of(instance, environment).map(Credential::Key);
     }
     let headers = instance.headers_file.as_deref().map(Headers::from_file);
-    let headers = headers.transpose().map_err(|error| ConfigError::BadHeaders {
-        instance: instance.label().to_owned(),
-        error,
-    })?;
+    let headers = headers
+        .transpose()
+        .map_err(|error| ConfigError::BadHeaders {
+            instance: instance.label().to_owned(),
+            error,
+        })?;
     Ok(Credential::Headers(headers.unwrap_or_default()))
 }
 
@@ -388,8 +393,14 @@ static_fields: {agent: false, cloud: {provider: example}}
     #[test]
     fn what_would_do_nothing_is_refused() {
         for (text, named) in [
-            ("{url: f, endpoint: feed, filters: {to_ids: 1}}", "`filters` of f"),
-            ("{url: f, endpoint: feed, api_key_file: k}", "`api_key_file` of f"),
+            (
+                "{url: f, endpoint: feed, filters: {to_ids: 1}}",
+                "`filters` of f",
+            ),
+            (
+                "{url: f, endpoint: feed, api_key_file: k}",
+                "`api_key_file` of f",
+            ),
             ("{url: f, headers_file: h}", "`headers_file` of f"),
         ] {
             let error = finished(&format!("instances: [{text}]")).unwrap_err();

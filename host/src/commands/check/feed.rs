@@ -17,7 +17,11 @@ pub(super) async fn check(options: &FeedOptions, report: &mut Report) {
     };
     let newest = facts.newest.and_then(time);
     let newest = newest.map_or(String::new(), |newest| format!(", the newest of {newest}"));
-    let text = format!("{} names {} events{newest}", facts.place, thousands(facts.events));
+    let text = format!(
+        "{} names {} events{newest}",
+        facts.place,
+        thousands(facts.events)
+    );
     if facts.events == 0 {
         report.note("feed", &format!("{text}: nothing would come"));
     } else {

@@ -77,6 +77,8 @@ fn state(folder: &std::path::Path, report: &mut Report) {
                 &format!("{} ({known} instances known)", folder.display()),
             );
         }
+        // What is checked is whether a run would work; one does.
+        Err(error @ state::StoreError::Held { .. }) => report.note("state", &error.to_string()),
         Err(error) => report.bad("state", &error.to_string()),
     }
 }
@@ -93,4 +95,3 @@ async fn outputs(loaded: &Loaded, report: &mut Report) {
         report.good("output", "stdout");
     }
 }
-
