@@ -85,9 +85,9 @@ async fn a_file_that_cannot_be_read_keeps_what_it_held() {
 }
 
 #[tokio::test]
-async fn a_feed_out_of_reach_lists_nothing_and_says_so() {
+async fn a_feed_that_refuses_us_is_an_error_and_goes_on_where_it_was() {
     let server = Server::with(&[(1, 100), (2, 200)]).await;
-    server.put(&path(2), Reply::status(503));
+    server.put(&path(2), Reply::status(401));
     let reading = Reading::new(server.options());
     let mut listing = reading.source.listing().unwrap();
     assert_eq!(listing.attributes().await.unwrap().unwrap().len(), 1);
