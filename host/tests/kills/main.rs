@@ -27,9 +27,9 @@ use std::sync::Arc;
 
 use common::{Setup, text};
 use misp_ecs_tests::FakeMisp;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
 
-use crate::output::{Shown, account, standing, written};
+use crate::output::{Shown, account, length, standing, written};
 
 const KILLS: u64 = 5;
 
@@ -44,6 +44,8 @@ enum Moment {
     Requests(usize, u32),
     /// It has said so many lines.
     Lines(usize, u32),
+    /// The output has grown by so many bytes: written, and nothing of it is remembered yet.
+    Written(u64),
 }
 
 impl Moment {
@@ -53,24 +55,26 @@ impl Moment {
             1 => random.u32(0..200),
             _ => random.u32(0..20_000),
         };
-        if random.bool() {
-            Self::Requests(random.usize(1..14), turns)
-        } else {
-            Self::Lines(random.usize(1..90), turns)
+        match random.u8(0..3) {
+            0 => Self::Requests(random.usize(1..14), turns),
+            1 => Self::Lines(random.usize(1..90), turns),
+            // Half of them at the first byte.
+            _ => Self::Written(1 + random.u64(0..2) * random.u64(0..200_000)),
         }
     }
 
     /// Comes when the moment does; never if what is waited for does not.
-    async fn comes(&self, misp: &FakeMisp, before: usize, stderr: impl AsyncRead + Unpin) {
+    async fn comes(
+        &self,
+        misp: &FakeMisp,
+        before: (usize, u64),
+        setup: &Setup,
+        stderr: impl AsyncRead + Unpin,
+    ) {
         let mut lines = BufReader::new(stderr).lines();
         let turns = match *self {
             Self::Requests(count, turns) => {
-                let read_on = async { while let Ok(Some(_)) = lines.next_line().await {} };
-                // Nobody may wait for a reader of what it says.
-                tokio::select! {
-                    () = misp.arrived(before + count) => {}
-                    () = async { read_on.await; std::future::pending().await } => {}
-                }
+                meanwhile_read(&mut lines, misp.arrived(before.0 + count)).await;
                 turns
             }
             Self::Lines(count, turns) => {
@@ -81,10 +85,34 @@ impl Moment {
                 }
                 turns
             }
+            Self::Written(bytes) => {
+                let grows = async {
+                    while length(setup) < before.1 + bytes {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                meanwhile_read(&mut lines, grows).await;
+                0
+            }
         };
         for _ in 0..turns {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Waits, and reads on: the host must not wait for a reader of what it says.
+async fn meanwhile_read(
+    lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>,
+    wait: impl Future<Output = ()>,
+) {
+    let read_on = async {
+        while let Ok(Some(_)) = lines.next_line().await {}
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = wait => {}
+        () = read_on => {}
     }
 }
 
@@ -95,7 +123,7 @@ async fn kill_at(
     words: &[&str],
     moment: &Moment,
 ) -> Option<ExitStatus> {
-    let before = misp.requests().len();
+    let before = (misp.requests().len(), length(setup));
     let mut command = setup.command(words);
     command.args(["--log", "debug"]);
     let mut child = tokio::process::Command::from(command)
@@ -107,7 +135,7 @@ async fn kill_at(
     let stderr = child.stderr.take().unwrap();
     let ended = tokio::select! {
         ended = child.wait() => Some(ended.unwrap()),
-        () = moment.comes(misp, before, stderr) => None,
+        () = moment.comes(misp, before, setup, stderr) => None,
     };
     if ended.is_none() {
         // SIGKILL.

@@ -71,6 +71,11 @@ pub(crate) fn written(setup: &Setup) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
+/// Bytes in the output.
+pub(crate) fn length(setup: &Setup) -> u64 {
+    std::fs::metadata(setup.folder.path().join("out.ndjson")).map_or(0, |found| found.len())
+}
+
 /// Holds that received = documents + refused + in flight, and that nothing is in flight.
 pub(crate) fn account(said: &str) {
     let line = said
