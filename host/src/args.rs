@@ -149,6 +149,30 @@ pub(crate) enum Mapping {
         #[arg(long, value_enum, default_value_t = Format::Markdown)]
         format: Format,
     },
+    /// Hold a mapping against the contract, sentence by sentence, on a made-up sample.
+    ///
+    /// Exit code: 0 it keeps all of it, 1 it does not.
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// A name or a component file.
+    #[arg(default_value = crate::mappings::DEFAULT)]
+    pub(crate) mapping: String,
+    /// A folder of cases: each a folder with input.json, expected.ndjson and, if need be,
+    /// settings.json and static-fields.json.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Write what the mapping answers as the expected.ndjson of each case.
+    #[arg(long, requires = "golden")]
+    pub(crate) accept: bool,
+    /// The mapping's settings, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
