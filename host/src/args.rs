@@ -153,6 +153,34 @@ pub(crate) enum Mapping {
     ///
     /// Exit code: 0 it keeps all of it, 1 it does not.
     Verify(Verify),
+    /// What another mapping would change on your own events.
+    ///
+    /// Values of the types that a mapping calls private are not shown. Exit code: 0 no
+    /// difference, 1 differences, 2 an error.
+    Diff(Diff),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// The mapping at work: a name or a component file.
+    pub(crate) old: String,
+    /// The mapping that may replace it: a name or a component file.
+    pub(crate) new: String,
+    /// Files as `transform` takes them; without any, a made-up sample.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How many examples to show, no two of the same kind.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) examples: usize,
+    /// The settings of both, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// The settings of NEW, if they are others.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -94,3 +94,124 @@ fn a_golden_case_that_differs_is_named_and_can_be_accepted() {
     let output = run(&["verify", "ecs-1.12", "--golden", &place]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }
+
+fn settings(folder: &Path, text: &str) -> String {
+    let path = folder.join("settings.yaml");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_mapping_does_not_differ_from_itself() {
+    let output = run(&["diff", "ecs-1.12", "ecs-1.12"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("documents  214: 214 same"), "{said}");
+    assert!(said.contains("no difference"), "{said}");
+}
+
+#[test]
+fn what_changes_is_counted_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = settings(
+        folder.path(),
+        "ioc_expiration_duration: 1d\ntags: [new-tag]\n",
+    );
+    let words = ["diff", "ecs-1.12", "ecs-1.12", "--new-settings", &changed];
+    let output = run(&words);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("new-tag"), "{said}");
+    let output = run(&[&words[..], &["--json", "--examples", "1"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let documents = &report["documents"];
+    assert_eq!(documents["changed"], 214, "{documents}");
+    assert_eq!(
+        report["fields"]["tags"]["added"].as_u64().unwrap()
+            + report["fields"]["tags"]["changed"].as_u64().unwrap(),
+        214
+    );
+    assert!(
+        report["fields"]["(expires_ms)"]["added"].as_u64().unwrap() > 200,
+        "{}",
+        report["fields"]
+    );
+    assert_eq!(report["examples"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn ids_operations_and_refusals_are_compared_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.json");
+    let attribute = |uuid: &str, value: &str| serde_json::json!({"uuid": uuid, "type": "text", "category": "Other", "value": value, "to_ids": false, "timestamp": "1767225600"});
+    let event = serde_json::json!({"Event": {"uuid": "e", "info": "x", "timestamp": "1767225600", "Object": [], "Attribute": [attribute("a", "one"), attribute("b", "trap")]}});
+    std::fs::write(&file, event.to_string()).unwrap();
+    let file = file.display().to_string();
+    let output = run(&[
+        "diff",
+        "ecs-1.12",
+        &hostile().display().to_string(),
+        &file,
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["fields"]["(id)"]["changed"], 1);
+    assert_eq!(report["documents"]["only_old"], 1);
+    assert_eq!(report["refused"]["only_new"], 1);
+    assert_eq!(report["by_type"]["text"]["changed"], 1);
+
+    // Attributes not meant for detection are withdrawn: another operation.
+    let withdrawn = settings(folder.path(), "only_to_ids: true\n");
+    let words = [
+        "diff",
+        "ecs-1.12",
+        "ecs-1.12",
+        &file,
+        "--new-settings",
+        &withdrawn,
+    ];
+    let said = text(&run(&words).stdout);
+    assert!(
+        said.contains("(operation)\n      - \"put\"\n      + \"delete\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn private_values_are_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.json");
+    let attribute = |uuid: &str, kind: &str, value: &str| serde_json::json!({"uuid": uuid, "type": kind, "category": "Other", "value": value, "to_ids": false, "timestamp": "1767225600"});
+    let event = serde_json::json!({"Event": {"uuid": "e", "info": "x", "timestamp": "1767225600", "Object": [], "Attribute": [
+        attribute("a", "pgp-private-key", "no-key-at-all"),
+        attribute("b", "comment", "seen with no-key-at-all"),
+    ]}});
+    std::fs::write(&file, event.to_string()).unwrap();
+    let file = file.display().to_string();
+    for format in ["--json", "--examples=9"] {
+        let output = run(&[
+            "diff",
+            &hostile().display().to_string(),
+            "ecs-1.12",
+            &file,
+            format,
+        ]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("[redacted]"), "{said}");
+        assert!(!said.contains("no-key"), "{said}");
+    }
+}
+
+#[test]
+fn an_error_is_no_difference() {
+    for words in [
+        ["diff", "ecs-1.12", "no-such-mapping", "-"],
+        ["diff", "ecs-1.12", "ecs-1.12", "/no/such/file"],
+        ["diff", "ecs-1.12", "ecs-1.12", "--no-such-flag"],
+    ] {
+        assert_eq!(run(&words).status.code(), Some(2), "{words:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! `misp-ecs mapping`: what mappings there are, and tools for those who write one.
 
+mod diff;
+mod files;
 mod sample;
 mod show;
 mod verify;
@@ -10,13 +12,14 @@ use crate::args::Mapping;
 use crate::mappings::Places;
 
 /// Runs the command.
-pub(crate) fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
+pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
     let places = Places::new(None);
     match command {
         Mapping::List => show::list(&places)?,
         Mapping::Info { mapping } => show::info(mapping, &places)?,
         Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
         Mapping::Verify(args) => return verify::verify(args, &places),
+        Mapping::Diff(args) => return diff::diff(args, &places).await,
     }
     Ok(ExitCode::SUCCESS)
 }
