@@ -158,6 +158,23 @@ pub(crate) enum Mapping {
     /// Values of the types that a mapping calls private are not shown. Exit code: 0 no
     /// difference, 1 differences, 2 an error.
     Diff(Diff),
+    /// Write a Rust project that builds into a mapping, to begin with.
+    New {
+        /// Its name: lower-case letters, digits and `-`.
+        name: String,
+        /// The folder; without it, one of that name.
+        #[arg(long, value_name = "DIR")]
+        path: Option<PathBuf>,
+    },
+    /// Make a component of a core module: the last step of building a mapping.
+    Componentize {
+        /// What the compiler made for wasm32-unknown-unknown.
+        #[arg(value_name = "CORE.wasm")]
+        module: PathBuf,
+        /// Where the component goes.
+        #[arg(value_name = "OUT")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -215,3 +215,63 @@ fn an_error_is_no_difference() {
         assert_eq!(run(&words).status.code(), Some(2), "{words:?}");
     }
 }
+
+#[test]
+fn a_new_project_builds_into_a_mapping_that_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("my-mapping");
+    let place = |name: &str| project.join(name).display().to_string();
+    let output = run(&["new", "my-mapping", "--path", &place("")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // Not over what is there.
+    let again = run(&["new", "my-mapping", "--path", &place("")]);
+    assert_eq!(again.status.code(), Some(1));
+
+    // The versions of this workspace: they are on this machine.
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    std::fs::copy(lock, project.join("Cargo.lock")).unwrap();
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--release", "--offline"])
+        .current_dir(&project)
+        .env("CARGO_TARGET_DIR", project.join("target"))
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    assert!(
+        !text(&built.stderr).contains("warning"),
+        "{}",
+        text(&built.stderr)
+    );
+    let module = place("target/wasm32-unknown-unknown/release/my_mapping.wasm");
+    let component = place("my-mapping.component.wasm");
+    let output = run(&["componentize", &module, &component]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let output = run(&["verify", &component]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let output = run(&["diff", "ecs-1.12", &component]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_is_no_module_is_not_componentized() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(place("x.wasm"), b"nonsense").unwrap();
+    let output = run(&["componentize", &place("x.wasm"), &place("y.wasm")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("no core module"),
+        "{}",
+        text(&output.stderr)
+    );
+    for name in ["My", "1x", "a_b", ""] {
+        assert_eq!(
+            run(&["new", name, "--path", &place("p")]).status.code(),
+            Some(1),
+            "{name}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 mod diff;
 mod files;
+mod new;
 mod sample;
 mod show;
 mod verify;
@@ -18,6 +19,8 @@ pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
         Mapping::List => show::list(&places)?,
         Mapping::Info { mapping } => show::info(mapping, &places)?,
         Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
+        Mapping::New { name, path } => new::new(name, path.as_deref())?,
+        Mapping::Componentize { module, out } => new::componentize(module, out)?,
         Mapping::Verify(args) => return verify::verify(args, &places),
         Mapping::Diff(args) => return diff::diff(args, &places).await,
     }
