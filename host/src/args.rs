@@ -158,6 +158,8 @@ pub(crate) enum Mapping {
     /// Values of the types that a mapping calls private are not shown. Exit code: 0 no
     /// difference, 1 differences, 2 an error.
     Diff(Diff),
+    /// How fast a mapping is on this machine: compiling, the first batch, attributes a second, memory.
+    Bench(Bench),
     /// Write a Rust project that builds into a mapping, to begin with.
     New {
         /// Its name: lower-case letters, digits and `-`.
@@ -175,6 +177,21 @@ pub(crate) enum Mapping {
         #[arg(value_name = "OUT")]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// A name or a component file.
+    pub(crate) mapping: String,
+    /// Files as `transform` takes them; without any, a made-up sample.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The mapping's settings, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -275,3 +275,33 @@ fn what_is_no_module_is_not_componentized() {
         );
     }
 }
+
+#[test]
+fn a_mapping_is_measured_on_the_users_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("event.json");
+    let event = misp_ecs_tests::events::many_attributes(1, 1_500);
+    std::fs::write(&file, serde_json::json!({ "Event": event }).to_string()).unwrap();
+    let output = run(&["bench", "ecs-1.12", &file.display().to_string(), "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["first_batch_attributes"], 1_000);
+    for positive in [
+        "compile_seconds",
+        "first_batch_seconds",
+        "attributes_per_second",
+        "input_bytes_per_second",
+        "output_bytes_per_second",
+        "memory_bytes",
+    ] {
+        assert!(
+            report[positive].as_f64().unwrap() > 0.0,
+            "{positive}: {report}"
+        );
+    }
+    assert_eq!(report["refused"], 0);
+    std::fs::write(&file, "{\"response\":[]}").unwrap();
+    let output = run(&["bench", "ecs-1.12", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("nothing to map"));
+}

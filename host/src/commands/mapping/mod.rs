@@ -1,5 +1,6 @@
 //! `misp-ecs mapping`: what mappings there are, and tools for those who write one.
 
+mod bench;
 mod diff;
 mod files;
 mod new;
@@ -22,6 +23,7 @@ pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
         Mapping::New { name, path } => new::new(name, path.as_deref())?,
         Mapping::Componentize { module, out } => new::componentize(module, out)?,
         Mapping::Verify(args) => return verify::verify(args, &places),
+        Mapping::Bench(args) => return bench::bench(args, &places).await,
         Mapping::Diff(args) => return diff::diff(args, &places).await,
     }
     Ok(ExitCode::SUCCESS)
