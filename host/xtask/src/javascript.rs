@@ -45,13 +45,11 @@ pub(crate) fn check() -> anyhow::Result<()> {
         theirs.len(),
         ours.len()
     );
-    let indicators = theirs
-        .iter()
-        .filter(|document| document["threat"]["indicator"]["type"].is_string());
+    let indicator = |document: &&Value| document.pointer("/threat/indicator/type").is_some();
     println!(
         "{} documents, {} of them indicators",
         theirs.len(),
-        indicators.count()
+        theirs.iter().filter(indicator).count()
     );
     Ok(())
 }

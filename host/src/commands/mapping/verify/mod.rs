@@ -1,5 +1,6 @@
 //! `misp-ecs mapping verify`: the sentences of wit/README.md, each tried on a component.
 
+mod behaviour;
 mod catalogue;
 mod golden;
 mod report;
