@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 use std::process::Output;
 
-use common::{hostile, misp_ecs, text};
+use common::{flawed, hostile, misp_ecs, text};
 use serde_json::Value;
 
 fn run(words: &[&str]) -> Output {
@@ -55,6 +55,40 @@ fn a_mapping_that_breaks_the_contract_is_told_where() {
     assert_eq!(report["ok"], false);
     // It refuses no bytes as settings, and gives an event without attributes no document.
     assert_eq!(failed(&report), ["settings", "sample"]);
+}
+
+#[test]
+fn every_flaw_is_found_by_its_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = flawed().display().to_string();
+    let found = |flaw: &str| {
+        let settings = settings(folder.path(), &format!("flaw: {flaw}\n"));
+        let words = ["verify", &component, "--settings", &settings, "--json"];
+        serde_json::from_slice::<Value>(&run(&words).stdout).unwrap()
+    };
+    assert_eq!(found("none")["ok"], true, "{}", found("none"));
+    for flaw in [
+        "settings",
+        "request",
+        "sample",
+        "static fields",
+        "documents",
+        "slices",
+        "fingerprints",
+        "odd input",
+        "limits",
+    ] {
+        assert_eq!(failed(&found(flaw)), [flaw]);
+    }
+    assert_eq!(
+        failed(&found("fingerprints by the clock")),
+        ["fingerprints"]
+    );
+    // A document too many has the id of another.
+    assert_eq!(failed(&found("count")), ["count", "ids", "slices"]);
+    // What depends on how often it was called depends on how an event is cut.
+    assert_eq!(failed(&found("determinism")), ["slices", "determinism"]);
+    assert_eq!(failed(&found("ids")), ["ids"]);
 }
 
 #[test]
