@@ -149,6 +149,92 @@ pub(crate) enum Mapping {
         #[arg(long, value_enum, default_value_t = Format::Markdown)]
         format: Format,
     },
+    /// Hold a mapping against the contract, sentence by sentence, on a made-up sample.
+    ///
+    /// Exit code: 0 it keeps all of it, 1 it does not.
+    Verify(Verify),
+    /// What another mapping would change on your own events.
+    ///
+    /// Values of the types that a mapping calls private are not shown. Exit code: 0 no
+    /// difference, 1 differences, 2 an error.
+    Diff(Diff),
+    /// How fast a mapping is on this machine: compiling, the first batch, attributes a second, memory.
+    Bench(Bench),
+    /// Write a Rust project that builds into a mapping, to begin with.
+    New {
+        /// Its name: lower-case letters, digits and `-`.
+        name: String,
+        /// The folder; without it, one of that name.
+        #[arg(long, value_name = "DIR")]
+        path: Option<PathBuf>,
+    },
+    /// Make a component of a core module: the last step of building a mapping.
+    Componentize {
+        /// What the compiler made for wasm32-unknown-unknown.
+        #[arg(value_name = "CORE.wasm")]
+        module: PathBuf,
+        /// Where the component goes.
+        #[arg(value_name = "OUT")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// A name or a component file.
+    pub(crate) mapping: String,
+    /// Files as `transform` takes them; without any, a made-up sample.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The mapping's settings, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// The mapping at work: a name or a component file.
+    pub(crate) old: String,
+    /// The mapping that may replace it: a name or a component file.
+    pub(crate) new: String,
+    /// Files as `transform` takes them; without any, a made-up sample.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How many examples to show, no two of the same kind.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) examples: usize,
+    /// The settings of both, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// The settings of NEW, if they are others.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// A name or a component file.
+    #[arg(default_value = crate::mappings::DEFAULT)]
+    pub(crate) mapping: String,
+    /// A folder of cases: each a folder with input.json, expected.ndjson and, if need be,
+    /// settings.json and static-fields.json.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Write what the mapping answers as the expected.ndjson of each case.
+    #[arg(long, requires = "golden")]
+    pub(crate) accept: bool,
+    /// The mapping's settings, a YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -46,8 +46,13 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         say(&format!("error: {}", explain(&error)));
-        let usage = matches!(args.command, Command::Transform(_))
-            || error.downcast_ref::<config::ConfigError>().is_some();
+        let usage = matches!(
+            args.command,
+            Command::Transform(_)
+                | Command::Mapping {
+                    command: args::Mapping::Diff(_)
+                }
+        ) || error.downcast_ref::<config::ConfigError>().is_some();
         ExitCode::from(if usage { USAGE } else { 1 })
     })
 }
@@ -56,7 +61,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(run) => commands::run(run).await,
         Command::Transform(transform) => commands::transform(transform).await,
-        Command::Mapping { command } => commands::mapping(command),
+        Command::Mapping { command } => commands::mapping(command).await,
         Command::State { command } => commands::state(command).await,
         Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,

@@ -4,14 +4,13 @@ use bytes::Bytes;
 use pipeline::{
     Document, Mapped, Note, NoteKind, Operation, Outcome, Reason, RefusalKind, Refused, Tally,
 };
-use splitter::Record;
 
 use crate::bindings::wit;
 use crate::error::Fault;
 
-/// The result of one record, if it keeps the contract.
+/// The result of a record with `attributes` (at least), if it keeps the contract.
 pub(crate) fn mapped(
-    record: &Record,
+    attributes: u32,
     result: Result<wit::Outcome, wit::Rejection>,
 ) -> Result<Mapped, Fault> {
     let outcome = match result {
@@ -19,7 +18,7 @@ pub(crate) fn mapped(
         Err(rejection) => return Ok(Err(reason(rejection))),
     };
     let came = outcome.documents.len() + outcome.refused.len();
-    let went = usize::try_from(record.attributes.max(1)).unwrap_or(usize::MAX);
+    let went = usize::try_from(attributes).unwrap_or(usize::MAX);
     if came < went {
         return Err(Fault::Contract {
             text: format!("{went} attributes in, {came} documents and refusals out"),

@@ -58,6 +58,30 @@ pub struct Description {
     pub extra: Vec<(String, String)>,
 }
 
+/// The export by which a component is a mapping: the contract and its version.
+pub const CONTRACT: &str = "misp-ecs:mapping/mapping@0.1.0";
+
+/// A component, compiled, not yet held against the contract.
+#[derive(Clone)]
+pub struct Compiled {
+    component: Component,
+    digest: String,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Compiled {
+    /// The names of what it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The names of what it exports.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+}
+
 /// A component that is a mapping: compiled, checked, described.
 #[derive(Clone)]
 pub struct LoadedMapping {
@@ -104,33 +128,57 @@ impl Engine {
         })
     }
 
-    /// Compiles a component and asks what it is.
+    /// Compiles a component and asks what it is: [`Self::compile`] and [`Self::prepare`].
     ///
     /// # Errors
     /// When the bytes are no component, it imports anything, does not export the
     /// contract, or cannot describe itself.
     pub fn load(&self, bytes: &[u8]) -> Result<LoadedMapping, LoadError> {
+        self.prepare(&self.compile(bytes)?)
+    }
+
+    /// Compiles a component, whatever it imports and exports.
+    ///
+    /// # Errors
+    /// When the bytes are no component.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
         let component = Component::from_binary(&self.engine, bytes)
             .map_err(|source| LoadError::NotAComponent { source })?;
-        let names: Vec<String> = component
-            .component_type()
-            .imports(&self.engine)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        if !names.is_empty() {
-            return Err(LoadError::Imports { names });
-        }
-        // An empty linker: nothing of the host can be reached.
-        let pre = Linker::new(&self.engine)
-            .instantiate_pre(&component)
-            .and_then(MappingComponentPre::new)
-            .map_err(|source| LoadError::Contract { source })?;
-        let description = Instance::describe(&self.engine, &pre, &self.options)
-            .map_err(|fault| LoadError::Describe { fault })?;
         let digest = Sha256::digest(bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
+        let shape = component.component_type();
+        let imports = shape.imports(&self.engine);
+        let imports = imports.map(|(name, _)| name.to_owned()).collect();
+        let exports = shape.exports(&self.engine);
+        let exports = exports.map(|(name, _)| name.to_owned()).collect();
+        Ok(Compiled {
+            component,
+            digest,
+            imports,
+            exports,
+        })
+    }
+
+    /// Holds a component against the contract and asks what it is.
+    ///
+    /// # Errors
+    /// When it imports anything, does not export the contract, or cannot describe itself.
+    pub fn prepare(&self, compiled: &Compiled) -> Result<LoadedMapping, LoadError> {
+        if !compiled.imports.is_empty() {
+            return Err(LoadError::Imports {
+                names: compiled.imports.clone(),
+            });
+        }
+        // An empty linker: nothing of the host can be reached.
+        let pre = Linker::new(&self.engine)
+            .instantiate_pre(&compiled.component)
+            .and_then(MappingComponentPre::new)
+            .map_err(|source| LoadError::Contract { source })?;
+        let description = Instance::describe(&self.engine, &pre, &self.options)
+            .map_err(|fault| LoadError::Describe { fault })?;
+        let digest = compiled.digest.clone();
         Ok(LoadedMapping {
             pre,
             identity: MappingIdentity {
@@ -146,7 +194,8 @@ impl Engine {
         &self.engine
     }
 
-    pub(crate) fn options(&self) -> &Arc<RuntimeOptions> {
+    /// The limits of what it runs.
+    pub fn options(&self) -> &Arc<RuntimeOptions> {
         &self.options
     }
 }

@@ -32,7 +32,8 @@ pub enum LoadError {
     },
     /// It does not export the contract that this host knows.
     #[error(
-        "it does not export misp-ecs:mapping/mapping@0.1.0: {source:#}; build it against the wit/mapping.wit of this version"
+        "it does not export {contract}: {source:#}; build it against the wit/mapping.wit of this version",
+        contract = crate::CONTRACT
     )]
     Contract {
         /// What wasmtime said.

@@ -125,30 +125,60 @@ impl Instance {
         now_ms: i64,
         timeout: Duration,
     ) -> Result<Vec<Mapped>, Fault> {
+        let batch: Vec<&[u8]> = records.iter().map(|record| record.json.as_ref()).collect();
+        let results = self.call(options, &batch, now_ms, timeout)?;
+        records
+            .iter()
+            .zip(results)
+            .map(|(record, result)| convert::mapped(record.attributes.max(1), result))
+            .collect()
+    }
+
+    /// As [`Self::transform`] for one input of which nobody has counted the attributes.
+    pub(crate) fn transform_uncounted(
+        &mut self,
+        options: &RuntimeOptions,
+        input: &[u8],
+        now_ms: i64,
+    ) -> Result<Mapped, Fault> {
+        let results = self.call(options, &[input], now_ms, options.call_timeout)?;
+        let result = results.into_iter().next().ok_or_else(|| Fault::Contract {
+            text: "no result".to_owned(),
+        })?;
+        convert::mapped(0, result)
+    }
+
+    fn call(
+        &mut self,
+        options: &RuntimeOptions,
+        batch: &[&[u8]],
+        now_ms: i64,
+        timeout: Duration,
+    ) -> Result<Vec<Result<wit::Outcome, wit::Rejection>>, Fault> {
         allow(&mut self.store, options, timeout);
         self.calls += 1;
-        let batch: Vec<&[u8]> = records.iter().map(|record| record.json.as_ref()).collect();
         let results = self
             .component
             .misp_ecs_mapping_mapping()
             .mapper()
-            .call_transform(&mut self.store, self.mapper, &batch, now_ms)
+            .call_transform(&mut self.store, self.mapper, batch, now_ms)
             .map_err(|error| fault(&error, options, timeout))?;
-        if results.len() != records.len() {
+        if results.len() != batch.len() {
             return Err(Fault::Contract {
-                text: format!("{} results for {} records", results.len(), records.len()),
+                text: format!("{} results for {} records", results.len(), batch.len()),
             });
         }
-        records
-            .iter()
-            .zip(results)
-            .map(|(record, result)| convert::mapped(record, result))
-            .collect()
+        Ok(results)
+    }
+
+    /// Its memory, bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().used
     }
 
     /// Is it time for a fresh one?
     pub(crate) fn is_spent(&self, options: &RuntimeOptions) -> bool {
-        self.calls >= options.reuse_calls || self.store.data().used >= options.retire_bytes
+        self.calls >= options.reuse_calls || self.memory_bytes() >= options.retire_bytes
     }
 
     /// Ends it properly.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pipeline::{Mapped, Outcome, Reason, RefusalKind, Refused, Tally};
 use splitter::Record;
 
+use crate::collisions::{self, Taken};
 use crate::error::{Fault, RuntimeError, StartError};
 use crate::instance::Instance;
 use crate::options::RuntimeOptions;
@@ -24,6 +25,8 @@ pub(crate) struct Ladder {
     instance: Option<Instance>,
     /// Attributes in a row that faulted.
     faults: u32,
+    /// Attributes in a row whose id was another's.
+    collisions: u32,
 }
 
 impl Ladder {
@@ -33,6 +36,7 @@ impl Ladder {
             start,
             instance: Some(instance),
             faults: 0,
+            collisions: 0,
         }
     }
 
@@ -49,11 +53,59 @@ impl Ladder {
                 self.narrow(records, now_ms, fault)?
             }
         };
-        records
+        let mapped = records
             .iter()
             .zip(mapped)
             .map(|(record, mapped)| self.narrow_malformed(record, now_ms, mapped))
+            .collect::<Result<Vec<_>, _>>()?;
+        if !collisions::any(&mapped) {
+            self.collisions = 0;
+            return Ok(mapped);
+        }
+        tracing::warn!("the mapping gave one id to two attributes, looking for them");
+        let mut taken = Taken::default();
+        records
+            .iter()
+            .zip(mapped)
+            .map(|(record, mapped)| self.narrow_colliding(record, now_ms, mapped, &mut taken))
             .collect()
+    }
+
+    /// Of attributes with the same id the first keeps it, the others are refused: each
+    /// half by itself would pass, so this looks at what came of all of them.
+    fn narrow_colliding(
+        &mut self,
+        record: &Record,
+        now_ms: i64,
+        mapped: Mapped,
+        taken: &mut Taken,
+    ) -> Result<Mapped, RuntimeError> {
+        let Ok(outcome) = &mapped else {
+            return Ok(mapped);
+        };
+        let Err(text) = taken.take(outcome) else {
+            if !outcome.documents.is_empty() {
+                self.collisions = 0;
+            }
+            return Ok(mapped);
+        };
+        let Some((left, right)) = record.halves() else {
+            self.collisions += 1;
+            // A call that comes back ends a row of faults; it does not end this one.
+            self.faults = self.collisions - 1;
+            return self.blame(record, Fault::Contract { text });
+        };
+        let mut whole = Outcome {
+            event: record.head.uuid.clone(),
+            ..Outcome::default()
+        };
+        for half in [left, right] {
+            for mapped in self.piece(std::slice::from_ref(&half), now_ms)? {
+                let mapped = self.narrow_colliding(&half, now_ms, mapped, taken)?;
+                merge(&mut whole, &half, mapped);
+            }
+        }
+        Ok(Ok(whole))
     }
 
     /// A record that the mapping could not read as a whole: one attribute with a lone

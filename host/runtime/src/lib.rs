@@ -1,9 +1,11 @@
 //! Runs a mapping component: the only crate that names wasmtime.
 //!
 //! [`Engine`] compiles, [`LoadedMapping`] is a component that keeps the contract,
-//! [`Mapper`] is one at work and implements [`pipeline::Transform`].
+//! [`Mapper`] is one at work and implements [`pipeline::Transform`], [`Probe`] one that
+//! is looked at.
 
 mod bindings;
+mod collisions;
 mod convert;
 mod engine;
 mod error;
@@ -12,9 +14,11 @@ mod ladder;
 mod mapper;
 mod options;
 mod origin;
+mod probe;
 
-pub use engine::{Description, Engine, Field, FieldOrigin, LoadedMapping};
+pub use engine::{CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LoadedMapping};
 pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
 pub use mapper::Mapper;
 pub use options::RuntimeOptions;
 pub use origin::Origin;
+pub use probe::Probe;

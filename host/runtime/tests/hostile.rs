@@ -164,6 +164,61 @@ async fn what_breaks_the_contract_costs_its_attribute() {
 }
 
 #[tokio::test]
+async fn a_wrong_count_of_results_costs_the_attribute_behind_it() {
+    one_bad("too-few", "0 results for 1 records").await;
+    one_bad("too-many", "2 results for 1 records").await;
+}
+
+#[tokio::test]
+async fn of_two_attributes_with_the_same_id_the_second_is_refused() {
+    let records = vec![
+        event("a", &["1", "collide"]),
+        event("b", &["2", "3"]),
+        event("c", &["4", "collide", "5"]),
+    ];
+    let mapped = map(&mapper(), records).await;
+    let (values, refused) = came(&mapped);
+    let expected: Vec<String> = ["1", "collide", "2", "3", "4", "5"]
+        .map(|value| format!("{{\"value\":\"{value}\"}}"))
+        .into();
+    assert_eq!(values, expected);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].0, "c-1");
+    assert!(
+        refused[0].1.contains("\"the-same-for-all\"") && refused[0].1.contains("a-1"),
+        "{}",
+        refused[0].1
+    );
+    let outcomes = mapped.iter().flatten();
+    let tallied: u32 = outcomes
+        .flat_map(|outcome| &outcome.tallies)
+        .map(|tally| tally.count)
+        .sum();
+    assert_eq!(tallied, 6);
+}
+
+#[tokio::test]
+async fn the_same_attribute_twice_is_no_collision() {
+    let twice = || event("a", &["1", "collide"]);
+    let (values, refused) = came(&map(&mapper(), vec![twice(), twice()]).await);
+    assert_eq!((values.len(), refused.len()), (4, 0));
+}
+
+#[tokio::test]
+async fn the_same_id_for_everything_stops_loudly() {
+    let records = vec![event("a", &["collide"; 8])];
+    let error = mapper()
+        .transform(Batch { records, now_ms: 0 })
+        .await
+        .unwrap_err();
+    assert_eq!(error.class(), Class::Fatal);
+    assert!(
+        error.to_string().contains("4 attributes in a row"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_attribute_is_found_inside_an_object() {
     let attributes: Vec<_> = ["1", "trap", "2"]
         .iter()

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod input;
 mod mapping;
 mod run;
 mod state;

@@ -1,27 +1,26 @@
 //! `misp-ecs transform`: files in, documents out, without a server.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use pipeline::{
     Batch, Document, Mapped, Operation, Outcome, Reason, RefusalKind, Refused, Transform as _,
 };
 use runtime::{Mapper, Origin};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
-use splitter::{Record, Records, SplitError, SplitLimits, Spool, SpoolLimits};
+use splitter::{Record, Records, SplitError, SplitLimits};
 
+use super::input;
 use crate::args::Transform;
 use crate::config::{Facts, StaticFields};
 use crate::mappings::Places;
 
 /// Attributes and bytes in one call of the mapping.
-const BATCH_ATTRIBUTES: u32 = 1_000;
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_ATTRIBUTES: u32 = 1_000;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// Runs the command. `Err` is unreadable input or wrong usage.
 pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
@@ -40,7 +39,7 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
         &args.files
     };
     for path in files {
-        let body = read(path)?;
+        let body = input::read(path)?;
         let records = Records::from_input(body, SplitLimits::default())
             .with_context(|| format!("{} cannot be read", path.display()))?;
         map_all(records, path, &mapper, &mut printer).await?;
@@ -57,18 +56,7 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
 }
 
 fn start(args: &Transform) -> anyhow::Result<Mapper> {
-    let settings: Value = match &args.settings {
-        None => Value::Object(serde_json::Map::new()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            serde_saphyr::from_str(&text)
-                .with_context(|| format!("{} is neither YAML nor JSON", path.display()))?
-        }
-    };
-    if !settings.is_object() {
-        bail!("the settings are not an object of keys and values");
-    }
+    let settings = input::settings(args.settings.as_deref())?;
     let static_fields = if args.no_static_fields {
         Vec::new()
     } else {
@@ -84,30 +72,6 @@ fn start(args: &Transform) -> anyhow::Result<Mapper> {
     };
     Mapper::start(&engine, &mapping, serde_json::to_vec(&settings)?, origin)
         .with_context(|| format!("the mapping {} did not start", args.mapping))
-}
-
-fn read(path: &Path) -> anyhow::Result<splitter::Body> {
-    let (mut input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
-        (Box::new(io::stdin().lock()), "standard input".to_owned())
-    } else {
-        let file =
-            File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-        (Box::new(file), path.display().to_string())
-    };
-    let mut spool = Spool::new(SpoolLimits::default());
-    let mut piece = vec![0; 1 << 18];
-    loop {
-        let length = input
-            .read(&mut piece)
-            .with_context(|| format!("{name} cannot be read"))?;
-        if length == 0 {
-            break;
-        }
-        spool
-            .push(piece.get(..length).unwrap_or_default())
-            .with_context(|| name.clone())?;
-    }
-    spool.finish().with_context(|| name)
 }
 
 async fn map_all(

@@ -36,6 +36,30 @@ pub fn mapping() -> &'static Path {
     })
 }
 
+/// The component that misbehaves as its records ask, built once.
+pub fn hostile() -> &'static Path {
+    static HOSTILE: OnceLock<PathBuf> = OnceLock::new();
+    HOSTILE.get_or_init(|| component("component-hostile"))
+}
+
+/// The mapping of the house with the flaw that its settings name, built once.
+pub fn flawed() -> &'static Path {
+    static FLAWED: OnceLock<PathBuf> = OnceLock::new();
+    FLAWED.get_or_init(|| component("component-flawed"))
+}
+
+fn component(package: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let binary = Path::new(env!("CARGO_BIN_EXE_misp-ecs"));
+    let target = binary.ancestors().nth(2).unwrap();
+    let component = component_build::build(&root, package, target).unwrap();
+    let mut file = tempfile::NamedTempFile::new_in(target).unwrap();
+    std::io::Write::write_all(&mut file, &component).unwrap();
+    let path = target.join(format!("{package}.wasm"));
+    file.persist(&path).unwrap();
+    path
+}
+
 /// The binary, without anything of this environment that it would read.
 pub fn misp_ecs(home: &Path) -> Command {
     mapping();

@@ -11,6 +11,7 @@ mod component;
 mod demo;
 mod dist;
 mod generate;
+mod javascript;
 mod release;
 mod test;
 mod tools;

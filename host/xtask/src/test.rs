@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::tools::{cargo, exists, run};
-use crate::{arrows, component};
+use crate::{arrows, component, javascript};
 
 /// Runs every stage; the first that fails ends it.
 pub(crate) fn test() -> anyhow::Result<()> {
@@ -44,7 +44,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })?;
     stage("tests", || {
         run(cargo().args(["test", "--workspace", "--locked"]))
-    })
+    })?;
+    stage("a mapping in JavaScript", javascript::check)
 }
 
 fn stage(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

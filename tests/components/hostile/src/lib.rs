@@ -9,8 +9,57 @@ use mapping::{
 };
 use serde_json::{Value, json};
 
-type Component = component_bindings::Shell<Hostile>;
+use component_bindings::MapperOf;
+use component_bindings::exports::misp_ecs::mapping::mapping as wit;
+
 component_bindings::export!(Component);
+
+/// The shell of any mapping, and around it what no shell would do.
+#[derive(Debug)]
+struct Component;
+
+impl wit::Guest for Component {
+    type Mapper = Miscounting;
+
+    fn describe() -> wit::Description {
+        <component_bindings::Shell<Hostile> as wit::Guest>::describe()
+    }
+}
+
+/// Gives a result too few for a record that holds `too-few`, one too many for `too-many`.
+#[derive(Debug)]
+struct Miscounting(MapperOf<Hostile>);
+
+impl wit::GuestMapper for Miscounting {
+    fn new(settings: Vec<u8>, origin: wit::Origin) -> Result<Self, wit::SettingsError> {
+        <MapperOf<Hostile> as wit::GuestMapper>::new(settings, origin).map(Self)
+    }
+
+    fn request(&self) -> String {
+        self.0.request()
+    }
+
+    fn transform(
+        &self,
+        batch: Vec<Vec<u8>>,
+        now_ms: i64,
+    ) -> Vec<Result<wit::Outcome, wit::Rejection>> {
+        let holds = |text: &[u8]| {
+            let mut records = batch.iter();
+            records.any(|record| record.windows(text.len()).any(|part| part == text))
+        };
+        let (few, many) = (holds(b"\"too-few\""), holds(b"\"too-many\""));
+        let mut results = self.0.transform(batch, now_ms);
+        if few {
+            results.pop();
+        }
+        if many {
+            let text = "one more".to_owned();
+            results.push(Err(wit::Rejection::Other(text)));
+        }
+        results
+    }
+}
 
 /// See the crate.
 #[derive(Debug)]
@@ -82,6 +131,7 @@ fn map(attribute: &Value, outcome: &mut Outcome) {
         "newline" => body = b"{\"a\":\n1}".to_vec(),
         "no-object" => body = b"[]".to_vec(),
         "no-id" => id = String::new(),
+        "collide" => id = "the-same-for-all".to_owned(),
         _ => {}
     }
     outcome.documents.push(Document {

@@ -1,46 +1,44 @@
-//! `misp-ecs mapping`: which mappings there are and what one is.
+//! `misp-ecs mapping list | info | fields`: which mappings there are and what one is.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use runtime::{Field, FieldOrigin};
 use serde_json::{Value, json};
 
-use crate::args::{Format, Mapping};
+use crate::args::Format;
 use crate::mappings::Places;
 
-/// Runs the command.
-pub(crate) fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
-    let places = Places::new(None);
+/// Prints the mappings that a name finds.
+pub(super) fn list(places: &Places) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match command {
-        Mapping::List => {
-            for (name, place) in places.list() {
-                writeln!(out, "{name}\t{place}")?;
-            }
-        }
-        Mapping::Info { mapping } => info(&mut out, mapping, &places)?,
-        Mapping::Fields { mapping, format } => {
-            let loaded = load(mapping, &places)?;
-            let fields = crate::catalogue::whole(&loaded.description().fields);
-            match format {
-                Format::Markdown => markdown(&mut out, &fields)?,
-                Format::Json => {
-                    let list: Vec<Value> = fields.iter().map(field).collect();
-                    writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
-                }
-            }
+    for (name, place) in places.list() {
+        writeln!(out, "{name}\t{place}")?;
+    }
+    Ok(())
+}
+
+/// Prints every field that a document can hold.
+pub(super) fn fields(name: &str, format: Format, places: &Places) -> anyhow::Result<()> {
+    let loaded = load(name, places)?;
+    let fields = crate::catalogue::whole(&loaded.description().fields);
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Markdown => markdown(&mut out, &fields)?,
+        Format::Json => {
+            let list: Vec<Value> = fields.iter().map(field).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn load(name: &str, places: &Places) -> anyhow::Result<runtime::LoadedMapping> {
-    let engine = crate::engine::engine(None, &crate::config::Limits::default())?;
-    crate::engine::load(&engine, name, places)
+    crate::engine::load(&super::engine()?, name, places)
 }
 
-fn info(out: &mut impl Write, name: &str, places: &Places) -> anyhow::Result<()> {
+/// Prints what a mapping says of itself.
+pub(super) fn info(name: &str, places: &Places) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
     let found = places.find(name)?;
     let loaded = load(name, places)?;
     let description = loaded.description();

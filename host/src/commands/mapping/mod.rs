@@ -1,0 +1,35 @@
+//! `misp-ecs mapping`: what mappings there are, and tools for those who write one.
+
+mod bench;
+mod diff;
+mod files;
+mod new;
+mod sample;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+
+use crate::args::Mapping;
+use crate::mappings::Places;
+
+/// Runs the command.
+pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
+    let places = Places::new(None);
+    match command {
+        Mapping::List => show::list(&places)?,
+        Mapping::Info { mapping } => show::info(mapping, &places)?,
+        Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
+        Mapping::New { name, path } => new::new(name, path.as_deref())?,
+        Mapping::Componentize { module, out } => new::componentize(module, out)?,
+        Mapping::Verify(args) => return verify::verify(args, &places),
+        Mapping::Bench(args) => return bench::bench(args, &places).await,
+        Mapping::Diff(args) => return diff::diff(args, &places).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An engine with the limits of the host.
+fn engine() -> anyhow::Result<runtime::Engine> {
+    crate::engine::engine(None, &crate::config::Limits::default())
+}

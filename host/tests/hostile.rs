@@ -1,0 +1,130 @@
+//! The whole host with a mapping that misbehaves: nothing is lost, nothing is passed over.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Output;
+
+use common::{Setup, hostile, output, text};
+use misp_ecs_tests::{FakeMisp, events};
+use serde_json::Value;
+
+const BAD: [&str; 12] = [
+    "trap",
+    "panic",
+    "loop",
+    "memory",
+    "output",
+    "lose",
+    "not-utf8",
+    "newline",
+    "no-object",
+    "no-id",
+    "too-few",
+    "too-many",
+];
+
+/// A MISP with events of one bad attribute each between good ones, and two attributes that get the same id.
+async fn misp(bad: &[&str]) -> FakeMisp {
+    let misp = FakeMisp::start().await;
+    let all = (1_u32..).zip(bad.iter().copied()).map(|(n, bad)| {
+        let built = events::event(u64::from(n), "x").published_at(events::BASE_TIME + i64::from(n));
+        let built = built.attribute(events::attr("text", &format!("before-{n}")));
+        let built = built.attribute(events::attr("text", bad));
+        built
+            .attribute(events::attr("text", &format!("after-{n}")))
+            .build()
+    });
+    misp.add_all(all);
+    misp
+}
+
+fn with_mapping(misp: &FakeMisp, path: &Path) -> Setup {
+    let setup = Setup::new(misp, "");
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let more = format!(
+        "mapping: {{path: '{}'}}\nlimits: {{memory: 24MiB, time: 1s, output: 2MiB}}\n",
+        path.display()
+    );
+    std::fs::write(&config, yaml + &more).unwrap();
+    setup
+}
+
+async fn once(setup: &Setup) -> Output {
+    output(setup.command(&["run", "--once"])).await
+}
+
+/// The values in the output, and the attributes in the dead letters with what was said of them.
+fn came(setup: &Setup) -> (BTreeSet<String>, Vec<(String, String)>) {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(setup.folder.path().join(name)).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<Value>>()
+    };
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let values = read("out.ndjson");
+    let values = values.iter().map(|document| word(&document["value"]));
+    let letters = read("state/dead-letters.ndjson");
+    let letters = letters.iter().map(|letter| {
+        let input: Value = serde_json::from_str(letter["input"].as_str().unwrap()).unwrap();
+        (word(&input["value"]), word(&letter["reason"]["text"]))
+    });
+    (values.collect(), letters.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attribute_is_delivered_or_in_the_dead_letters() {
+    let mut bad = BAD.to_vec();
+    // The first of these two keeps its id.
+    bad.extend(["collide", "collide"]);
+    let misp = misp(&bad).await;
+    let setup = with_mapping(&misp, hostile());
+    let output = once(&setup).await;
+    let said = text(&output.stderr);
+    assert!(said.contains("account"), "{said}");
+    assert!(!said.contains("DOES NOT BALANCE"), "{said}");
+
+    let (values, letters) = came(&setup);
+    let mut expected: BTreeSet<String> = (1..=bad.len())
+        .flat_map(|n| [format!("before-{n}"), format!("after-{n}")])
+        .collect();
+    expected.insert("collide".to_owned());
+    assert_eq!(values, expected);
+    let blamed: BTreeSet<&str> = letters.iter().map(|(value, _)| value.as_str()).collect();
+    assert_eq!(letters.len(), BAD.len(), "{letters:?}\n{said}");
+    assert_eq!(blamed, BTreeSet::from(BAD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_mapping_moves_no_cursor() {
+    // Nothing but traps: more in a row than any mapping survives.
+    let misp = FakeMisp::start().await;
+    let event = (0..40).fold(
+        events::event(1, "x").published_at(events::BASE_TIME),
+        |built, _| built.attribute(events::attr("text", "trap")),
+    );
+    misp.add_all(vec![event.build()]);
+    let setup = with_mapping(&misp, hostile());
+    let output = once(&setup).await;
+    let said = text(&output.stderr);
+    assert_ne!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("attributes in a row"), "{said}");
+    assert_eq!(setup.attributes().len(), 0);
+
+    // Another mapping gets all of them: the cursor stood still.
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let hostile = format!("path: '{}'", hostile().display());
+    std::fs::write(&config, yaml.replace(&hostile, "name: ecs-1.12")).unwrap();
+    let output = once(&setup).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(setup.attributes().len(), 40);
+}
