@@ -1,23 +1,20 @@
 //! Values that did not fit their field: the rest of the document is mapped all the same.
 
-use ecs_model::{FieldId, Leaves, json};
-use mapping::{Note, NoteKind};
+use ecs_model::{Catalogue, FieldId, Leaves, json};
 use misp_model::Json;
 
-use crate::fields::CATALOGUE;
-
-const MESSAGE: FieldId = CATALOGUE.id("error.message");
+use crate::{Note, NoteKind};
 
 /// How much of a value is repeated in a message, in characters.
 const SHOWN: usize = 100;
 
 /// One text for each such value.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Problems(Vec<(FieldId, String)>);
+pub struct Problems(Vec<(FieldId, String)>);
 
 impl Problems {
     /// A value of MISP that is not what the field needs.
-    pub(crate) fn misfit(&mut self, field: FieldId, value: &Json<'_>, expected: &str) {
+    pub fn misfit(&mut self, field: FieldId, value: &Json<'_>, expected: &str) {
         let shown = match value {
             Json::Array(_) => "a list".to_owned(),
             Json::Object(_) => "an object".to_owned(),
@@ -30,29 +27,33 @@ impl Problems {
     }
 
     /// Anything else that keeps a field away.
-    pub(crate) fn add(&mut self, field: FieldId, text: impl Into<String>) {
+    pub fn add(&mut self, field: FieldId, text: impl Into<String>) {
         self.0.push((field, text.into()));
     }
 
-    /// Sets `error.message`, if there is anything to say.
-    pub(crate) fn write(&self, leaves: &mut Leaves) {
+    /// Is there nothing to say?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Sets `message`, the field `error.message` of the catalogue, if there is anything
+    /// to say.
+    pub fn write(&self, catalogue: Catalogue, message: FieldId, leaves: &mut Leaves) {
         if !self.0.is_empty() {
-            let texts = self.0.iter().map(|(field, text)| message(*field, text));
-            leaves.set(MESSAGE, |out| json::strings(out, texts));
+            let text = |(field, text): &(FieldId, String)| {
+                format!("{}: {text}", catalogue.spec(*field).name)
+            };
+            leaves.set(message, |out| json::strings(out, self.0.iter().map(text)));
         }
     }
 
     /// The same as notes.
-    pub(crate) fn notes(&self) -> Vec<Note> {
+    pub fn notes(&self, catalogue: Catalogue) -> Vec<Note> {
         let note = |(field, text): &(FieldId, String)| Note {
             kind: NoteKind::BadValue,
-            field: CATALOGUE.spec(*field).name.to_owned(),
+            field: catalogue.spec(*field).name.to_owned(),
             text: text.clone(),
         };
         self.0.iter().map(note).collect()
     }
-}
-
-fn message(field: FieldId, text: &str) -> String {
-    format!("{}: {text}", CATALOGUE.spec(field).name)
 }
