@@ -31,6 +31,8 @@ pub enum Kind {
     Time,
     /// An integer.
     Integer,
+    /// A number.
+    Number,
     /// A flag.
     Flag,
 }
@@ -114,6 +116,13 @@ impl Member {
             Kind::Time if value.integer() == Some(0) => return false,
             Kind::Time => time::iso_utc(value).map(|text| json::string(out, &text)),
             Kind::Integer => value.integer().map(|number| json::integer(out, number)),
+            Kind::Number => match value {
+                Json::Number(number) => {
+                    out.extend_from_slice(number.to_string().as_bytes());
+                    Some(())
+                }
+                other => other.integer().map(|number| json::integer(out, number)),
+            },
             Kind::Flag => value.boolean().map(|flag| json::boolean(out, flag)),
         };
         if written.is_none() {
@@ -131,6 +140,7 @@ impl Kind {
             Kind::Day => "a date",
             Kind::Time => "a time",
             Kind::Integer => "an integer",
+            Kind::Number => "a number",
             Kind::Flag => "a flag",
         }
     }
