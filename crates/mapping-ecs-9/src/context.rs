@@ -170,15 +170,18 @@ impl Context {
             (SUBTECHNIQUE, &self.attack.subtechniques, "techniques"),
         ] {
             let [ids, names, references] = fields;
-            let with_id = || list.iter().filter_map(|(id, _)| id.as_deref());
-            if with_id().next().is_some() {
-                leaves.set(ids, |out| json::strings(out, with_id()));
-                let pages = with_id().map(|id| galaxies::page(folder, id));
+            // Those without a name last: so each name stands where its id does.
+            let named = || list.iter().filter(|(_, name)| name.is_some());
+            let rest = list.iter().filter(|(_, name)| name.is_none());
+            let all = || named().chain(rest.clone()).map(|(id, _)| id.as_str());
+            if !list.is_empty() {
+                leaves.set(ids, |out| json::strings(out, all()));
+                let pages = all().map(|id| galaxies::page(folder, id));
                 leaves.set(references, |out| json::strings(out, pages));
             }
-            let with_name = || list.iter().filter_map(|(_, name)| name.as_deref());
-            if with_name().next().is_some() {
-                leaves.set(names, |out| json::strings(out, with_name()));
+            if named().next().is_some() {
+                let texts = named().filter_map(|(_, name)| name.as_deref());
+                leaves.set(names, |out| json::strings(out, texts));
             }
             attack |= !list.is_empty();
         }

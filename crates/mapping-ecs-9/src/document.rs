@@ -213,11 +213,7 @@ impl<'m> Maker<'m> {
         if let Some(page) = &self.head.page {
             self.scratch.leaves.string(REFERENCE, page);
         }
-        let line = format!(
-            "event without attributes ({}: {})",
-            one_line(&self.head.provider),
-            one_line(&self.head.info)
-        );
+        let line = format!("event without attributes {}", self.origin());
         self.scratch.leaves.string(LINE, &line);
         let document = Document {
             id: id::sha1_base64url(&[&self.head.uuid]),
@@ -324,6 +320,7 @@ impl<'m> Maker<'m> {
                 }
             }
         };
+        let origin = self.origin();
         let leaves = &mut self.scratch.leaves;
         if let Some(kind) = found.kind {
             leaves.string(TYPE, kind);
@@ -340,15 +337,19 @@ impl<'m> Maker<'m> {
             leaves.string(DESCRIPTION, description);
         }
         let shown = if secret { REDACTED } else { value.as_ref() };
-        let line = format!(
-            "{} {} ({}: {})",
-            one_line(&kind),
-            one_line(shown),
-            one_line(&self.head.provider),
-            one_line(&self.head.info)
-        );
+        let line = format!("{} {} {origin}", one_line(&kind), one_line(shown));
         leaves.string(LINE, &line);
         found.kind
+    }
+
+    /// Who says so, and in which event, for the line that a person reads.
+    fn origin(&self) -> String {
+        let provider = one_line(&self.head.provider);
+        if self.head.info.is_empty() {
+            format!("({provider})")
+        } else {
+            format!("({provider}: {})", one_line(&self.head.info))
+        }
     }
 
     /// What the attribute's own tags, galaxies and value say over that of its event;

@@ -85,10 +85,10 @@ impl Named {
     }
 }
 
-/// An id and a name, of which one may be unknown.
-type Entry = (Option<String>, Option<String>);
+/// An id and a name, if that is known.
+type Entry = (String, Option<String>);
 
-/// Tactics and techniques, each once.
+/// Tactics and techniques, each id once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attack {
     pub(crate) tactics: Vec<Entry>,
@@ -98,17 +98,14 @@ pub(crate) struct Attack {
 
 impl Attack {
     /// Takes in a technique or tactic; of a subtechnique also its parent's id.
-    pub(crate) fn insert(&mut self, id: Option<String>, name: String) {
-        match id {
-            Some(id) if id.starts_with("TA") => add(&mut self.tactics, Some(id), Some(name)),
-            Some(id) => match id.split_once('.') {
-                Some((parent, _)) => {
-                    add(&mut self.techniques, Some(parent.to_owned()), None);
-                    add(&mut self.subtechniques, Some(id), Some(name));
-                }
-                None => add(&mut self.techniques, Some(id), Some(name)),
-            },
-            None => add(&mut self.techniques, None, Some(name)),
+    pub(crate) fn insert(&mut self, id: String, name: String) {
+        if id.starts_with("TA") {
+            add(&mut self.tactics, id, Some(name));
+        } else if let Some((parent, _)) = id.split_once('.') {
+            add(&mut self.techniques, parent.to_owned(), None);
+            add(&mut self.subtechniques, id, Some(name));
+        } else {
+            add(&mut self.techniques, id, Some(name));
         }
     }
 
@@ -126,13 +123,8 @@ impl Attack {
     }
 }
 
-/// Entries with an id are one by it, others by their name.
-fn add(list: &mut Vec<Entry>, id: Option<String>, name: Option<String>) {
-    let same = list.iter_mut().find(|(known, known_name)| match &id {
-        Some(_) => *known == id,
-        None => *known_name == name,
-    });
-    match same {
+fn add(list: &mut Vec<Entry>, id: String, name: Option<String>) {
+    match list.iter_mut().find(|(known, _)| *known == id) {
         Some((_, known)) => {
             if known.is_none() {
                 *known = name;
@@ -145,8 +137,9 @@ fn add(list: &mut Vec<Entry>, id: Option<String>, name: Option<String>) {
 /// What a galaxy tag or cluster means.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A technique or tactic: id and name.
-    Attack(Option<String>, String),
+    /// A technique or tactic: id and name. Without an id, which old tags have, it stays
+    /// a tag: ids and names are lists, and a gap in one would pair the wrong ones.
+    Attack(String, String),
     /// A group.
     Group(Named),
     /// Malware or a tool.
@@ -202,7 +195,7 @@ pub(crate) fn read(galaxy: &str, value: &str, cluster: Option<&Cluster>) -> Opti
         || (galaxy.starts_with("mitre-") && galaxy.ends_with("-attack-attack-pattern"));
     let is_tactic = id.as_deref().is_some_and(|id| id.starts_with("TA"));
     if is_pattern || (galaxy == "mitre-tactic" && is_tactic) {
-        let id = id.filter(|id| id.starts_with('T'));
+        let id = id.filter(|id| id.starts_with('T'))?;
         return Some(Found::Attack(id, name.to_owned()));
     }
     let named = |rank, letter, folder, kind| {
@@ -293,20 +286,17 @@ mod tests {
     #[test]
     fn a_subtechnique_fills_its_parent() {
         let mut attack = Attack::default();
-        attack.insert(Some("T1059.004".to_owned()), "Unix Shell".to_owned());
-        attack.insert(Some("T1059".to_owned()), "Interpreter".to_owned());
-        attack.insert(Some("T1059".to_owned()), "Other".to_owned());
-        attack.insert(Some("TA0002".to_owned()), "Execution".to_owned());
-        attack.insert(None, "PowerShell".to_owned());
-        let some = |id: &str, name: &str| (Some(id.to_owned()), Some(name.to_owned()));
+        for (id, name) in [
+            ("T1059.004", "Unix Shell"),
+            ("T1059", "Interpreter"),
+            ("T1059", "Other"),
+            ("TA0002", "Execution"),
+        ] {
+            attack.insert(id.to_owned(), name.to_owned());
+        }
+        let some = |id: &str, name: &str| (id.to_owned(), Some(name.to_owned()));
         assert_eq!(attack.subtechniques, [some("T1059.004", "Unix Shell")]);
-        assert_eq!(
-            attack.techniques,
-            [
-                some("T1059", "Interpreter"),
-                (None, Some("PowerShell".to_owned()))
-            ]
-        );
+        assert_eq!(attack.techniques, [some("T1059", "Interpreter")]);
         assert_eq!(attack.tactics, [some("TA0002", "Execution")]);
     }
 

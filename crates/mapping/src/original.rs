@@ -83,12 +83,20 @@ fn members(
     let secret = secrets.is_secret(object);
     for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
         member(out, key);
-        if secret && matches!(key, "value" | "data") {
+        if secret && may_hold_value(key, value) {
             json::string(out, REDACTED);
         } else {
             compact(out, value, secrets);
         }
     }
+}
+
+/// Can a member of a secret attribute hold its value? Hits on warninglists,
+/// correlations and complaints of the server repeat it.
+fn may_hold_value(key: &str, value: &Json<'_>) -> bool {
+    let is_nested = matches!(value, Json::Array(_) | Json::Object(_)) && !value.is_empty();
+    matches!(key, "value" | "data" | "validationIssue")
+        || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
 }
 
 /// Appends a key, after a comma unless it is the object's first.
@@ -394,8 +402,9 @@ mod tests {
 
     #[test]
     fn secrets_are_redacted_everywhere() {
-        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y"}"#;
+        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y","warnings":[{"match":"x"}],"Tag":[]}"#;
         let text = framed(&event_text("{}").attribute_frame(), attribute);
+        assert!(text.contains(r#""warnings":"[redacted]""#));
         assert!(
             text.contains(r#""value":"[redacted]""#) && text.contains(r#""data":"[redacted]""#)
         );
