@@ -26,7 +26,9 @@ fn event() -> Value {
 fn with(members: Value) -> Value {
     let mut record = event();
     let attribute = record["Event"]["Attribute"][0].as_object_mut().unwrap();
-    attribute.extend(members.as_object().unwrap().clone());
+    if let Value::Object(members) = members {
+        attribute.extend(members);
+    }
     record
 }
 
