@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ecs_model::{Catalogue, FieldId, json};
 use mapping::fingerprint::Fingerprint;
-use mapping::members::{copy, copy_lists};
+use mapping::members::copy;
 use mapping::original::{Secrets, Source};
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
@@ -18,29 +18,20 @@ use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Found, Named};
 use crate::indicator::{self, Indicator};
 use crate::members;
+use crate::said;
 use crate::settings::Clock;
 use crate::types::{AttributeType, Rule};
 
 const CONTEXT_VALUE: FieldId = CATALOGUE.id("misp.context.attribute.value");
-const DECAYED: FieldId = CATALOGUE.id("misp.attribute.decayed");
 const DECAYED_AT: FieldId = CATALOGUE.id("misp.attribute.decayed_at");
 const DESCRIPTION: FieldId = CATALOGUE.id("threat.indicator.description");
-const FIRST_SEEN: FieldId = CATALOGUE.id("threat.indicator.first_seen");
 const INDICATOR_ID: FieldId = CATALOGUE.id("threat.indicator.id");
 const KIND: FieldId = CATALOGUE.id("event.kind");
-const LAST_SEEN: FieldId = CATALOGUE.id("threat.indicator.last_seen");
 const LINE: FieldId = CATALOGUE.id("message");
 const MESSAGE: FieldId = CATALOGUE.id("error.message");
-const MODIFIED_AT: FieldId = CATALOGUE.id("threat.indicator.modified_at");
 const NAME: FieldId = CATALOGUE.id("threat.indicator.name");
 const ORIGINAL: FieldId = CATALOGUE.id("event.original");
 const REFERENCE: FieldId = CATALOGUE.id("threat.indicator.reference");
-const SIGHTINGS: FieldId = CATALOGUE.id("threat.indicator.sightings");
-const SIGHTINGS_BY_TYPE: [FieldId; 3] = [
-    CATALOGUE.id("misp.sightings.seen"),
-    CATALOGUE.id("misp.sightings.false_positive"),
-    CATALOGUE.id("misp.sightings.expired"),
-];
 const TYPE: FieldId = CATALOGUE.id("threat.indicator.type");
 const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
 
@@ -155,11 +146,11 @@ impl<'m> Maker<'m> {
         if around.redacted {
             self.notes.push(redacted(CONTEXT_VALUE));
         }
-        let decayed = self.decay(attribute);
-        self.sightings(attribute);
-        self.warnings(attribute);
+        let decayed = said::decay(attribute, secrets, leaves, &mut self.problems);
+        said::sightings(attribute, leaves);
+        said::warnings(attribute, secrets, leaves, &mut self.problems);
+        said::times(attribute, leaves);
         let indicator_type = self.indicator(attribute);
-        self.times(attribute);
 
         let time = |key| attribute.some(key).and_then(time::unix_ms);
         let changed_ms = time("timestamp");
@@ -383,74 +374,6 @@ impl<'m> Maker<'m> {
         }
     }
 
-    fn times(&mut self, attribute: &Object<'_>) {
-        for (key, field) in [
-            ("first_seen", FIRST_SEEN),
-            ("last_seen", LAST_SEEN),
-            ("timestamp", MODIFIED_AT),
-        ] {
-            // What is no time is said of the attribute's own field already.
-            if let Some(time) = attribute.some(key).filter(|time| time.integer() != Some(0))
-                && let Some(text) = time::iso_utc(time)
-            {
-                self.scratch.leaves.string(field, &text);
-            }
-        }
-    }
-
-    /// Copies decay scores; says whether at least half of them are decayed.
-    fn decay(&mut self, attribute: &Object<'_>) -> Option<bool> {
-        let scores: Vec<_> = objects(attribute, "decay_score").collect();
-        if scores.is_empty() {
-            return None;
-        }
-        let secrets = self.mapper.secrets();
-        let leaves = &mut self.scratch.leaves;
-        copy_lists(members::DECAY, &scores, secrets, leaves, &mut self.problems);
-        let models = scores.iter().filter_map(|score| score.get("DecayingModel"));
-        let models: Vec<_> = models.filter_map(Json::as_object).collect();
-        copy_lists(
-            members::DECAYING_MODEL,
-            &models,
-            secrets,
-            leaves,
-            &mut self.problems,
-        );
-        let decayed =
-            |score: &&&Object<'_>| score.get("decayed").and_then(Json::boolean) == Some(true);
-        let decayed = scores.iter().filter(decayed).count() * 2 >= scores.len();
-        leaves.boolean(DECAYED, decayed);
-        Some(decayed)
-    }
-
-    fn sightings(&mut self, attribute: &Object<'_>) {
-        if attribute.get("Sighting").and_then(Json::as_array).is_none() {
-            return;
-        }
-        for (kind, field) in (0..).zip(SIGHTINGS_BY_TYPE) {
-            let of_kind =
-                |sighting: &&Object<'_>| sighting.get("type").and_then(Json::integer) == Some(kind);
-            let count = objects(attribute, "Sighting").filter(of_kind).count();
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.scratch.leaves.integer(field, count);
-            if kind == 0 {
-                self.scratch.leaves.integer(SIGHTINGS, count);
-            }
-        }
-    }
-
-    fn warnings(&mut self, attribute: &Object<'_>) {
-        let hits: Vec<_> = objects(attribute, "warnings").collect();
-        let secrets = self.mapper.secrets();
-        let members = if secrets.is_secret(attribute) {
-            members::WARNINGS_REDACTED
-        } else {
-            members::WARNINGS
-        };
-        let leaves = &mut self.scratch.leaves;
-        copy_lists(members, &hits, secrets, leaves, &mut self.problems);
-    }
-
     /// `@timestamp`, and whether it is one that counts in the fingerprint.
     fn timestamp(&mut self, changed_ms: Option<i64>) -> (i64, bool) {
         let head = self.head;
@@ -501,11 +424,6 @@ impl<'m> Maker<'m> {
 fn text<'j>(object: &'j Object<'_>, key: &str) -> Option<Cow<'j, str>> {
     let text = object.some(key)?.text()?;
     Some(text).filter(|text| !text.is_empty())
-}
-
-fn objects<'j, 'a>(holder: &'j Object<'a>, key: &str) -> impl Iterator<Item = &'j Object<'a>> {
-    let items = holder.get(key).and_then(Json::as_array).unwrap_or_default();
-    items.iter().filter_map(Json::as_object)
 }
 
 /// At most [`SHOWN`] characters, without line ends.

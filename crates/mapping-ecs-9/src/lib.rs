@@ -13,6 +13,7 @@ mod galaxies;
 mod hash;
 mod indicator;
 mod members;
+mod said;
 mod settings;
 mod types;
 mod values;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use ecs_model::date;
 use misp_model::Json;
 
@@ -56,7 +56,24 @@ fn iso_ms(text: &str) -> Option<i64> {
 /// `2014-10-06T07:12:57.000Z`
 pub fn iso(unix_ms: i64) -> String {
     let moment = DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
-    moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    let mut text = String::with_capacity(24);
+    // By hand: chrono reads its format anew for each date, and a document has several.
+    for (number, digits, after) in [
+        (u32::try_from(moment.year()).unwrap_or_default(), 4, '-'),
+        (moment.month(), 2, '-'),
+        (moment.day(), 2, 'T'),
+        (moment.hour(), 2, ':'),
+        (moment.minute(), 2, ':'),
+        (moment.second(), 2, '.'),
+        (moment.timestamp_subsec_millis(), 3, 'Z'),
+    ] {
+        for place in (0..digits).rev() {
+            let digit = number / 10_u32.pow(place) % 10;
+            text.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        text.push(after);
+    }
+    text
 }
 
 /// Seconds since the epoch as text: as it stands, if it is that already.
@@ -138,6 +155,8 @@ mod tests {
             assert_eq!(unix_ms(&read(json)), Some(1_412_579_577_000), "{json}");
         }
         assert_eq!(iso(1_412_579_577_000), "2014-10-06T07:12:57.000Z");
+        assert_eq!(iso(-62_167_219_199_999), "0000-01-01T00:00:00.001Z");
+        assert_eq!(iso(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]
