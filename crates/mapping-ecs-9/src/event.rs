@@ -1,0 +1,210 @@
+//! What all documents of one event share, made once an event.
+
+use std::cell::OnceCell;
+
+use ecs_model::{FieldId, Leaves, Template, json};
+use mapping::fingerprint::Fingerprint;
+use mapping::members::copy;
+use mapping::problems::Problems;
+use mapping::time;
+use misp_model::{Json, Object};
+
+use crate::context::Context;
+use crate::fields::CATALOGUE;
+use crate::galaxies::{self, Cluster};
+use crate::settings::Clock;
+use crate::{Ecs9, members};
+
+pub(crate) const TIMESTAMP: FieldId = CATALOGUE.id("@timestamp");
+const CREATED: FieldId = CATALOGUE.id("event.created");
+const CATEGORY: FieldId = CATALOGUE.id("event.category");
+const EMAIL: FieldId = CATALOGUE.id("user.email");
+const EVENT_TYPE: FieldId = CATALOGUE.id("event.type");
+const FEED: FieldId = CATALOGUE.id("threat.feed.name");
+const ORGANIZATION: FieldId = CATALOGUE.id("organization.id");
+const ORGC_NAME: FieldId = CATALOGUE.id("misp.orgc.name");
+const ORG_NAME: FieldId = CATALOGUE.id("misp.org.name");
+const PROVIDER: FieldId = CATALOGUE.id("threat.indicator.provider");
+const ROLES: FieldId = CATALOGUE.id("user.roles");
+const SCANNER_STATS: FieldId = CATALOGUE.id("threat.indicator.scanner_stats");
+const SEVERITY: FieldId = CATALOGUE.id("event.severity");
+const VERSION: FieldId = CATALOGUE.id("ecs.version");
+
+/// The event's own clocks and counters, and what moves by itself: left out of the
+/// fingerprint. A decay score falls from hour to hour; whether it is decayed counts.
+const MOVING: [FieldId; 8] = [
+    CREATED,
+    CATALOGUE.id("event.original"),
+    CATALOGUE.id("misp.attribute.decay_score.score"),
+    CATALOGUE.id("misp.event.attribute_count"),
+    CATALOGUE.id("misp.event.publish_timestamp"),
+    CATALOGUE.id("misp.event.published"),
+    CATALOGUE.id("misp.event.sighting_timestamp"),
+    CATALOGUE.id("misp.event.timestamp"),
+];
+
+/// The part of a document that does not change from attribute to attribute.
+pub(crate) struct Shared {
+    /// The document with these values filled in.
+    pub(crate) template: Template,
+    /// Their fingerprint.
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Shared {
+    fn new(mapper: &Ecs9, known: &Leaves) -> Self {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.statics(&mapper.statics);
+        add_to(&mut fingerprint, known, false);
+        Self {
+            template: Template::new(CATALOGUE, known, mapper.statics.leaves()),
+            fingerprint,
+        }
+    }
+}
+
+/// An event, prepared for its attributes.
+pub(crate) struct Head {
+    /// For attributes without tags of their own.
+    pub(crate) shared: Shared,
+    /// The event's values without what its tags say, for the other attributes.
+    plain: Leaves,
+    bare: OnceCell<Shared>,
+    /// What its tags and galaxies say.
+    pub(crate) context: Context,
+    /// Its galaxies, which tags of attributes may name too.
+    pub(crate) clusters: Vec<Cluster>,
+    /// What did not fit.
+    pub(crate) problems: Problems,
+    /// Its uuid.
+    pub(crate) uuid: String,
+    /// Its title.
+    pub(crate) info: String,
+    /// Who made it.
+    pub(crate) provider: String,
+    /// Its page on its instance.
+    pub(crate) page: Option<String>,
+    /// `timestamp`, UNIX milliseconds.
+    pub(crate) timestamp_ms: Option<i64>,
+    /// `publish_timestamp`, UNIX milliseconds; `None` if it never was.
+    pub(crate) published_ms: Option<i64>,
+    /// `date`, UNIX milliseconds.
+    pub(crate) day_ms: Option<i64>,
+}
+
+impl Head {
+    /// Prepares an event; `tags` are the names of its tags.
+    pub(crate) fn new(mapper: &Ecs9, event: &Object<'_>, tags: &[String], now_ms: i64) -> Self {
+        let text = |key| event.some(key).and_then(Json::text);
+        let time = |key| event.some(key).and_then(time::unix_ms);
+        let mut problems = Problems::default();
+        let mut plain = Leaves::new(CATALOGUE);
+        plain.string(VERSION, "9.4.0");
+        plain.set(CATEGORY, |out| json::strings(out, ["threat"]));
+        plain.set(EVENT_TYPE, |out| json::strings(out, ["indicator"]));
+        plain.string(FEED, &mapper.feed);
+        let secrets = mapper.secrets();
+        copy(members::EVENT, event, secrets, &mut plain, &mut problems);
+        let provider = organisations(mapper, event, &mut plain, &mut problems);
+        plain.string(PROVIDER, &provider);
+        if let Some(id) = text("org_id") {
+            plain.string(ORGANIZATION, &id);
+        }
+        if let Some(level @ 1..=3) = event.some("threat_level_id").and_then(Json::integer) {
+            plain.integer(SEVERITY, 5 - level);
+        }
+        options(mapper, event, &mut plain, &mut problems, now_ms);
+
+        let clusters = galaxies::clusters(event, mapper.options.local_tags);
+        let context = Context::new(tags, &clusters).with(&clusters);
+        let mut known = plain.clone();
+        context.write(mapper.more_tags(), &mut known);
+        let page = mapper.url.as_ref().zip(text("id"));
+        Self {
+            shared: Shared::new(mapper, &known),
+            plain,
+            bare: OnceCell::new(),
+            context,
+            clusters,
+            problems,
+            uuid: text("uuid").unwrap_or_default().into(),
+            info: text("info").unwrap_or_default().into(),
+            provider,
+            page: page.map(|(url, id)| format!("{url}/events/view/{id}")),
+            timestamp_ms: time("timestamp"),
+            published_ms: time("publish_timestamp").filter(|ms| *ms > 0),
+            day_ms: time("date"),
+        }
+    }
+
+    /// For attributes with tags of their own.
+    pub(crate) fn bare(&self, mapper: &Ecs9) -> &Shared {
+        self.bare.get_or_init(|| Shared::new(mapper, &self.plain))
+    }
+}
+
+/// Adds the values that count to a fingerprint; `@timestamp` only if it does.
+pub(crate) fn add_to(fingerprint: &mut Fingerprint, leaves: &Leaves, timestamp: bool) {
+    let counts = |field| !MOVING.contains(&field) && (timestamp || field != TIMESTAMP);
+    for (field, value) in leaves.iter().filter(|(field, _)| counts(*field)) {
+        fingerprint.field(CATALOGUE.spec(field).name, value);
+    }
+}
+
+/// Copies both organisations; returns the name of the one that made the event.
+fn organisations(
+    mapper: &Ecs9,
+    event: &Object<'_>,
+    known: &mut Leaves,
+    problems: &mut Problems,
+) -> String {
+    for (key, members, name) in [
+        ("Orgc", members::ORGC, ORGC_NAME),
+        ("Org", members::ORG, ORG_NAME),
+    ] {
+        match event.some(key) {
+            Some(Json::Object(org)) => copy(members, org, mapper.secrets(), known, problems),
+            Some(other) if !other.is_empty() => problems.misfit(name, other, "an organisation"),
+            _ => {}
+        }
+    }
+    let maker = event.some("Orgc").and_then(Json::as_object);
+    let name = maker.and_then(|maker| maker.some("name")?.text());
+    let name = name.filter(|name| !name.is_empty());
+    name.map_or_else(|| "misp".to_owned(), Into::into)
+}
+
+/// What the settings ask for.
+fn options(
+    mapper: &Ecs9,
+    event: &Object<'_>,
+    known: &mut Leaves,
+    problems: &mut Problems,
+    now_ms: i64,
+) {
+    let options = &mapper.options;
+    if options.clock == Clock::Observed {
+        known.string(TIMESTAMP, &time::iso(now_ms));
+    }
+    if options.created {
+        known.string(CREATED, &time::iso(now_ms));
+    }
+    let email = event.some("event_creator_email").and_then(Json::text);
+    if let Some(email) = email.filter(|_| options.creator_email) {
+        known.string(EMAIL, &email);
+        known.set(ROLES, |out| json::strings(out, ["reporting_user"]));
+    }
+    if let Some(analysis) = event.some("analysis").filter(|_| options.scanner_stats) {
+        match analysis.integer() {
+            Some(number) => known.integer(SCANNER_STATS, number),
+            None => problems.misfit(SCANNER_STATS, analysis, "an integer"),
+        }
+    }
+}
+
+impl Ecs9 {
+    /// The tags of the operator.
+    pub(crate) fn more_tags(&self) -> impl Iterator<Item = &String> + Clone {
+        self.options.tags.iter().chain(self.statics.tags())
+    }
+}

@@ -1,0 +1,146 @@
+//! What holds for any input: no panic, valid documents, nothing uncounted, and the
+//! slices of an event give what the event gives.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "only tests are here"
+)]
+
+mod common;
+
+use common::support::any::{anything, attributes_in, event, slices};
+use common::{NOW_MS, checker, mapper, mapper_with};
+use mapping::{Document, Mapping, Outcome};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const TYPES: [&str; 28] = [
+    "md5",
+    "ssdeep",
+    "tlsh",
+    "filename|sha1",
+    "filename",
+    "malware-sample",
+    "ip-dst",
+    "ip-src|port",
+    "domain",
+    "domain|ip",
+    "hostname|port",
+    "onion-address",
+    "url",
+    "uri",
+    "link",
+    "AS",
+    "port",
+    "size-in-bytes",
+    "regkey|value",
+    "mac-address",
+    "email-src",
+    "vulnerability",
+    "threat-actor",
+    "x509-fingerprint-sha1",
+    "pgp-private-key",
+    "passport-number",
+    "text",
+    "",
+];
+
+fn map(record: &Value) -> Outcome {
+    mapper()
+        .transform(record.to_string().as_bytes(), NOW_MS)
+        .unwrap()
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_mapped_or_refused(bytes in any::<Vec<u8>>()) {
+        let _ = mapper().transform(&bytes, NOW_MS);
+    }
+
+    #[test]
+    fn any_json_gives_valid_documents(json in anything(&TYPES)) {
+        let text = json.to_string();
+        if let Ok(outcome) = mapper().transform(text.as_bytes(), NOW_MS) {
+            for document in outcome.documents {
+                let found = checker().check(&document.body);
+                prop_assert!(found.is_ok(), "{found:?} {text}");
+                prop_assert!(!document.id.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn any_value_of_any_type_gives_a_valid_document(
+        kind in prop::sample::select(mapping_ecs_9::attribute_types().collect::<Vec<_>>()),
+        value in "\\PC{0,40}|[A-Za-z0-9:/|@.\\[\\]%#?-]{0,40}",
+    ) {
+        let record = json!({"type": kind, "value": value, "uuid": "a", "to_ids": true});
+        let document = map(&record).documents.remove(0);
+        let found = checker().check(&document.body);
+        prop_assert!(found.is_ok(), "{found:?} {record}");
+    }
+
+    #[test]
+    fn each_attribute_is_a_document_or_refused(event in event(&TYPES)) {
+        let outcome = map(&event);
+        let counted = outcome.documents.len() + outcome.refused.len();
+        prop_assert_eq!(counted, attributes_in(&event).max(1));
+        let tallied: u32 = outcome.tallies.iter().map(|tally| tally.count).sum();
+        prop_assert_eq!(tallied as usize, outcome.documents.len());
+        for document in &outcome.documents {
+            let found = checker().check(&document.body);
+            prop_assert!(found.is_ok(), "{:?} {}", found, event);
+        }
+        prop_assert_eq!(map(&event), outcome);
+    }
+
+    #[test]
+    fn slices_give_what_the_event_gives(event in event(&TYPES), size in 1..4_usize) {
+        prop_assume!(attributes_in(&event) > 0);
+        let whole = map(&event);
+        let parts: Vec<Outcome> = slices(&event, size).iter().map(map).collect();
+        let documents: Vec<Document> = parts.iter().flat_map(|part| part.documents.clone()).collect();
+        prop_assert_eq!(&whole.documents, &documents, "{}", event);
+        let refused: Vec<_> = parts.iter().flat_map(|part| part.refused.clone()).collect();
+        prop_assert_eq!(whole.refused, refused);
+    }
+
+    /// The canary: a redacted value is in nothing that comes out.
+    #[test]
+    fn no_redacted_value_comes_out(event in event(&TYPES), kind in prop::sample::select(redacted())) {
+        let mut event = event;
+        let canary = "-----a made-up canary-----";
+        let key = json!({
+            "type": kind, "value": canary, "data": canary, "timestamp": "bad",
+            "warnings": [{"match": canary, "value": canary}], "validationIssue": canary,
+        });
+        let odd = json!({"type": kind, "value": [canary, {"x": canary}]});
+        let plain = json!({"type": "text", "value": "x"});
+        event["Event"]["Attribute"] = json!([key, odd, plain]);
+        event["Event"]["Object"] = json!([{"Attribute": [key, odd, plain]}]);
+        let split = json!({"Event": {
+            "info": "x", "Attribute": key, "Object": {"Attribute": plain},
+        }});
+        let loose = json!({"response": {"Attribute": [key]}});
+        for record in [&event, &split, &loose] {
+            let bytes = record.to_string();
+            let mapper = mapper_with(r#"{"preserve_original_event":true}"#);
+            let outcome = mapper.transform(bytes.as_bytes(), NOW_MS).unwrap();
+            for document in &outcome.documents {
+                let body = String::from_utf8_lossy(&document.body);
+                prop_assert!(!body.contains(canary), "{}", body);
+            }
+            let rest = outcome.documents.iter().map(|document| &document.notes);
+            let rest = format!("{:?} {:?} {:?}", rest.collect::<Vec<_>>(), outcome.refused, outcome.tallies);
+            prop_assert!(!rest.contains(canary), "{}", rest);
+        }
+    }
+}
+
+/// The types that the description says are redacted.
+fn redacted() -> Vec<String> {
+    let extra = mapping_ecs_9::Ecs9::describe().extra;
+    let (_, types) = extra.iter().find(|(key, _)| key == "redact-types").unwrap();
+    types.split(',').map(str::to_owned).collect()
+}

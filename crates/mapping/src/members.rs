@@ -1,0 +1,160 @@
+//! Members of MISP's JSON that are copied to a field of their own name.
+
+use ecs_model::{FieldId, Leaves, json};
+use misp_model::{Json, Object};
+
+use crate::original::{self, Secrets};
+use crate::problems::Problems;
+use crate::{REDACTED, time};
+
+/// One member and its field.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// Its key in MISP's JSON.
+    pub key: &'static str,
+    /// The field it becomes.
+    pub field: FieldId,
+    /// How its value is read.
+    pub kind: Kind,
+}
+
+/// How a value is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Text, whatever its JSON type.
+    Text,
+    /// Seconds since the epoch, as text.
+    Epoch,
+    /// A day.
+    Day,
+    /// A point in time, as ISO 8601 in UTC; `0` is none.
+    Time,
+    /// An integer.
+    Integer,
+    /// A number.
+    Number,
+    /// A flag.
+    Flag,
+}
+
+/// Members under one prefix of a catalogue: the kind of each and its key, which is
+/// also the last part of its field's name.
+#[macro_export]
+macro_rules! members {
+    ($catalogue:ident, $prefix:literal: $($kind:ident $key:literal,)*) => {
+        &[$($crate::members::Member {
+            key: $key,
+            field: $catalogue.id(concat!($prefix, $key)),
+            kind: $crate::members::Kind::$kind,
+        },)*]
+    };
+}
+
+/// Copies members of one object. Absent and null ones are left out.
+pub fn copy(
+    members: &[Member],
+    from: &Object<'_>,
+    secrets: Secrets,
+    leaves: &mut Leaves,
+    problems: &mut Problems,
+) {
+    for member in members {
+        leaves.set(member.field, |out| {
+            member.write(from, secrets, out, problems);
+        });
+    }
+}
+
+/// Copies members of several objects, each as the list of its values.
+pub fn copy_lists(
+    members: &[Member],
+    from: &[&Object<'_>],
+    secrets: Secrets,
+    leaves: &mut Leaves,
+    problems: &mut Problems,
+) {
+    for member in members {
+        leaves.set(member.field, |out| {
+            let start = out.len();
+            for object in from {
+                let separator = out.len();
+                out.push(if separator == start { b'[' } else { b',' });
+                if !member.write(object, secrets, out, problems) {
+                    out.truncate(separator);
+                }
+            }
+            if out.len() > start {
+                out.push(b']');
+            }
+        });
+    }
+}
+
+impl Member {
+    /// Appends the value; says whether there was one that fits.
+    fn write(
+        &self,
+        from: &Object<'_>,
+        secrets: Secrets,
+        out: &mut Vec<u8>,
+        problems: &mut Problems,
+    ) -> bool {
+        let Some(value) = from.some(self.key) else {
+            return false;
+        };
+        if self.key == "value" && secrets.is_secret(from) {
+            json::string(out, REDACTED);
+            return true;
+        }
+        let written = match self.kind {
+            Kind::Text => {
+                text(out, value, secrets);
+                Some(())
+            }
+            Kind::Epoch => time::epoch_seconds(value).map(|text| json::string(out, &text)),
+            Kind::Day => time::iso_text(value).map(|text| json::string(out, &text)),
+            Kind::Time if value.integer() == Some(0) => return false,
+            Kind::Time => time::iso_utc(value).map(|text| json::string(out, &text)),
+            Kind::Integer => value.integer().map(|number| json::integer(out, number)),
+            Kind::Number => match value {
+                Json::Number(number) => {
+                    out.extend_from_slice(number.to_string().as_bytes());
+                    Some(())
+                }
+                other => other.integer().map(|number| json::integer(out, number)),
+            },
+            Kind::Flag => value.boolean().map(|flag| json::boolean(out, flag)),
+        };
+        if written.is_none() {
+            problems.misfit(self.field, value, self.kind.expected());
+        }
+        written.is_some()
+    }
+}
+
+impl Kind {
+    fn expected(self) -> &'static str {
+        match self {
+            Kind::Text => "a text",
+            Kind::Epoch => "a time in seconds since the epoch",
+            Kind::Day => "a date",
+            Kind::Time => "a time",
+            Kind::Integer => "an integer",
+            Kind::Number => "a number",
+            Kind::Flag => "a flag",
+        }
+    }
+}
+
+/// Appends a value as a JSON string; lists and objects as their JSON text.
+fn text(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
+    if let Some(text) = value.text() {
+        json::string(out, &text);
+    } else {
+        let mut compact = Vec::new();
+        original::compact(&mut compact, value, secrets);
+        out.push(b'"');
+        json::escaped(out, &compact);
+        out.push(b'"');
+    }
+}

@@ -1,0 +1,412 @@
+//! One record: its events and loose attributes, each attribute a document.
+
+use ecs_model::{Catalogue, Leaves};
+use misp_model::{Event, Item, Json, Object};
+
+use crate::members::{self, Member};
+use crate::original::{Around, Original, Secrets, Source};
+use crate::problems::Problems;
+use crate::{Document, Note, NoteKind, Outcome, Refused, Rejection, Tallies, tags};
+
+/// How many other attributes of its object an attribute has as context.
+const CONTEXT_LIMIT: usize = 100;
+
+/// An attribute and what stands around it.
+#[derive(Debug)]
+pub struct Subject<'s, 'a> {
+    /// The attribute.
+    pub attribute: &'s Object<'a>,
+    /// The event-level attribute of a pre-split record.
+    pub beside: Option<&'s Object<'a>>,
+    /// Its object, where it is in one.
+    pub object: Option<&'s Object<'a>>,
+    /// All attributes of its object, itself included.
+    pub siblings: &'s [&'s Object<'a>],
+    /// Where `event.original` comes from.
+    pub source: Source<'s, 'a>,
+}
+
+impl Subject<'_, '_> {
+    /// Copies members of the attributes beside this one: of one as they are (`one`),
+    /// of several as lists (`several`). Says in notes what it left out.
+    pub fn context(
+        &self,
+        one: &[Member],
+        several: &[Member],
+        secrets: Secrets,
+        leaves: &mut Leaves,
+        problems: &mut Problems,
+    ) -> Context {
+        let is_other = |other: &&&Object<'_>| !std::ptr::eq(**other, self.attribute);
+        let mut others: Vec<_> = self.beside.into_iter().collect();
+        others.extend(
+            self.siblings
+                .iter()
+                .filter(is_other)
+                .take(CONTEXT_LIMIT + 1)
+                .copied(),
+        );
+        let mut left_out = 0;
+        if others.len() > CONTEXT_LIMIT {
+            others.truncate(CONTEXT_LIMIT);
+            left_out = self.siblings.len().saturating_sub(CONTEXT_LIMIT + 1);
+        }
+        match others.as_slice() {
+            [] => {}
+            [other] => members::copy(one, other, secrets, leaves, problems),
+            others => members::copy_lists(several, others, secrets, leaves, problems),
+        }
+        Context {
+            left_out,
+            redacted: others.iter().any(|other| secrets.is_secret(other)),
+        }
+    }
+}
+
+/// What [`Subject::context`] did not copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// How many attributes are beyond the limit.
+    pub left_out: usize,
+    /// Was a value redacted?
+    pub redacted: bool,
+}
+
+impl Context {
+    /// The note `truncated`, if attributes were left out.
+    pub fn truncated(self) -> Option<Note> {
+        (self.left_out > 0).then(|| Note {
+            kind: NoteKind::Truncated,
+            field: "misp.context.attribute".to_owned(),
+            text: format!(
+                "{} other attributes of the object are left out",
+                self.left_out
+            ),
+        })
+    }
+}
+
+/// A document and what is counted of it.
+#[derive(Debug)]
+pub struct Made {
+    /// The document.
+    pub document: Document,
+    /// `threat.indicator.type`
+    pub indicator_type: Option<&'static str>,
+}
+
+/// Buffers, kept from document to document.
+#[derive(Debug)]
+pub struct Scratch {
+    /// The values of the document.
+    pub leaves: Leaves,
+    body_size: usize,
+}
+
+impl Scratch {
+    /// Empty ones.
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self {
+            leaves: Leaves::new(catalogue),
+            body_size: 1024,
+        }
+    }
+
+    /// A buffer for a body, as large as the last one and some more.
+    pub fn body(&self) -> Vec<u8> {
+        Vec::with_capacity(self.body_size)
+    }
+
+    /// Remembers how large a body was.
+    pub fn was(&mut self, body: &[u8]) {
+        self.body_size = body.len() + body.len() / 8;
+    }
+}
+
+/// What one mapping does with the parts of a record.
+pub trait Layout {
+    /// What all documents of one event share.
+    type Head;
+
+    /// The fields it can write.
+    const CATALOGUE: Catalogue;
+
+    /// The types whose values it redacts.
+    fn secrets(&self) -> Secrets;
+
+    /// The name of one entry of `Tag`, if the tag counts.
+    fn tag(&self, tag: &Json<'_>) -> Option<String>;
+
+    /// Prepares an event; `tags` are the names of its tags.
+    fn head(&self, event: &Object<'_>, tags: &[String], now_ms: i64) -> Self::Head;
+
+    /// The document of an attribute.
+    fn attribute(
+        &self,
+        head: &Self::Head,
+        subject: &Subject<'_, '_>,
+        scratch: &mut Scratch,
+        now_ms: i64,
+    ) -> Made;
+
+    /// The document of an event without attributes.
+    fn event(
+        &self,
+        head: &Self::Head,
+        source: Source<'_, '_>,
+        scratch: &mut Scratch,
+        now_ms: i64,
+    ) -> Made;
+}
+
+/// Maps a record.
+///
+/// # Errors
+/// When the record as a whole is not something to map.
+pub fn map<L: Layout>(layout: &L, bytes: &[u8], now_ms: i64) -> Result<Outcome, Rejection> {
+    let json = Json::parse(bytes).map_err(|error| Rejection::Malformed(error.to_string()))?;
+    let items = misp_model::items(&json)
+        .map_err(|error| Rejection::Unsupported(format!("the record is {error}")))?;
+    let none = Object::default();
+    let mut run = Run::new(layout, now_ms);
+    let is_page = json.as_object().is_none_or(|object| object.has("response"));
+    let whole = Source::AsGiven(bytes, &json);
+    let mut loose: Option<Loose<'_, '_, L>> = None;
+    for item in &items {
+        match *item {
+            Item::Event(event) => run.event(event, (!is_page).then_some(whole)),
+            Item::Attribute {
+                attribute,
+                event,
+                object,
+            } => {
+                let same = loose
+                    .take()
+                    .filter(|last| last.is_of(layout, event, attribute));
+                let head =
+                    same.unwrap_or_else(|| Loose::new(layout, event, attribute, &none, now_ms));
+                run.loose(&head, attribute, object);
+                loose = Some(head);
+            }
+            Item::Other => run.refuse(Rejection::Unsupported(
+                "an entry of the page is neither an event nor an attribute".to_owned(),
+            )),
+        }
+    }
+    Ok(run.finish())
+}
+
+struct Run<'m, L> {
+    layout: &'m L,
+    now_ms: i64,
+    scratch: Scratch,
+    outcome: Outcome,
+    tallies: Tallies,
+    /// The events seen, as far as it matters: the first, and whether there are others.
+    event: Option<(String, bool)>,
+}
+
+impl<'m, L: Layout> Run<'m, L> {
+    fn new(layout: &'m L, now_ms: i64) -> Self {
+        Self {
+            layout,
+            now_ms,
+            scratch: Scratch::new(L::CATALOGUE),
+            outcome: Outcome::default(),
+            tallies: Tallies::default(),
+            event: None,
+        }
+    }
+
+    /// The documents of an event; `whole` is the record, if it is nothing but this event.
+    fn event<'a>(&mut self, event: Event<'_, 'a>, whole: Option<Source<'_, 'a>>) {
+        let names = tags::of(event.0, |tag| self.layout.tag(tag));
+        let head = self.layout.head(event.0, &names, self.now_ms);
+        let original = Original::new(event.0, self.layout.secrets());
+        self.saw(uuid(event.0).as_deref());
+        let before = self.count();
+        if let Some(pair) = event.pre_split_pair() {
+            let object = event.0.get("Object").and_then(Json::as_object);
+            let around = Around::new(&original, object, Some(pair.beside));
+            let subject = Subject {
+                attribute: pair.attribute,
+                beside: Some(pair.beside),
+                object,
+                siblings: &[],
+                source: whole.unwrap_or(Source::Around(&around)),
+            };
+            self.attribute(&head, &subject);
+            return;
+        }
+        let attributes = event.attributes();
+        let objects = event.objects();
+        let in_objects = objects
+            .iter()
+            .flatten()
+            .map(|object| Event::object_attributes(object).len());
+        let single = attributes.len() + in_objects.sum::<usize>() <= 1;
+        let whole = whole.filter(|_| single && event.is_pre_split());
+
+        let around = Around::new(&original, None, None);
+        let source = whole.unwrap_or(Source::Around(&around));
+        self.attributes(&head, &attributes, None, &[], source);
+        for entry in objects {
+            match entry {
+                Ok(object) => {
+                    let entries = Event::object_attributes(object);
+                    let siblings: Vec<_> = entries.iter().flatten().copied().collect();
+                    let around = Around::new(&original, Some(object), None);
+                    let source = whole.unwrap_or(Source::Around(&around));
+                    self.attributes(&head, &entries, Some(object), &siblings, source);
+                }
+                Err(other) if other.is_empty() => {}
+                Err(_) => self.refuse(not_an("Object")),
+            }
+        }
+        if self.count() == before {
+            let source = whole.unwrap_or(Source::Event(&original));
+            let made = self
+                .layout
+                .event(&head, source, &mut self.scratch, self.now_ms);
+            self.made("", made);
+        }
+    }
+
+    fn attributes<'a>(
+        &mut self,
+        head: &L::Head,
+        entries: &[misp_model::Entry<'_, 'a>],
+        object: Option<&Object<'a>>,
+        siblings: &[&Object<'a>],
+        source: Source<'_, 'a>,
+    ) {
+        for entry in entries {
+            match *entry {
+                Ok(attribute) => {
+                    let subject = Subject {
+                        attribute,
+                        beside: None,
+                        object,
+                        siblings,
+                        source,
+                    };
+                    self.attribute(head, &subject);
+                }
+                Err(_) => self.refuse(not_an("Attribute")),
+            }
+        }
+    }
+
+    fn loose<'a>(
+        &mut self,
+        loose: &Loose<'_, 'a, L>,
+        attribute: &Object<'a>,
+        object: Option<&Object<'a>>,
+    ) {
+        let of_event = loose.event.and_then(uuid);
+        let uuid = of_event.or_else(|| attribute.some("event_uuid")?.text().map(Into::into));
+        self.saw(uuid.as_deref());
+        let around = Around::new(&loose.original, object, None);
+        let subject = Subject {
+            attribute,
+            beside: None,
+            object,
+            siblings: &[],
+            source: Source::Around(&around),
+        };
+        self.attribute(&loose.head, &subject);
+    }
+
+    fn attribute(&mut self, head: &L::Head, subject: &Subject<'_, '_>) {
+        let made = self
+            .layout
+            .attribute(head, subject, &mut self.scratch, self.now_ms);
+        let attribute_type = subject.attribute.some("type").and_then(Json::text);
+        self.made(&attribute_type.unwrap_or_default(), made);
+    }
+
+    fn made(&mut self, attribute_type: &str, made: Made) {
+        self.tallies.add(attribute_type, made.indicator_type);
+        self.outcome.documents.push(made.document);
+    }
+
+    fn refuse(&mut self, reason: Rejection) {
+        self.outcome.refused.push(Refused {
+            attribute: None,
+            reason,
+        });
+    }
+
+    fn count(&self) -> usize {
+        self.outcome.documents.len() + self.outcome.refused.len()
+    }
+
+    fn saw(&mut self, uuid: Option<&str>) {
+        let uuid = uuid.unwrap_or_default();
+        match &mut self.event {
+            None => self.event = Some((uuid.to_owned(), false)),
+            Some((first, several)) => *several |= first != uuid,
+        }
+    }
+
+    fn finish(self) -> Outcome {
+        let one = self.event.filter(|(_, several)| !several);
+        Outcome {
+            event: one.map(|(uuid, _)| uuid).unwrap_or_default(),
+            tallies: self.tallies.finish(),
+            ..self.outcome
+        }
+    }
+}
+
+/// What loose attributes of one event share.
+struct Loose<'j, 'a, L: Layout> {
+    event: Option<&'j Object<'a>>,
+    tags: Vec<String>,
+    head: L::Head,
+    original: Original<'j, 'a>,
+}
+
+impl<'j, 'a, L: Layout> Loose<'j, 'a, L> {
+    fn new(
+        layout: &L,
+        event: Option<&'j Object<'a>>,
+        attribute: &Object<'_>,
+        none: &'j Object<'a>,
+        now_ms: i64,
+    ) -> Self {
+        let tags = Self::tags(layout, event, attribute);
+        let of = event.unwrap_or(none);
+        Self {
+            event,
+            head: layout.head(of, &tags, now_ms),
+            tags,
+            original: Original::new(of, layout.secrets()),
+        }
+    }
+
+    /// The event's tags: in the event with `includeContext`, else among the attribute's own.
+    fn tags(layout: &L, event: Option<&Object<'_>>, attribute: &Object<'_>) -> Vec<String> {
+        let tag = |tag: &Json<'_>| layout.tag(tag);
+        let own = event.map(|event| tags::of(event, tag)).unwrap_or_default();
+        if own.is_empty() {
+            tags::of(attribute, |entry| {
+                tags::is_inherited(entry).then(|| tag(entry))?
+            })
+        } else {
+            own
+        }
+    }
+
+    fn is_of(&self, layout: &L, event: Option<&Object<'_>>, attribute: &Object<'_>) -> bool {
+        self.event == event && self.tags == Self::tags(layout, event, attribute)
+    }
+}
+
+fn uuid(event: &Object<'_>) -> Option<String> {
+    event.some("uuid").and_then(Json::text).map(Into::into)
+}
+
+fn not_an(key: &str) -> Rejection {
+    Rejection::Invalid(format!("an entry of `{key}` is not an object with members"))
+}
