@@ -50,6 +50,11 @@ pub(crate) enum Command {
         #[arg(long)]
         confirm: bool,
     },
+    /// Read and map again what went out under another mapping, and replace it.
+    ///
+    /// Only what differs is sent; what the mapping of now does not make any more is withdrawn.
+    /// It goes on after a restart where it was. With a running host it does this at once.
+    Reprocess(Reprocess),
     /// Show, export or forget what is remembered of earlier runs.
     State {
         #[command(subcommand)]
@@ -87,6 +92,22 @@ pub(crate) struct OneInstance {
     /// Only this instance.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reprocess {
+    #[command(flatten)]
+    pub(crate) instance: OneInstance,
+    /// Every event published since then, whatever mapping it went out under: a time such as
+    /// 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, such as 30d.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["event", "all"])]
+    pub(crate) since: Option<String>,
+    /// This event, by uuid.
+    #[arg(long, value_name = "UUID", conflicts_with = "all")]
+    pub(crate) event: Option<String>,
+    /// Every event.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,6 +170,21 @@ pub(crate) enum Mapping {
         #[arg(long, value_enum, default_value_t = Format::Markdown)]
         format: Format,
     },
+    /// Put another mapping to work, in the running host or at its next start.
+    ///
+    /// It is loaded, started with the configured settings and tried on a sample first; if that
+    /// fails the old one stays. It stays at work until the configuration names another.
+    Use {
+        #[command(flatten)]
+        configured: Configured,
+        /// A name, a component file, or the digest of one that was at work before.
+        #[arg(value_name = "NAME|PATH|DIGEST")]
+        mapping: String,
+    },
+    /// Put the mapping to work that was there before this one.
+    Rollback(Configured),
+    /// The mappings that were at work, oldest first.
+    History(Configured),
     /// Hold a mapping against the contract, sentence by sentence, on a made-up sample.
     ///
     /// Exit code: 0 it keeps all of it, 1 it does not.
@@ -243,4 +279,8 @@ pub(crate) enum Format {
     Markdown,
     /// A list of objects.
     Json,
+    /// A component template of Elasticsearch or OpenSearch.
+    Template,
+    /// A JSON Schema of the documents.
+    Schema,
 }

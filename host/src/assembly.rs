@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use outputs::DeadLetterFile;
 use pipeline::{
-    Backoff, DeadLetters, Ledger, Options, Output, OutputKey, Pipeline, Standing, State,
-    catch_up_walk,
+    Backoff, DeadLetters, Ledger, Options, Output, OutputKey, Pipeline, Slot, Standing, State,
+    Transform, catch_up_walk,
 };
-use runtime::{LoadedMapping, Mapper};
+use runtime::Mapper;
 use state::Store;
 
 use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
+use crate::control::What;
+use crate::swap::{Member, Setting, Swap, at_start};
 use crate::wiring::{self, Server};
 
 /// How the pipelines are to run.
@@ -27,11 +29,15 @@ pub(crate) struct Mode {
     pub(crate) confirmed: bool,
     /// Only this instance.
     pub(crate) only: Option<String>,
+    /// Want these read again before it begins.
+    pub(crate) reprocess: Option<What>,
 }
 
 /// Everything that runs.
 pub(crate) struct Assembled {
     pub(crate) instances: Vec<Running>,
+    /// What replaces their mapping.
+    pub(crate) swap: Arc<Swap>,
     /// Where dead letters are, for people.
     pub(crate) dead_letters: String,
 }
@@ -47,7 +53,8 @@ pub(crate) struct Running {
 
 /// Builds every pipeline of the configuration.
 pub(crate) async fn assemble(
-    loaded: &Loaded,
+    loaded: &Arc<Loaded>,
+    file: Option<&Path>,
     folder: &Path,
     store: &Arc<Store>,
     mode: &Mode,
@@ -56,28 +63,38 @@ pub(crate) async fn assemble(
     let letters_path = wiring::dead_letters_path(config, folder);
     let letters = DeadLetterFile::new(&config.dead_letters, letters_path.clone());
     letters.check().await.context("dead letters")?;
-    let engine = crate::engine::engine(Some(folder), &config.limits)?;
+    let facts = Facts {
+        agent_id: Some(store.agent_id().to_owned()),
+        ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
+    };
+    let setting = Setting::new(loaded, folder, facts)?;
+    let chosen = chosen(loaded, mode.only.as_deref())?;
+    let of_mapping: Vec<Instance> = chosen.iter().map(|(one, _)| (*one).clone()).collect();
+    let ready = tokio::task::block_in_place(|| at_start(&setting, loaded, &of_mapping))?;
     let assembly = Assembly {
         config,
         store,
         mode,
         outputs: wiring::open_outputs(config)?,
         dead_letters: Arc::new(letters),
-        mapping: wiring::load_mapping(&engine, loaded)?,
-        engine,
-        facts: Facts {
-            agent_id: Some(store.agent_id().to_owned()),
-            ephemeral_id: Some(uuid::Uuid::new_v4().to_string()),
-        },
     };
-    let mut instances = Vec::new();
-    for (instance, credential) in chosen(loaded, mode.only.as_deref())? {
+    let (mut instances, mut members) = (Vec::new(), Vec::new());
+    for ((instance, credential), mapper) in chosen.into_iter().zip(ready.mappers) {
         let server = Server::of(instance, credential, folder);
-        let running = server.and_then(|server| assembly.instance(instance, &server));
-        instances.push(running.with_context(|| format!("instance {}", instance.label()))?);
+        let running = server.and_then(|server| assembly.instance(instance, &server, &mapper));
+        let running = running.with_context(|| format!("instance {}", instance.label()))?;
+        members.push(Member {
+            instance: instance.clone(),
+            slot: running.pipeline.mapping.clone(),
+            wake: Arc::clone(&running.pipeline.wake),
+        });
+        instances.push(running);
     }
+    let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
+    let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
     Ok(Assembled {
         instances,
+        swap: Arc::new(swap),
         dead_letters: letters_path.display().to_string(),
     })
 }
@@ -104,22 +121,17 @@ struct Assembly<'a> {
     mode: &'a Mode,
     outputs: Vec<Arc<dyn Output>>,
     dead_letters: Arc<dyn DeadLetters>,
-    engine: runtime::Engine,
-    mapping: LoadedMapping,
-    facts: Facts,
 }
 
 impl Assembly<'_> {
-    fn instance(&self, instance: &Instance, server: &Server) -> anyhow::Result<Running> {
+    fn instance(
+        &self,
+        instance: &Instance,
+        server: &Server,
+        mapper: &Arc<Mapper>,
+    ) -> anyhow::Result<Running> {
         let name = instance.label();
-        let mapper = wiring::start_mapper(
-            &self.engine,
-            &self.mapping,
-            self.config,
-            instance,
-            &self.facts,
-        )?;
-        let mapper = Arc::new(mapper);
+        let slot = Slot::new(Arc::clone(mapper) as Arc<dyn Transform>);
         let mut catch_up = Vec::new();
         for output in &self.outputs {
             let key = OutputKey::of(&**output);
@@ -131,10 +143,16 @@ impl Assembly<'_> {
                 );
                 let walk = catch_up_walk(name, &key.name);
                 let outputs = vec![Arc::clone(output)];
-                catch_up.push(self.pipeline(instance, server, &mapper, &walk, outputs)?);
+                catch_up.push(self.pipeline(instance, server, (mapper, &slot), &walk, outputs)?);
             }
         }
-        let pipeline = self.pipeline(instance, server, &mapper, name, self.outputs.clone())?;
+        let pipeline = self.pipeline(
+            instance,
+            server,
+            (mapper, &slot),
+            name,
+            self.outputs.clone(),
+        )?;
         Ok(Running {
             name: name.to_owned(),
             ledger: Arc::clone(&pipeline.ledger),
@@ -147,7 +165,7 @@ impl Assembly<'_> {
         &self,
         instance: &Instance,
         server: &Server,
-        mapper: &Arc<Mapper>,
+        (mapper, slot): (&Mapper, &Slot),
         walk: &str,
         outputs: Vec<Arc<dyn Output>>,
     ) -> anyhow::Result<Pipeline> {
@@ -155,7 +173,8 @@ impl Assembly<'_> {
         Ok(Pipeline {
             instance: instance.label().to_owned(),
             source: server.source(instance, mapper, cursor.as_ref())?,
-            transform: Arc::clone(mapper) as Arc<dyn pipeline::Transform>,
+            mapping: slot.clone(),
+            wake: Arc::default(),
             outputs,
             dead_letters: Arc::clone(&self.dead_letters),
             state: Arc::clone(self.store) as Arc<dyn State>,
@@ -174,7 +193,6 @@ impl Assembly<'_> {
             } else {
                 Backoff::SERVICE
             },
-            redact: redacted_types(&self.mapping),
             resend: match self.config.resend {
                 Resend::Changed => pipeline::Resend::Changed,
                 Resend::All => pipeline::Resend::All,
@@ -190,17 +208,4 @@ impl Assembly<'_> {
             ..Options::default()
         }
     }
-}
-
-/// Types whose values the mapping wants nowhere in clear text.
-fn redacted_types(mapping: &LoadedMapping) -> std::collections::BTreeSet<String> {
-    mapping
-        .description()
-        .extra
-        .iter()
-        .filter(|(key, _)| key == "redact-types")
-        .flat_map(|(_, types)| types.split(','))
-        .map(|kind| kind.trim().to_owned())
-        .filter(|kind| !kind.is_empty())
-        .collect()
 }

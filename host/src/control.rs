@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands;
 use crate::config::Loaded;
+use crate::swap::Swap;
 
 const SOCKET: &str = "control.sock";
 
@@ -39,11 +40,51 @@ pub(crate) enum Request {
     StateShow,
     /// `misp-ecs state export`
     StateExport,
+    /// `misp-ecs reprocess`
+    Reprocess {
+        /// Only this instance.
+        instance: Option<String>,
+        /// Which events.
+        what: What,
+    },
+    /// `misp-ecs mapping use`
+    Use {
+        /// A kept digest, a name or an absolute path.
+        mapping: String,
+    },
+    /// `misp-ecs mapping rollback`
+    Rollback,
     /// `misp-ecs audit`
     Audit {
         /// Only this instance.
         instance: Option<String>,
     },
+}
+
+/// Which events `misp-ecs reprocess` means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum What {
+    /// Those that another mapping made something of.
+    Others,
+    /// Every one.
+    All,
+    /// Those published since, UNIX seconds.
+    Since(i64),
+    /// This one.
+    Event(String),
+}
+
+impl What {
+    /// As the store knows it; `None` for [`Self::Others`].
+    pub(crate) fn in_store(&self) -> Option<state::Reprocess> {
+        match self {
+            Self::Others => None,
+            Self::All => Some(state::Reprocess::All),
+            Self::Since(seconds) => Some(state::Reprocess::Since(*seconds)),
+            Self::Event(uuid) => Some(state::Reprocess::Event(uuid.clone())),
+        }
+    }
 }
 
 /// A line of the answer.
@@ -141,6 +182,8 @@ pub(crate) struct Host {
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<Store>,
     pub(crate) loaded: Arc<Loaded>,
+    /// What replaces the mapping.
+    pub(crate) swap: Arc<Swap>,
     /// Each instance and its account.
     pub(crate) ledgers: Vec<(String, Arc<Ledger>)>,
     /// When it started.
@@ -202,6 +245,22 @@ impl Host {
                     })
                 })
                 .await??;
+                Ok(0)
+            }
+            Request::Reprocess { instance, what } => {
+                let swap = Arc::clone(&self.swap);
+                let text = tokio::task::spawn_blocking(move || {
+                    swap.reprocess(instance.as_deref(), what.in_store().as_ref())
+                });
+                to.send(Reply::Text(text.await??)).await?;
+                Ok(0)
+            }
+            Request::Use { mapping } => {
+                to.send(Reply::Text(self.swap.to(&mapping).await?)).await?;
+                Ok(0)
+            }
+            Request::Rollback => {
+                to.send(Reply::Text(self.swap.back().await?)).await?;
                 Ok(0)
             }
             Request::Audit { instance } => {

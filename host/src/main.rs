@@ -8,8 +8,10 @@ mod config;
 mod control;
 mod engine;
 mod mappings;
+mod sample;
 mod signals;
 mod summary;
+mod swap;
 mod why;
 mod wiring;
 
@@ -66,6 +68,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,
         Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,
+        Command::Reprocess(args) => commands::reprocess(args).await,
         Command::Check(configured) => commands::check(configured).await,
         Command::Config => {
             io::stdout()
@@ -78,7 +81,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
 
 fn start_logging(args: &Args) -> anyhow::Result<()> {
     let default = match args.command {
-        Command::Run(_) | Command::Sweep { .. } => "info",
+        Command::Run(_) | Command::Sweep { .. } | Command::Reprocess(_) => "info",
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);

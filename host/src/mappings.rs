@@ -9,7 +9,7 @@ mod embedded {
 }
 
 /// The mapping of those who name none.
-pub(crate) const DEFAULT: &str = "ecs-1.12";
+pub(crate) const DEFAULT: &str = "ecs-9";
 
 const ENDING: &str = ".component.wasm";
 
@@ -51,9 +51,8 @@ impl Places {
 
     /// The component at a path, or of this name.
     pub(crate) fn find(&self, name: &str) -> anyhow::Result<Found> {
-        let path = Path::new(name);
-        if path.is_file() {
-            return read(path);
+        if let Some(path) = component_at(Path::new(name)) {
+            return read(&path);
         }
         let file = format!("{name}{ENDING}");
         for folder in self.folders() {
@@ -109,6 +108,42 @@ impl Places {
     }
 }
 
+/// The file at this path, or the newest version in this folder: the component whose name comes
+/// last, numbers compared as numbers. `None` if there is neither.
+pub(crate) fn component_at(path: &Path) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path.to_owned());
+    }
+    let files = std::fs::read_dir(path).ok()?.flatten();
+    let named = files.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let is_component = name.ends_with(".wasm") && !name.starts_with('.');
+        is_component.then(|| (in_order(&name), entry.path()))
+    });
+    let newest = named.filter(|(_, path)| path.is_file()).max()?;
+    Some(newest.1)
+}
+
+/// The pieces of a name: `v10.wasm` comes after `v9.wasm`.
+fn in_order(name: &str) -> Vec<(u128, String)> {
+    let mut pieces = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let text = rest
+            .find(|char: char| char.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let (before, after) = rest.split_at(text);
+        let digits = after
+            .find(|char: char| !char.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (number, next) = after.split_at(digits);
+        pieces.push((0, before.to_owned()));
+        pieces.push((number.parse().unwrap_or(u128::MAX), String::new()));
+        rest = next;
+    }
+    pieces
+}
+
 fn read(path: &Path) -> anyhow::Result<Found> {
     Ok(Found {
         place: path.display().to_string(),
@@ -120,6 +155,24 @@ fn read(path: &Path) -> anyhow::Result<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_folder_of_versions_the_last_is_meant() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(component_at(root.path()).is_none());
+        for name in [
+            "mine-1.9.0.wasm",
+            "mine-1.10.0.component.wasm",
+            "mine-1.2.wasm",
+            ".x.wasm",
+            "z.txt",
+        ] {
+            std::fs::write(root.path().join(name), b"").unwrap();
+        }
+        let newest = root.path().join("mine-1.10.0.component.wasm");
+        assert_eq!(component_at(root.path()).unwrap(), newest);
+        assert_eq!(component_at(&newest).unwrap(), newest);
+    }
 
     #[test]
     fn the_configurations_folder_wins_over_the_prefix() {

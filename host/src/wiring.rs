@@ -7,17 +7,16 @@ use anyhow::Context as _;
 use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{StdoutOptions, StdoutOutput};
-use pipeline::{Cursor, Output, OutputKey, Source};
+use pipeline::{Cursor, Output, OutputKey, Source, Transform as _};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
-use serde_json::{Map, Value};
 use splitter::{SplitLimits, SpoolLimits};
 
 use crate::args::Configured;
 use crate::config::{
-    Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, Tls, from_environment,
-    from_file,
+    Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, MappingConfig, StaticFields,
+    Tls, from_environment, from_file,
 };
-use crate::mappings::{self, Places};
+use crate::mappings::{self, Found, Places};
 
 /// Reads the configuration that the command line names.
 pub(crate) fn load_config(configured: &Configured) -> anyhow::Result<Loaded> {
@@ -89,15 +88,30 @@ pub(crate) fn output_keys(config: &Config) -> Vec<OutputKey> {
         .collect()
 }
 
-/// The configured mapping, compiled.
-pub(crate) fn load_mapping(engine: &Engine, loaded: &Loaded) -> anyhow::Result<LoadedMapping> {
-    let mapping = &loaded.config.mapping;
+/// What the configuration names as its mapping.
+pub(crate) fn find_mapping(
+    mapping: &MappingConfig,
+    directory: Option<&Path>,
+) -> anyhow::Result<Found> {
     let name = match (&mapping.path, &mapping.name) {
         (Some(path), _) => path.display().to_string(),
         (None, Some(name)) => name.clone(),
         (None, None) => mappings::DEFAULT.to_owned(),
     };
-    crate::engine::load(engine, &name, &Places::new(loaded.directory.clone()))
+    Places::new(directory.map(Path::to_owned)).find(&name)
+}
+
+/// The `mapping` of a configuration file, read again.
+pub(crate) fn mapping_of(file: &Path) -> anyhow::Result<MappingConfig> {
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Ok(from_file(file, environment)?.config.mapping)
+}
+
+/// The configured mapping, compiled.
+pub(crate) fn load_mapping(engine: &Engine, loaded: &Loaded) -> anyhow::Result<LoadedMapping> {
+    let found = find_mapping(&loaded.config.mapping, loaded.directory.as_deref())?;
+    let mapping = engine.load(&found.bytes);
+    mapping.with_context(|| format!("{} cannot be used as a mapping", found.place))
 }
 
 /// The mapping at work for one instance.
@@ -108,14 +122,22 @@ pub(crate) fn start_mapper(
     instance: &Instance,
     facts: &Facts,
 ) -> anyhow::Result<Mapper> {
-    let static_fields = config.static_fields.object(facts, &instance.tags);
-    let origin = Origin {
-        name: instance.label().to_owned(),
-        url: Some(instance.url.clone()),
-        static_fields: serde_json::to_vec(&static_fields)?,
-    };
+    let origin = origin(instance, &config.static_fields, facts)?;
     let settings = serde_json::to_vec(&config.mapping.settings)?;
     Mapper::start(engine, mapping, settings, origin).context("`mapping.settings` were not accepted")
+}
+
+/// Where an instance's records come from, as its mapping is told.
+pub(crate) fn origin(
+    instance: &Instance,
+    static_fields: &StaticFields,
+    facts: &Facts,
+) -> anyhow::Result<Origin> {
+    Ok(Origin {
+        name: instance.label().to_owned(),
+        url: Some(instance.url.clone()),
+        static_fields: serde_json::to_vec(&static_fields.object(facts, &instance.tags))?,
+    })
 }
 
 /// What an instance's records come from.
@@ -154,7 +176,7 @@ impl Server {
             Self::Misp(client) => client.clone(),
             Self::Feed(options) => return Ok(Box::new(FeedSource::new(options, cursor)?)),
         };
-        let options = walk_options(instance, mapper)?;
+        let options = walk_options(instance, mapper);
         Ok(match instance.endpoint {
             Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
             Endpoint::Events | Endpoint::Feed => {
@@ -213,16 +235,14 @@ fn lookback(instance: &Instance) -> Option<std::time::Duration> {
 }
 
 /// How an instance is walked.
-fn walk_options(instance: &Instance, mapper: &Mapper) -> anyhow::Result<WalkOptions> {
-    let request: Map<String, Value> = serde_json::from_str(mapper.request())
-        .context("the mapping's search flags are no JSON object")?;
-    Ok(WalkOptions {
+fn walk_options(instance: &Instance, mapper: &Mapper) -> WalkOptions {
+    WalkOptions {
         page_size: instance.page_size,
         attributes_page: instance.attributes_page,
         cursor: instance.cursor.into(),
         lookback: lookback(instance),
         filters: instance.filters.clone(),
-        request,
+        request: mapper.search_flags().clone(),
         split: SplitLimits::default(),
-    })
+    }
 }

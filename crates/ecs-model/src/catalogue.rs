@@ -20,6 +20,8 @@ pub enum DataType {
     MatchOnlyText,
     /// A signed 64-bit integer.
     Long,
+    /// A 64-bit floating point number.
+    Double,
     /// A point in time: ISO 8601, or digits since the UNIX epoch.
     Date,
     /// `true` or `false`.
@@ -30,11 +32,12 @@ pub enum DataType {
 
 impl DataType {
     /// Every type.
-    pub const ALL: [DataType; 7] = [
+    pub const ALL: [DataType; 8] = [
         DataType::Keyword,
         DataType::Wildcard,
         DataType::MatchOnlyText,
         DataType::Long,
+        DataType::Double,
         DataType::Date,
         DataType::Boolean,
         DataType::Ip,
@@ -52,6 +55,7 @@ impl DataType {
             DataType::Wildcard => "wildcard",
             DataType::MatchOnlyText => "match_only_text",
             DataType::Long => "long",
+            DataType::Double => "double",
             DataType::Date => "date",
             DataType::Boolean => "boolean",
             DataType::Ip => "ip",

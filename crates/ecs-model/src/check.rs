@@ -75,6 +75,7 @@ fn fits(kind: DataType, value: &Value) -> bool {
     match kind {
         DataType::Keyword | DataType::Wildcard | DataType::MatchOnlyText => value.is_string(),
         DataType::Long => value.is_i64(),
+        DataType::Double => value.is_number(),
         DataType::Boolean => value.is_boolean(),
         DataType::Date => value
             .as_str()
@@ -95,6 +96,7 @@ mod tests {
             ("o.l", DataType::Long),
             ("o.i", DataType::Ip),
             ("d", DataType::Date),
+            ("f", DataType::Double),
             ("b", DataType::Boolean),
         ])
     }
@@ -102,9 +104,9 @@ mod tests {
     #[test]
     fn valid_documents_name_their_fields() {
         let document =
-            br#"{"k":["a","b"],"o":{"l":1,"i":"2001:db8::1"},"d":"1700000000","b":true}"#;
+            br#"{"k":["a","b"],"o":{"l":1,"i":"2001:db8::1"},"d":"1700000000","b":true,"f":1.5}"#;
         let names = checker().check(document).unwrap();
-        assert_eq!(names, ["b", "d", "k", "o.i", "o.l"]);
+        assert_eq!(names, ["b", "d", "f", "k", "o.i", "o.l"]);
     }
 
     #[test]
@@ -118,6 +120,7 @@ mod tests {
             r#"{"o":{"l":1.5}}"#,
             r#"{"o":{"i":"192.0.2.0/24"}}"#,
             r#"{"b":"true"}"#,
+            r#"{"f":"1.5"}"#,
             r#"{"d":"yesterday"}"#,
             "[]",
             "",

@@ -1,19 +1,21 @@
 //! One document.
 
-use ecs_model::{FieldId, Leaves};
-use mapping::original::{self, Frame};
-use mapping::{Document, Note, NoteKind, Operation, id, time};
+use ecs_model::{Catalogue, FieldId};
+use mapping::original::{Secrets, Source};
+use mapping::problems::Problems;
+use mapping::record::{Layout, Made, Scratch, Subject};
+use mapping::{Document, Note, NoteKind, Operation, id, tags, time};
 use misp_model::{Json, Object};
 
-use crate::SECRETS;
 use crate::event::{self, EventParts, TIMESTAMP};
 use crate::fields::CATALOGUE;
 use crate::indicator;
 use crate::members;
-use crate::problems::Problems;
 use crate::settings::Options;
 use crate::types::Rule;
+use crate::{Ecs112, SECRETS};
 
+const MESSAGE: FieldId = CATALOGUE.id("error.message");
 const ORIGINAL: FieldId = CATALOGUE.id("event.original");
 const CONTEXT: FieldId = CATALOGUE.id("misp.context.attribute.value");
 const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
@@ -21,69 +23,89 @@ const FIRST_SEEN: FieldId = CATALOGUE.id("threat.indicator.first_seen");
 const LAST_SEEN: FieldId = CATALOGUE.id("threat.indicator.last_seen");
 const TYPE: FieldId = CATALOGUE.id("threat.indicator.type");
 
-/// How many other attributes of its object an attribute has as context.
-const CONTEXT_LIMIT: usize = 100;
+/// How this mapping makes documents of the parts of a record.
+pub(crate) struct Documents<'m>(pub(crate) &'m Ecs112);
 
-/// Where `event.original` comes from.
-#[derive(Clone, Copy)]
-pub(crate) enum Source<'s, 'a> {
-    /// The whole record, as it was given.
-    AsGiven(&'s [u8], &'s Json<'a>),
-    /// The event around the attribute.
-    Frame(Option<&'s Frame>),
+impl Layout for Documents<'_> {
+    type Head = EventParts;
+
+    const CATALOGUE: Catalogue = CATALOGUE;
+
+    fn secrets(&self) -> Secrets {
+        SECRETS
+    }
+
+    fn tag(&self, tag: &Json<'_>) -> Option<String> {
+        tags::name(tag).map(|name| tags::clean(&name))
+    }
+
+    fn head(&self, event: &Object<'_>, tags: &[String], now_ms: i64) -> EventParts {
+        EventParts::new(self.0, event, tags, now_ms)
+    }
+
+    fn attribute(
+        &self,
+        head: &EventParts,
+        subject: &Subject<'_, '_>,
+        scratch: &mut Scratch,
+        now_ms: i64,
+    ) -> Made {
+        Maker::new(&self.0.options, scratch, now_ms).attribute(head, subject)
+    }
+
+    fn event(
+        &self,
+        head: &EventParts,
+        source: Source<'_, '_>,
+        scratch: &mut Scratch,
+        now_ms: i64,
+    ) -> Made {
+        Maker::new(&self.0.options, scratch, now_ms).event(head, source)
+    }
 }
 
-/// An attribute and what stands around it.
-pub(crate) struct Subject<'s, 'a> {
-    pub(crate) attribute: &'s Object<'a>,
-    /// The event-level attribute of a pre-split record; its uuid counts in the id.
-    pub(crate) beside: Option<&'s Object<'a>>,
-    /// All attributes of its object, itself included.
-    pub(crate) siblings: &'s [&'s Object<'a>],
-    pub(crate) source: Source<'s, 'a>,
-}
-
-/// A document and what is counted of it.
-pub(crate) struct Made {
-    pub(crate) document: Document,
-    pub(crate) indicator_type: Option<&'static str>,
-}
-
-/// Makes documents; keeps its buffers from one to the next.
-pub(crate) struct Maker<'m> {
+/// Makes one document.
+struct Maker<'m> {
     options: &'m Options,
     now_ms: i64,
-    leaves: Leaves,
-    body_size: usize,
+    scratch: &'m mut Scratch,
 }
 
 impl<'m> Maker<'m> {
-    pub(crate) fn new(options: &'m Options, now_ms: i64) -> Self {
+    fn new(options: &'m Options, scratch: &'m mut Scratch, now_ms: i64) -> Self {
+        scratch.leaves.clear();
         Self {
             options,
             now_ms,
-            leaves: Leaves::new(CATALOGUE),
-            body_size: 1024,
+            scratch,
         }
     }
 
     /// The document of an attribute.
-    pub(crate) fn attribute(&mut self, event: &EventParts, subject: &Subject<'_, '_>) -> Made {
+    fn attribute(&mut self, event: &EventParts, subject: &Subject<'_, '_>) -> Made {
         let attribute = subject.attribute;
-        self.leaves.clear();
         let mut problems = event.problems.clone();
         let mut notes = Vec::new();
-        members::copy(
+        mapping::members::copy(
             members::ATTRIBUTE,
             attribute,
-            &mut self.leaves,
+            SECRETS,
+            &mut self.scratch.leaves,
             &mut problems,
         );
-        self.context(subject, &mut problems, &mut notes);
+        let context = subject.context(
+            members::CONTEXT,
+            members::CONTEXT,
+            SECRETS,
+            &mut self.scratch.leaves,
+            &mut problems,
+        );
+        notes.extend(context.truncated());
+        notes.extend(context.redacted.then(|| redacted(CONTEXT)));
         for (key, field) in [("first_seen", FIRST_SEEN), ("last_seen", LAST_SEEN)] {
             if let Some(seen) = attribute.some(key) {
                 match time::iso_text(seen) {
-                    Some(text) => self.leaves.string(field, &text),
+                    Some(text) => self.scratch.leaves.string(field, &text),
                     None => problems.misfit(field, seen, "a time"),
                 }
             }
@@ -118,13 +140,7 @@ impl<'m> Maker<'m> {
                 .expiration_ms
                 .map(|ms| valid_from.saturating_add(ms)),
             ..self.finish(event, timestamp_ms, &problems, notes, |out| {
-                match subject.source {
-                    Source::AsGiven(bytes, json) => {
-                        original::write_as_given(out, bytes, json, SECRETS)
-                    }
-                    Source::Frame(Some(frame)) => frame.write(out, attribute),
-                    Source::Frame(None) => {}
-                }
+                subject.source.write(out, attribute, SECRETS);
             })
         };
         Made {
@@ -134,30 +150,16 @@ impl<'m> Maker<'m> {
     }
 
     /// The document of an event without attributes.
-    pub(crate) fn event(&mut self, event: &EventParts, source: Source<'_, '_>) -> Made {
-        self.leaves.clear();
+    fn event(&mut self, event: &EventParts, source: Source<'_, '_>) -> Made {
         let mut problems = event.problems.clone();
         let timestamp_ms = self.timestamp(event, None, &mut problems);
         let id = id::sha1_base64(&[event.uuid.as_deref().unwrap_or_default()]);
         let document = Document {
             id,
             modified_ms: modified_ms(event, None).unwrap_or(timestamp_ms),
-            ..self.finish(
-                event,
-                timestamp_ms,
-                &problems,
-                Vec::new(),
-                |out| match source {
-                    Source::AsGiven(bytes, json) => {
-                        original::write_as_given(out, bytes, json, SECRETS)
-                    }
-                    Source::Frame(_) => {
-                        if let Some(text) = &event.text {
-                            text.write_without_attribute(out);
-                        }
-                    }
-                },
-            )
+            ..self.finish(event, timestamp_ms, &problems, Vec::new(), |out| {
+                source.write(out, &Object::default(), SECRETS)
+            })
         };
         Made {
             document,
@@ -174,16 +176,18 @@ impl<'m> Maker<'m> {
         mut notes: Vec<Note>,
         original: impl Fn(&mut Vec<u8>),
     ) -> Document {
-        problems.write(&mut self.leaves);
+        problems.write(CATALOGUE, MESSAGE, &mut self.scratch.leaves);
         if self.options.preserve_original {
-            self.leaves.set_late(ORIGINAL);
+            self.scratch.leaves.set_late(ORIGINAL);
         }
-        notes.extend(problems.notes());
+        notes.extend(problems.notes(CATALOGUE));
         let mut fingerprint = event.fingerprint;
-        event::add_to(&mut fingerprint, &self.leaves);
-        let mut body = Vec::with_capacity(self.body_size);
-        event.template.render(&mut body, &self.leaves, original);
-        self.body_size = body.len() + body.len() / 8;
+        event::add_to(&mut fingerprint, &self.scratch.leaves);
+        let mut body = self.scratch.body();
+        event
+            .template
+            .render(&mut body, &self.scratch.leaves, original);
+        self.scratch.was(&body);
         Document {
             id: String::new(),
             attribute: None,
@@ -196,41 +200,6 @@ impl<'m> Maker<'m> {
             fingerprint: fingerprint.finish(),
             body,
             notes,
-        }
-    }
-
-    /// The other attributes of the object.
-    fn context(
-        &mut self,
-        subject: &Subject<'_, '_>,
-        problems: &mut Problems,
-        notes: &mut Vec<Note>,
-    ) {
-        let is_other = |other: &&&Object<'_>| !std::ptr::eq(**other, subject.attribute);
-        let mut others: Vec<_> = subject.beside.into_iter().collect();
-        others.extend(
-            subject
-                .siblings
-                .iter()
-                .filter(is_other)
-                .take(CONTEXT_LIMIT + 1)
-                .copied(),
-        );
-        if others.len() > CONTEXT_LIMIT {
-            others.truncate(CONTEXT_LIMIT);
-            let left_out = subject.siblings.len().saturating_sub(CONTEXT_LIMIT + 1);
-            let text = format!("{left_out} other attributes of the object are left out");
-            notes.push(note(NoteKind::Truncated, "misp.context.attribute", text));
-        }
-        match others.as_slice() {
-            [] => {}
-            [one] => members::copy(members::CONTEXT, one, &mut self.leaves, problems),
-            several => {
-                members::copy_lists(members::CONTEXT, several, &mut self.leaves, problems);
-            }
-        }
-        if others.iter().any(|other| SECRETS.is_secret(other)) {
-            notes.push(redacted(CONTEXT));
         }
     }
 
@@ -262,11 +231,11 @@ impl<'m> Maker<'m> {
             problems.add(VALUE, "the value is not a text: its JSON text is kept");
         }
         let value = value.and_then(Json::text).unwrap_or_default();
-        let indicator = indicator::set(rule, &value, &mut self.leaves, problems);
+        let indicator = indicator::set(rule, &value, &mut self.scratch.leaves, problems);
         if indicator.holds_value {
-            self.leaves.remove(VALUE);
+            self.scratch.leaves.remove(VALUE);
         }
-        self.leaves.string(TYPE, indicator.kind);
+        self.scratch.leaves.string(TYPE, indicator.kind);
         indicator.kind
     }
 
@@ -288,7 +257,7 @@ impl<'m> Maker<'m> {
             let published = event.published_ms.filter(|ms| *ms > 0);
             published.or(event.day_ms).unwrap_or(self.now_ms)
         });
-        self.leaves.string(TIMESTAMP, &time::iso(ms));
+        self.scratch.leaves.string(TIMESTAMP, &time::iso(ms));
         ms
     }
 }

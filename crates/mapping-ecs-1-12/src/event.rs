@@ -2,13 +2,13 @@
 
 use ecs_model::{FieldId, Leaves, Template, json};
 use mapping::fingerprint::Fingerprint;
-use mapping::original::EventText;
+use mapping::members::copy;
+use mapping::problems::Problems;
 use mapping::{tags, time};
 use misp_model::{Json, Object};
 
 use crate::fields::CATALOGUE;
 use crate::members;
-use crate::problems::Problems;
 use crate::{Ecs112, SECRETS};
 
 pub(crate) const TIMESTAMP: FieldId = CATALOGUE.id("@timestamp");
@@ -52,8 +52,6 @@ pub(crate) struct EventParts {
     pub(crate) fingerprint: Fingerprint,
     /// What did not fit.
     pub(crate) problems: Problems,
-    /// `event.original` without the attribute; `None` if it is not kept.
-    pub(crate) text: Option<EventText>,
     /// The event's uuid.
     pub(crate) uuid: Option<String>,
     /// `timestamp`, UNIX milliseconds.
@@ -79,7 +77,7 @@ impl EventParts {
             (None, Some(bad)) => problems.misfit(TIMESTAMP, bad, "a time"),
             (None, None) => {}
         }
-        members::copy(members::EVENT, event, &mut known, &mut problems);
+        copy(members::EVENT, event, SECRETS, &mut known, &mut problems);
         mapper.options_members(event, &mut known, &mut problems, now_ms);
         if let Some(analysis) = event.some("analysis") {
             match analysis.integer() {
@@ -110,10 +108,6 @@ impl EventParts {
             template: Template::new(CATALOGUE, &known, mapper.statics.leaves()),
             fingerprint,
             problems,
-            text: mapper
-                .options
-                .preserve_original
-                .then(|| EventText::new(event, SECRETS)),
             uuid: event.some("uuid").and_then(Json::text).map(Into::into),
             timestamp_ms,
             published_ms: time("publish_timestamp"),
@@ -139,7 +133,7 @@ impl Ecs112 {
         now_ms: i64,
     ) {
         let mut organisation = |key, members, name| match event.some(key) {
-            Some(Json::Object(org)) => members::copy(members, org, known, problems),
+            Some(Json::Object(org)) => copy(members, org, SECRETS, known, problems),
             Some(other) if !other.is_empty() => problems.misfit(name, other, "an organisation"),
             _ => {}
         };
@@ -148,7 +142,7 @@ impl Ecs112 {
             organisation("Org", members::ORG, ORG_NAME);
         }
         if self.options.keep_timestamp {
-            members::copy(members::EVENT_TIMESTAMP, event, known, problems);
+            copy(members::EVENT_TIMESTAMP, event, SECRETS, known, problems);
         }
         for (on, field) in [
             (self.options.created, CREATED),

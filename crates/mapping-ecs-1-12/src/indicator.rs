@@ -1,11 +1,11 @@
 //! `threat.indicator.type` and the fields that hold an attribute's value.
 
 use ecs_model::{FieldId, Leaves};
+use mapping::problems::Problems;
 use mapping::url::Url;
 use mapping::value::{self, Family, Ip};
 
 use crate::fields::CATALOGUE;
-use crate::problems::Problems;
 use crate::types::Rule;
 
 const AS_NUMBER: FieldId = CATALOGUE.id("threat.indicator.as.number");

@@ -8,8 +8,6 @@ mod event;
 mod fields;
 mod indicator;
 mod members;
-mod problems;
-mod record;
 mod settings;
 mod types;
 
@@ -19,8 +17,9 @@ use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 
 use crate::settings::Options;
 
-/// The types whose values no document holds.
-const SECRETS: Secrets = Secrets(&["pgp-private-key"]);
+/// The type whose values no document holds.
+const SECRET_TYPE: &str = "pgp-private-key";
+const SECRETS: Secrets = Secrets(|attribute_type| attribute_type == SECRET_TYPE);
 
 /// Fields of type `date` that hold seconds since the epoch; an index template has to
 /// give them the format `epoch_second`.
@@ -40,7 +39,7 @@ pub struct Ecs112 {
 impl Mapping for Ecs112 {
     fn describe() -> Description {
         let extra = [
-            ("redact-types", SECRETS.0.join(",")),
+            ("redact-types", SECRET_TYPE.to_owned()),
             ("epoch-second-fields", EPOCH_SECOND_FIELDS.to_owned()),
         ];
         Description {
@@ -70,6 +69,6 @@ impl Mapping for Ecs112 {
     }
 
     fn transform(&self, record: &[u8], now_ms: i64) -> Result<Outcome, Rejection> {
-        record::map(self, record, now_ms)
+        mapping::record::map(&document::Documents(self), record, now_ms)
     }
 }

@@ -4,58 +4,19 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-
-use common::{Case, checker, lines};
+use common::support::{golden_folders, produced_fields};
+use mapping::Mapping as _;
+use mapping_ecs_1_12::Ecs112;
 
 #[test]
-fn golden_folders() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    for case in Case::all() {
-        let expected = case.folder.join("expected.ndjson");
-        let found: String = lines(&case.map())
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect();
-        if update {
-            std::fs::write(&expected, &found).unwrap();
-        }
-        let expected = std::fs::read_to_string(&expected).unwrap_or_default();
-        let both = found.lines().zip(expected.lines());
-        for (number, (found, expected)) in both.enumerate() {
-            assert_eq!(
-                found,
-                expected,
-                "{} line {}",
-                case.folder.display(),
-                number + 1
-            );
-        }
-        assert_eq!(
-            found.lines().count(),
-            expected.lines().count(),
-            "{}",
-            case.folder.display()
-        );
-    }
+fn every_folder_gives_what_is_expected() {
+    golden_folders::<Ecs112>(|_| {});
 }
 
 #[test]
 fn every_document_is_valid_and_every_field_is_produced() {
-    let checker = checker();
-    let mut produced = BTreeSet::new();
-    for case in Case::all() {
-        for document in case.map().documents {
-            let names = checker.check(&document.body);
-            produced.extend(names.unwrap_or_else(|wrong| {
-                panic!("{}: {wrong:?}", case.folder.display());
-            }));
-            let text = std::str::from_utf8(&document.body).unwrap();
-            assert_eq!(text.lines().count(), 1);
-            assert!(!text.contains(['\u{85}', '\u{2028}', '\u{2029}']));
-        }
-    }
-    let listed = <mapping_ecs_1_12::Ecs112 as mapping::Mapping>::describe().fields;
+    let produced = produced_fields::<Ecs112>();
+    let listed = Ecs112::describe().fields;
     let missing: Vec<_> = listed
         .iter()
         .filter(|field| !produced.contains(&field.name))

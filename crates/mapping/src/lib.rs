@@ -4,7 +4,10 @@
 mod contract;
 pub mod fingerprint;
 pub mod id;
+pub mod members;
 pub mod original;
+pub mod problems;
+pub mod record;
 pub mod settings;
 pub mod statics;
 pub mod tags;

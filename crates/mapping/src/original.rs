@@ -4,6 +4,8 @@
 //! only this attribute: compact, keys sorted. All that does not change from attribute
 //! to attribute is written once ([`Frame`]), already escaped for the string it ends in.
 
+use std::cell::OnceCell;
+
 use ecs_model::json;
 use misp_model::{Json, Object};
 
@@ -15,12 +17,12 @@ const LEFT_OUT: [&str; 4] = ["EventReport", "Galaxy", "RelatedEvent", "ShadowAtt
 
 /// The attribute types whose values are secret.
 #[derive(Debug, Clone, Copy)]
-pub struct Secrets(pub &'static [&'static str]);
+pub struct Secrets(pub fn(&str) -> bool);
 
 impl Secrets {
     /// Is it a type whose values are secret?
     pub fn covers(self, attribute_type: &str) -> bool {
-        self.0.contains(&attribute_type)
+        (self.0)(attribute_type)
     }
 
     /// Is it an attribute of such a type?
@@ -81,12 +83,20 @@ fn members(
     let secret = secrets.is_secret(object);
     for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
         member(out, key);
-        if secret && matches!(key, "value" | "data") {
+        if secret && may_hold_value(key, value) {
             json::string(out, REDACTED);
         } else {
             compact(out, value, secrets);
         }
     }
+}
+
+/// Can a member of a secret attribute hold its value? Hits on warninglists,
+/// correlations and complaints of the server repeat it.
+fn may_hold_value(key: &str, value: &Json<'_>) -> bool {
+    let is_nested = matches!(value, Json::Array(_) | Json::Object(_)) && !value.is_empty();
+    matches!(key, "value" | "data" | "validationIssue")
+        || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
 }
 
 /// Appends a key, after a comma unless it is the object's first.
@@ -223,6 +233,88 @@ impl Frame {
     }
 }
 
+/// An event, and its text once it is needed.
+#[derive(Debug)]
+pub struct Original<'j, 'a> {
+    event: &'j Object<'a>,
+    secrets: Secrets,
+    text: OnceCell<EventText>,
+}
+
+impl<'j, 'a> Original<'j, 'a> {
+    /// Nothing is written yet.
+    pub fn new(event: &'j Object<'a>, secrets: Secrets) -> Self {
+        Self {
+            event,
+            secrets,
+            text: OnceCell::new(),
+        }
+    }
+
+    fn text(&self) -> &EventText {
+        self.text
+            .get_or_init(|| EventText::new(self.event, self.secrets))
+    }
+}
+
+/// What stands around an attribute in its event, written once it is needed.
+#[derive(Debug)]
+pub struct Around<'s, 'a> {
+    original: &'s Original<'s, 'a>,
+    object: Option<&'s Object<'a>>,
+    beside: Option<&'s Object<'a>>,
+    frame: OnceCell<Frame>,
+}
+
+impl<'s, 'a> Around<'s, 'a> {
+    /// Around an attribute of `object`, or of the event itself; `beside` is the
+    /// event-level attribute of a pre-split record.
+    pub fn new(
+        original: &'s Original<'s, 'a>,
+        object: Option<&'s Object<'a>>,
+        beside: Option<&'s Object<'a>>,
+    ) -> Self {
+        Self {
+            original,
+            object,
+            beside,
+            frame: OnceCell::new(),
+        }
+    }
+
+    fn frame(&self) -> &Frame {
+        self.frame.get_or_init(|| {
+            let text = self.original.text();
+            match self.object {
+                Some(object) => text.object_frame(object, self.beside),
+                None => text.attribute_frame(),
+            }
+        })
+    }
+}
+
+/// Where `event.original` comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'s, 'a> {
+    /// The whole record, as it was given.
+    AsGiven(&'s [u8], &'s Json<'a>),
+    /// The event around the attribute.
+    Around(&'s Around<'s, 'a>),
+    /// An event without attributes.
+    Event(&'s Original<'s, 'a>),
+}
+
+impl Source<'_, '_> {
+    /// Appends `event.original` as a JSON string.
+    pub fn write(&self, out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
+        match self {
+            Source::AsGiven(bytes, record) => write_as_given(out, bytes, record, secrets),
+            Source::Around(around) => around.frame().write(out, attribute),
+            Source::Event(original) => original.text().write_without_attribute(out),
+        }
+    }
+}
+
 /// Appends a whole record as it was given, as a JSON string; its secrets redacted.
 pub fn write_as_given(out: &mut Vec<u8>, bytes: &[u8], record: &Json<'_>, secrets: Secrets) {
     out.push(b'"');
@@ -247,7 +339,7 @@ fn escape(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const SECRETS: Secrets = Secrets(&["pgp-private-key"]);
+    const SECRETS: Secrets = Secrets(|kind| kind == "pgp-private-key");
 
     fn event_text(event: &str) -> EventText {
         EventText::new(
@@ -310,8 +402,9 @@ mod tests {
 
     #[test]
     fn secrets_are_redacted_everywhere() {
-        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y"}"#;
+        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y","warnings":[{"match":"x"}],"Tag":[]}"#;
         let text = framed(&event_text("{}").attribute_frame(), attribute);
+        assert!(text.contains(r#""warnings":"[redacted]""#));
         assert!(
             text.contains(r#""value":"[redacted]""#) && text.contains(r#""data":"[redacted]""#)
         );

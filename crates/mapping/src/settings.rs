@@ -26,6 +26,8 @@ pub enum Kind {
     Duration,
     /// A list of strings; empty by default.
     Texts,
+    /// One of these names; the first by default.
+    Choice(&'static [&'static str]),
 }
 
 /// The settings that were given. What was not given has its default.
@@ -37,6 +39,7 @@ enum Given {
     Flag(bool),
     DurationMs(i64),
     Texts(Vec<String>),
+    Choice(&'static str),
 }
 
 impl Settings {
@@ -85,6 +88,15 @@ impl Settings {
         }
     }
 
+    /// One of the names of a choice.
+    pub fn choice(&self, setting: &Setting) -> &'static str {
+        match (self.0.get(setting.name), setting.kind) {
+            (Some(Given::Choice(name)), _) => name,
+            (_, Kind::Choice([default, ..])) => default,
+            _ => "",
+        }
+    }
+
     /// A list of strings.
     pub fn texts(&self, setting: &Setting) -> Vec<String> {
         match self.0.get(setting.name) {
@@ -105,14 +117,20 @@ impl Kind {
                 .map(|item| item.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
                 .map(Given::Texts),
+            Kind::Choice(names) => {
+                let given = value.as_str()?;
+                let name = names.iter().find(|name| **name == given)?;
+                Some(Given::Choice(name))
+            }
         }
     }
 
-    fn expected(self) -> &'static str {
+    fn expected(self) -> String {
         match self {
-            Kind::Flag(_) => "true or false",
-            Kind::Duration => "a duration such as \"90d\", \"12h\", \"30m\" or \"45s\"",
-            Kind::Texts => "a list of strings",
+            Kind::Flag(_) => "true or false".to_owned(),
+            Kind::Duration => "a duration such as \"90d\", \"12h\", \"30m\" or \"45s\"".to_owned(),
+            Kind::Texts => "a list of strings".to_owned(),
+            Kind::Choice(names) => format!("one of {}", names.join(", ")),
         }
     }
 }
@@ -151,6 +169,9 @@ pub fn schema(known: &[Setting]) -> String {
             Kind::Flag(default) => json!({"type": "boolean", "default": default}),
             Kind::Duration => json!({"type": "string", "pattern": "^[0-9]+[dhms]$"}),
             Kind::Texts => json!({"type": "array", "items": {"type": "string"}, "default": []}),
+            Kind::Choice(names) => {
+                json!({"type": "string", "enum": names, "default": names.first()})
+            }
         };
         if let Some(property) = property.as_object_mut() {
             property.insert("description".to_owned(), setting.about.into());
@@ -185,7 +206,12 @@ mod tests {
         kind: Kind::Texts,
         about: "some tags",
     };
-    const KNOWN: [Setting; 3] = [ON, EXPIRY, TAGS];
+    const CLOCK: Setting = Setting {
+        name: "clock",
+        kind: Kind::Choice(&["a", "b"]),
+        about: "one of two",
+    };
+    const KNOWN: [Setting; 4] = [ON, EXPIRY, TAGS, CLOCK];
 
     #[test]
     fn what_is_not_given_has_its_default() {
@@ -194,13 +220,18 @@ mod tests {
             assert!(settings.flag(&ON));
             assert_eq!(settings.duration_ms(&EXPIRY), None);
             assert_eq!(settings.texts(&TAGS), Vec::<String>::new());
+            assert_eq!(settings.choice(&CLOCK), "a");
         }
     }
 
     #[test]
     fn what_is_given_counts() {
-        let settings =
-            Settings::read(br#"{"on":false,"expiry":"90d","tags":["a","b"]}"#, &KNOWN).unwrap();
+        let settings = Settings::read(
+            br#"{"on":false,"expiry":"90d","tags":["a","b"],"clock":"b"}"#,
+            &KNOWN,
+        )
+        .unwrap();
+        assert_eq!(settings.choice(&CLOCK), "b");
         assert!(!settings.flag(&ON));
         assert_eq!(settings.duration_ms(&EXPIRY), Some(90 * 86_400_000));
         assert_eq!(settings.texts(&TAGS), ["a", "b"]);
@@ -224,6 +255,7 @@ mod tests {
             r#"{"expiry":90}"#,
             r#"{"tags":"a"}"#,
             r#"{"tags":[1]}"#,
+            r#"{"clock":"c"}"#,
         ] {
             let error = Settings::read(bad.as_bytes(), &KNOWN).unwrap_err();
             assert!(matches!(error, SettingsError::Invalid(_)), "{bad}");

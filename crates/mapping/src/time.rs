@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use ecs_model::date;
 use misp_model::Json;
 
 /// The last second of the year 9999: beyond it no date has four digits of a year.
 const LAST_SECOND: u64 = 253_402_300_799;
+/// The first millisecond of the year 0: before it a year has a sign.
+const FIRST_MS: i64 = -62_167_219_200_000;
 
 /// A point in time as UNIX milliseconds. Digits are seconds; so many that the year
 /// would be beyond 9999 are milliseconds or microseconds (some feeds have them).
@@ -23,12 +25,13 @@ pub fn unix_ms(json: &Json<'_>) -> Option<i64> {
 }
 
 fn integer_ms(number: i64) -> Option<i64> {
-    match number.unsigned_abs() {
+    let ms = match number.unsigned_abs() {
         0..=LAST_SECOND => number.checked_mul(1000),
         magnitude if magnitude <= LAST_SECOND * 1000 => Some(number),
-        magnitude if magnitude <= LAST_SECOND * 1_000_000 => Some(number / 1000),
+        magnitude if magnitude <= LAST_SECOND * 1_000_000 => Some(number.div_euclid(1000)),
         _ => None,
-    }
+    };
+    ms.filter(|ms| *ms >= FIRST_MS)
 }
 
 fn iso_ms(text: &str) -> Option<i64> {
@@ -47,13 +50,30 @@ fn iso_ms(text: &str) -> Option<i64> {
                 })?;
             Some(naive.and_utc().timestamp_millis())
         })?;
-    (moment.unsigned_abs() <= LAST_SECOND * 1000).then_some(moment)
+    (moment >= FIRST_MS && moment.unsigned_abs() <= LAST_SECOND * 1000).then_some(moment)
 }
 
 /// `2014-10-06T07:12:57.000Z`
 pub fn iso(unix_ms: i64) -> String {
     let moment = DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
-    moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    let mut text = String::with_capacity(24);
+    // By hand: chrono reads its format anew for each date, and a document has several.
+    for (number, digits, after) in [
+        (u32::try_from(moment.year()).unwrap_or_default(), 4, '-'),
+        (moment.month(), 2, '-'),
+        (moment.day(), 2, 'T'),
+        (moment.hour(), 2, ':'),
+        (moment.minute(), 2, ':'),
+        (moment.second(), 2, '.'),
+        (moment.timestamp_subsec_millis(), 3, 'Z'),
+    ] {
+        for place in (0..digits).rev() {
+            let digit = number / 10_u32.pow(place) % 10;
+            text.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        text.push(after);
+    }
+    text
 }
 
 /// Seconds since the epoch as text: as it stands, if it is that already.
@@ -78,6 +98,44 @@ pub fn iso_text<'j>(json: &'j Json<'_>) -> Option<Cow<'j, str>> {
     }
 }
 
+/// A point in time as ISO 8601 in UTC, whole to the microsecond: as it stands, if it is
+/// that already.
+pub fn iso_utc<'j>(json: &'j Json<'_>) -> Option<Cow<'j, str>> {
+    match json {
+        Json::String(text)
+            if date::is_iso(text)
+                && (text.len() == 10 || text.ends_with('Z') || text.ends_with("+00:00")) =>
+        {
+            Some(Cow::Borrowed(text))
+        }
+        other => {
+            let ms = unix_ms(other)?;
+            match micros(other, ms) {
+                0 => Some(Cow::Owned(iso(ms))),
+                micros => {
+                    let whole = iso(ms);
+                    let whole = whole.trim_end_matches('Z');
+                    Some(Cow::Owned(format!("{whole}{micros:03}Z")))
+                }
+            }
+        }
+    }
+}
+
+/// The microseconds below a millisecond.
+fn micros(json: &Json<'_>, ms: i64) -> i64 {
+    match (json.integer(), json) {
+        (Some(number), _) if number.unsigned_abs() > LAST_SECOND * 1000 => number.rem_euclid(1000),
+        (None, Json::String(text)) => DateTime::parse_from_rfc3339(text.trim())
+            .or_else(|_| DateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M:%S%.f%z"))
+            .ok()
+            .and_then(|moment| moment.timestamp_micros().checked_sub(ms.checked_mul(1000)?))
+            .unwrap_or(0)
+            .clamp(0, 999),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +155,8 @@ mod tests {
             assert_eq!(unix_ms(&read(json)), Some(1_412_579_577_000), "{json}");
         }
         assert_eq!(iso(1_412_579_577_000), "2014-10-06T07:12:57.000Z");
+        assert_eq!(iso(-62_167_219_199_999), "0000-01-01T00:00:00.001Z");
+        assert_eq!(iso(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]
@@ -109,6 +169,8 @@ mod tests {
             "[]",
             "\"0000-00-00\"",
             "true",
+            "-62167219200001000",
+            "-99999999999",
         ] {
             assert_eq!(unix_ms(&read(json)), None, "{json}");
             assert_eq!(epoch_seconds(&read(json)), None, "{json}");
@@ -136,5 +198,27 @@ mod tests {
             iso_text(&read("1709289296")).unwrap(),
             "2024-03-01T10:34:56.000Z"
         );
+    }
+
+    #[test]
+    fn utc_and_whole() {
+        for (json, expected) in [
+            ("1709289296", "2024-03-01T10:34:56.000Z"),
+            ("\"1709289296123\"", "2024-03-01T10:34:56.123Z"),
+            ("1709289296123456", "2024-03-01T10:34:56.123456Z"),
+            (
+                "\"2024-03-01T10:34:56.123456+00:00\"",
+                "2024-03-01T10:34:56.123456+00:00",
+            ),
+            (
+                "\"2024-03-01T12:34:56.123456+0200\"",
+                "2024-03-01T10:34:56.123456Z",
+            ),
+            ("\"2024-03-01T12:34:56+02:00\"", "2024-03-01T10:34:56.000Z"),
+            ("\"2024-03-01\"", "2024-03-01"),
+        ] {
+            assert_eq!(iso_utc(&read(json)).unwrap(), expected, "{json}");
+        }
+        assert_eq!(iso_utc(&read("\"soon\"")), None);
     }
 }

@@ -10,7 +10,8 @@ use crate::ledger::Ledger;
 use crate::memory::OutputKey;
 use crate::options::Options;
 use crate::record::{Delivery, Verdict};
-use crate::traits::{DeadLetters, Output, State, Transform};
+use crate::slot::Slot;
+use crate::traits::{DeadLetters, Output, State};
 
 /// An output and the key it is remembered by.
 pub(crate) struct Sink {
@@ -31,7 +32,7 @@ pub(crate) struct Context<'p> {
     pub(crate) instance: &'p str,
     /// The name that the cursor is kept under.
     pub(crate) walk: &'p str,
-    pub(crate) transform: &'p dyn Transform,
+    pub(crate) mapping: &'p Slot,
     pub(crate) sinks: &'p [Sink],
     pub(crate) dead_letters: &'p dyn DeadLetters,
     pub(crate) state: &'p Arc<dyn State>,

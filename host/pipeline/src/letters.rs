@@ -19,7 +19,7 @@ const REDACTED: &str = "[redacted]";
 pub(crate) struct Letters {
     pub(crate) instance: String,
     /// MISP attribute types whose `value` and `data` may not be written down.
-    pub(crate) redact: BTreeSet<String>,
+    pub(crate) redact: Arc<BTreeSet<String>>,
 }
 
 impl Letters {
@@ -202,7 +202,7 @@ mod tests {
     fn letters() -> Letters {
         Letters {
             instance: "lab".to_owned(),
-            redact: BTreeSet::from(["pgp-private-key".to_owned()]),
+            redact: Arc::new(BTreeSet::from(["pgp-private-key".to_owned()])),
         }
     }
 

@@ -15,6 +15,7 @@ mod plan;
 mod record;
 mod retry;
 mod run;
+mod slot;
 mod stages;
 mod sweep;
 mod traits;
@@ -37,6 +38,7 @@ pub use record::{
 };
 pub use retry::Backoff;
 pub use run::{Pipeline, catch_up_walk};
+pub use slot::Slot;
 pub use traits::{Commit, Comparison, DeadLetters, Listing, Output, Source, State, Transform};
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! How an instance runs.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::batch::BatchLimits;
@@ -16,8 +15,6 @@ pub struct Options {
     pub backoff: Backoff,
     /// What goes through the mapping in one call.
     pub batch: BatchLimits,
-    /// MISP attribute types whose values may not be written to dead letters.
-    pub redact: BTreeSet<String>,
     /// Which documents go out again.
     pub resend: Resend,
     /// How often what went out is compared with what is there; `None`: never.
@@ -36,7 +33,6 @@ impl Default for Options {
             interval: None,
             backoff: Backoff::ONE_PASS,
             batch: BatchLimits::default(),
-            redact: BTreeSet::new(),
             resend: Resend::Changed,
             sweep: Some(Duration::from_secs(24 * 3_600)),
             sweep_share: 0.2,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,9 +14,10 @@ use crate::error::RunError;
 use crate::ledger::{Health, Ledger};
 use crate::memory::Standing;
 use crate::options::Options;
+use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
 use crate::sweep::{self, Found};
-use crate::traits::{DeadLetters, Output, Source, State, Transform};
+use crate::traits::{DeadLetters, Output, Source, State};
 use crate::withdraw;
 
 /// Events that are asked for by name in one pass.
@@ -31,8 +33,8 @@ pub struct Pipeline {
     pub instance: String,
     /// Where records come from.
     pub source: Box<dyn Source>,
-    /// What maps them.
-    pub transform: Arc<dyn Transform>,
+    /// What maps them, and may be replaced meanwhile.
+    pub mapping: Slot,
     /// Where documents go: each gets every document.
     pub outputs: Vec<Arc<dyn Output>>,
     /// Where refused input goes.
@@ -43,6 +45,8 @@ pub struct Pipeline {
     pub ledger: Arc<Ledger>,
     /// How it runs.
     pub options: Options,
+    /// Wakes it between two rounds, when [`State::wanted`] has got more.
+    pub wake: Arc<Notify>,
 }
 
 /// The name under which the cursor of an output that catches up is kept.
@@ -78,7 +82,8 @@ impl Pipeline {
         let Self {
             instance,
             mut source,
-            transform,
+            mapping,
+            wake,
             outputs,
             dead_letters,
             state,
@@ -91,7 +96,7 @@ impl Pipeline {
             context: Context {
                 instance: &instance,
                 walk,
-                transform: &*transform,
+                mapping: &mapping,
                 sinks: &sinks,
                 dead_letters: &*dead_letters,
                 state: &state,
@@ -100,6 +105,7 @@ impl Pipeline {
                 stop,
             },
             source: source.as_mut(),
+            wake: &wake,
             ever_succeeded: false,
         };
         let result = match job {
@@ -124,6 +130,7 @@ enum Job {
 struct Runner<'p, 's> {
     context: Context<'p>,
     source: &'s mut dyn Source,
+    wake: &'s Notify,
     ever_succeeded: bool,
 }
 
@@ -140,6 +147,7 @@ impl Runner<'_, '_> {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(started + interval) => {}
+                () = self.wake.notified() => tracing::info!("something is to be read again"),
                 () = self.context.stop.cancelled() => return Ok(()),
             }
         }

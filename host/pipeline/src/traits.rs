@@ -1,9 +1,11 @@
 //! The four sides of the pipeline. What implements them knows HTTP, wasm, files
 //! or a database; the pipeline does not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use crate::error::{OutputError, SourceError, StateError, TransformError};
 use crate::memory::{Changes, Difference, DifferenceCounts, Held, OutputKey, Remembered, Standing};
@@ -34,6 +36,10 @@ pub trait Source: Send {
     /// Begins the next walk where the very first one began.
     fn restart(&mut self);
 
+    /// Asks with these search flags from the next page on, under the user's own filters. A
+    /// source that is no search has no use for them.
+    fn set_search_flags(&mut self, _flags: &Map<String, Value>) {}
+
     /// What is there now, for a sweep or an audit; `None` if this source cannot say.
     fn listing(&self) -> Option<Box<dyn Listing>>;
 }
@@ -58,8 +64,14 @@ pub trait Listing: Send {
 /// What turns records into documents.
 #[async_trait]
 pub trait Transform: Send + Sync {
-    /// The mapping that runs now.
-    fn identity(&self) -> MappingIdentity;
+    /// What it is.
+    fn identity(&self) -> Arc<MappingIdentity>;
+
+    /// The search flags of MISP that its input needs (`request` in wit/mapping.wit).
+    fn search_flags(&self) -> &Map<String, Value>;
+
+    /// MISP attribute types whose values may not be written to dead letters.
+    fn private_types(&self) -> Arc<BTreeSet<String>>;
 
     /// One result a record, in order. A record that faults costs itself only.
     ///

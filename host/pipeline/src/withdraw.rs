@@ -68,7 +68,7 @@ pub(crate) async fn these(
     version: u64,
     now_ms: i64,
 ) -> Result<(), RunError> {
-    let mapping = Arc::new(context.transform.identity());
+    let mapping = context.mapping.current().identity();
     let (deletes, rest): (Vec<Held>, Vec<Held>) = held
         .into_iter()
         .partition(|held| held.fate.may_be_there() && !held.others);

@@ -1,5 +1,6 @@
 //! The engine, and components that are loaded into it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pipeline::MappingIdentity;
@@ -58,6 +59,28 @@ pub struct Description {
     pub extra: Vec<(String, String)>,
 }
 
+impl Description {
+    /// MISP attribute types whose values it wants nowhere in clear text (`redact-types`).
+    pub fn private_types(&self) -> BTreeSet<String> {
+        self.words("redact-types")
+    }
+
+    /// The fields of type `date` that hold seconds since the epoch (`epoch-second-fields`).
+    pub fn epoch_second_fields(&self) -> BTreeSet<String> {
+        self.words("epoch-second-fields")
+    }
+
+    /// A list with commas in [`Self::extra`].
+    fn words(&self, key: &str) -> BTreeSet<String> {
+        let lists = self.extra.iter().filter(|(known, _)| known == key);
+        lists
+            .flat_map(|(_, list)| list.split(','))
+            .map(|word| word.trim().to_owned())
+            .filter(|word| !word.is_empty())
+            .collect()
+    }
+}
+
 /// The export by which a component is a mapping: the contract and its version.
 pub const CONTRACT: &str = "misp-ecs:mapping/mapping@0.1.0";
 
@@ -88,6 +111,12 @@ pub struct LoadedMapping {
     pub(crate) pre: MappingComponentPre<Host>,
     description: Arc<Description>,
     identity: MappingIdentity,
+}
+
+/// SHA-256 of a component's bytes, 64 hex digits: what [`MappingIdentity::digest`] is.
+pub fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Engine {
@@ -144,10 +173,7 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
         let component = Component::from_binary(&self.engine, bytes)
             .map_err(|source| LoadError::NotAComponent { source })?;
-        let digest = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = digest(bytes);
         let shape = component.component_type();
         let imports = shape.imports(&self.engine);
         let imports = imports.map(|(name, _)| name.to_owned()).collect();

@@ -62,6 +62,9 @@ pub enum StartError {
     /// The constructor faulted.
     #[error("its constructor failed: {0}")]
     Fault(Fault),
+    /// What it asks of MISP is no JSON object.
+    #[error("its search flags (`request`) are no JSON object: {0}")]
+    Request(String),
     /// The worker thread did not start.
     #[error("the worker thread did not start: {0}")]
     Thread(#[source] std::io::Error),

@@ -16,7 +16,9 @@ mod options;
 mod origin;
 mod probe;
 
-pub use engine::{CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LoadedMapping};
+pub use engine::{
+    CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LoadedMapping, digest,
+};
 pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
 pub use mapper::Mapper;
 pub use options::RuntimeOptions;

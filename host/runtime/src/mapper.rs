@@ -1,9 +1,11 @@
 //! A mapping at work: a thread of its own that holds the instance.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pipeline::{Batch, Mapped, MappingIdentity, Transform, TransformError};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Engine, LoadedMapping};
@@ -16,8 +18,9 @@ use crate::origin::Origin;
 #[derive(Debug)]
 pub struct Mapper {
     jobs: mpsc::Sender<Job>,
-    identity: MappingIdentity,
-    request: String,
+    identity: Arc<MappingIdentity>,
+    search_flags: Map<String, Value>,
+    private_types: Arc<BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -75,23 +78,29 @@ impl Mapper {
             })
             .map_err(StartError::Thread)?;
         let request = started.recv().map_err(|_| StartError::Gone)??;
+        let search_flags = serde_json::from_str(&request)
+            .map_err(|error| StartError::Request(error.to_string()))?;
         Ok(Self {
             jobs,
-            identity: mapping.identity().clone(),
-            request,
+            identity: Arc::new(mapping.identity().clone()),
+            search_flags,
+            private_types: Arc::new(mapping.description().private_types()),
         })
-    }
-
-    /// The search flags of MISP that the mapping needs, a JSON object.
-    pub fn request(&self) -> &str {
-        &self.request
     }
 }
 
 #[async_trait]
 impl Transform for Mapper {
-    fn identity(&self) -> MappingIdentity {
-        self.identity.clone()
+    fn identity(&self) -> Arc<MappingIdentity> {
+        Arc::clone(&self.identity)
+    }
+
+    fn search_flags(&self) -> &Map<String, Value> {
+        &self.search_flags
+    }
+
+    fn private_types(&self) -> Arc<BTreeSet<String>> {
+        Arc::clone(&self.private_types)
     }
 
     async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {

@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Body> {
 }
 
 /// Spools everything that can be read. `name` is what errors call it.
-pub(super) fn spooled(input: &mut dyn Read, name: &str) -> anyhow::Result<Body> {
+pub(crate) fn spooled(input: &mut dyn Read, name: &str) -> anyhow::Result<Body> {
     let mut spool = Spool::new(SpoolLimits::default());
     let mut piece = vec![0; 1 << 18];
     loop {

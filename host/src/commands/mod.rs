@@ -2,8 +2,9 @@
 
 mod audit;
 mod check;
-mod input;
+pub(crate) mod input;
 mod mapping;
+mod reprocess;
 mod run;
 mod state;
 mod status;
@@ -12,6 +13,7 @@ mod transform;
 pub(crate) use audit::{audit, report as audit_report};
 pub(crate) use check::check;
 pub(crate) use mapping::mapping;
+pub(crate) use reprocess::reprocess;
 pub(crate) use run::{run, sweep};
 pub(crate) use state::{exported, shown, state};
 pub(crate) use status::{status, status_of};

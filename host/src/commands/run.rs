@@ -39,11 +39,12 @@ pub(crate) async fn sweep(instance: &OneInstance, confirmed: bool) -> anyhow::Re
         sweep: true,
         confirmed,
         only: instance.instance.clone(),
+        ..Mode::default()
     };
     poll(&instance.configured, &mode).await
 }
 
-async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {
+pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let loaded = wiring::load_config(configured)?;
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
@@ -51,8 +52,14 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
     let store = Arc::new(Store::open(&folder)?);
     let Assembled {
         instances,
+        swap,
         dead_letters,
-    } = assemble(&loaded, &folder, &store, mode).await?;
+    } = assemble(&loaded, configured.config.as_deref(), &folder, &store, mode).await?;
+    if let Some(what) = &mode.reprocess {
+        let only = mode.only.as_deref();
+        let text = tokio::task::block_in_place(|| swap.reprocess(only, what.in_store().as_ref()))?;
+        crate::say(text.trim_end());
+    }
     let ledgers: Vec<(String, Arc<Ledger>)> = instances
         .iter()
         .map(|instance| (instance.name.clone(), Arc::clone(&instance.ledger)))
@@ -61,6 +68,7 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
         folder: folder.clone(),
         store,
         loaded: Arc::clone(&loaded),
+        swap: Arc::clone(&swap),
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),
@@ -74,6 +82,7 @@ async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> 
     })
     .ok();
     let stop = CancellationToken::new();
+    swap.start(&stop)?;
     let mut running: JoinSet<(String, Result<(), RunError>)> = JoinSet::new();
     for instance in instances {
         let stop = stop.clone();

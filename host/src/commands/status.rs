@@ -41,11 +41,19 @@ pub(crate) fn status_of(host: &Host, as_json: bool) -> anyhow::Result<String> {
                        "seconds_since_commit": ago_s(name)})
             })
             .collect();
-        let status = json!({"instances": instances,
+        let status = json!({"instances": instances, "mapping": host.swap.at_work().as_deref(),
             "seconds_since_start": host.started.elapsed().as_secs()});
         return Ok(format!("{status:#}\n"));
     }
     let mut text = String::new();
+    if let Some(mapping) = host.swap.at_work() {
+        let digest = &mapping.digest;
+        writeln!(
+            text,
+            "mapping {} {}, sha256:{digest}",
+            mapping.name, mapping.version
+        )?;
+    }
     for (name, ledger) in &host.ledgers {
         let health = ledger.health();
         let counts = ledger.counts();

@@ -239,12 +239,16 @@ impl Default for Tls {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MappingConfig {
-    /// A mapping by name, such as `ecs-1.12`: looked for as a path, beside this
+    /// A mapping by name, such as `ecs-9` or `ecs-1.12`: looked for as a path, beside this
     /// file, beside the executable (`mappings/`), in `share/misp-ecs/mappings` of
-    /// its prefix, and among those inside the executable. Default: `ecs-1.12`.
+    /// its prefix, and among those inside the executable. Default: `ecs-9`.
     pub(crate) name: Option<String>,
-    /// A component file, instead of a name. Relative to this file.
+    /// A component file, instead of a name, or a folder of versions: the one whose name comes
+    /// last, numbers compared as numbers. Relative to this file. It is watched: a new version is
+    /// tried and put to work between two pages.
     pub(crate) path: Option<PathBuf>,
+    /// The only digest that is put to work, `sha256:` and 64 hex digits. Default: any.
+    pub(crate) digest: Option<String>,
     /// Settings of the mapping: `misp-ecs mapping info` shows which there are.
     pub(crate) settings: Map<String, Value>,
 }
@@ -268,6 +272,18 @@ pub(crate) struct Limits {
     pub(crate) time: Option<Duration>,
     /// Bytes that one call may return. Default: 128MiB.
     pub(crate) output: Option<ByteSize>,
+}
+
+impl MappingConfig {
+    /// The only digest that is allowed, 64 lower-case hex digits.
+    pub(crate) fn pin(&self) -> Option<String> {
+        let pin = self.digest.as_ref()?.trim();
+        Some(
+            pin.strip_prefix("sha256:")
+                .unwrap_or(pin)
+                .to_ascii_lowercase(),
+        )
+    }
 }
 
 impl Instance {

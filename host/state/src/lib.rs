@@ -24,3 +24,4 @@ pub use folder::state_folder;
 pub use store::Store;
 pub use tables::cursors::InstanceState;
 pub use tables::export::{ExportedDocument, HeldCounts};
+pub use tables::mappings::{MappingCount, Reprocess};

@@ -13,7 +13,7 @@ use crate::error::Trouble;
 use crate::store::Store;
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::names::{self, Kind};
-use crate::tables::{documents, meta, progress, wanted};
+use crate::tables::{documents, mappings, meta, progress, wanted};
 
 impl State for Store {
     fn cursor(&self, walk: &str) -> Result<Option<Cursor>, StateError> {
@@ -135,13 +135,8 @@ impl State for Store {
     }
 
     fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError> {
-        let wanted = self.change(|transaction| {
-            let instance = names::number(transaction, Kind::Instance, instance)?;
-            events
-                .iter()
-                .try_for_each(|event| wanted::add_uuid(transaction, instance, event))
-        });
-        wanted.map_err(StateError::new)
+        self.change(|transaction| mappings::want(transaction, instance, events))
+            .map_err(StateError::new)
     }
 
     fn wanted(

@@ -15,6 +15,7 @@ use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::export::{self, ExportedDocument, HeldCounts};
+use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
 use crate::versions::Versions;
 
@@ -127,6 +128,27 @@ impl Store {
         see: &mut dyn FnMut(ExportedDocument) -> std::io::Result<()>,
     ) -> Result<std::io::Result<()>, StoreError> {
         self.read(|transaction| export::each(transaction, see))
+    }
+
+    /// How many documents of each mapping the outputs have from an instance.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn mappings(&self, instance: &str) -> Result<Vec<MappingCount>, StoreError> {
+        self.read(|transaction| mappings::counts(transaction, instance))
+    }
+
+    /// Wants events read again, whatever their clocks say; says how many. They stay wanted
+    /// until they have been read, over any restart.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn reprocess(&self, instance: &str, what: &Reprocess) -> Result<u64, StoreError> {
+        let events = self.read(|transaction| mappings::events(transaction, instance, what))?;
+        self.write(&mut self.inner(), |transaction| {
+            mappings::want(transaction, instance, &events)
+        })?;
+        Ok(events.len() as u64)
     }
 
     /// Forgets an instance: its next walk is a first one. Write versions go on. Says

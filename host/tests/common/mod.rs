@@ -17,22 +17,25 @@ use misp_ecs_tests::FakeMisp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The mapping's component, built once and kept where the binary looks for it.
+/// The mappings' components, built once and kept where the binary looks for them; the path of
+/// `ecs-1.12`.
 pub fn mapping() -> &'static Path {
     static MAPPING: OnceLock<PathBuf> = OnceLock::new();
     MAPPING.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let binary = Path::new(env!("CARGO_BIN_EXE_misp-ecs"));
-        let target = binary.ancestors().nth(2).unwrap();
-        let component = component_build::build(&root, "component-ecs-1-12", target).unwrap();
         let folder = binary.parent().unwrap().join("mappings");
         std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("ecs-1.12.component.wasm");
-        // Whole or not at all: another suite may be reading it.
-        let mut file = tempfile::NamedTempFile::new_in(&folder).unwrap();
-        std::io::Write::write_all(&mut file, &component).unwrap();
-        file.persist(&path).unwrap();
-        path
+        let [first, _] = ["ecs-1.12", "ecs-9"].map(|name| {
+            let package = format!("component-{}", name.replace('.', "-"));
+            let path = folder.join(format!("{name}.component.wasm"));
+            // Whole or not at all: another suite may be reading it.
+            let built = component(&package);
+            let mut file = tempfile::NamedTempFile::new_in(&folder).unwrap();
+            std::io::Write::write_all(&mut file, &std::fs::read(built).unwrap()).unwrap();
+            file.persist(&path).unwrap();
+            path
+        });
+        first
     })
 }
 

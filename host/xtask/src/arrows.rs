@@ -67,6 +67,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
         "splitter",
         "mapping",
         "mapping-ecs-1-12",
+        "mapping-ecs-9",
         "misp-model",
         "ecs-model",
     ];

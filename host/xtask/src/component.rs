@@ -8,7 +8,10 @@ use anyhow::Context as _;
 use crate::tools::{root, target};
 
 /// Every mapping: its name and the crate of its shell.
-const MAPPINGS: &[(&str, &str)] = &[("ecs-1.12", "component-ecs-1-12")];
+const MAPPINGS: &[(&str, &str)] = &[
+    ("ecs-1.12", "component-ecs-1-12"),
+    ("ecs-9", "component-ecs-9"),
+];
 
 /// Builds every mapping into `target/mappings`, and beside the debug and release
 /// binaries. Returns the paths in `target/mappings`.

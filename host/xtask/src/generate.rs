@@ -13,5 +13,15 @@ pub(crate) fn generate() -> anyhow::Result<()> {
             "misp-ecs",
             "current",
         ])
+        .env("UPDATE_GENERATED", "1"))?;
+    run(cargo()
+        .args([
+            "test",
+            "--package",
+            "misp-ecs",
+            "--test",
+            "generated",
+            "current",
+        ])
         .env("UPDATE_GENERATED", "1"))
 }

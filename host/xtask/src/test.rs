@@ -35,6 +35,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
             "component-bindings",
             "--package",
             "component-ecs-1-12",
+            "--package",
+            "component-ecs-9",
             "--target",
             "wasm32-unknown-unknown",
             "--",

@@ -1,139 +1,30 @@
-//! The golden folders, and one mapped record in a form a person can read.
+//! What every mapping's tests share, for this one.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "only tests call it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
 
-use std::path::{Path, PathBuf};
+#[path = "../../../mapping/tests/support/mod.rs"]
+pub(crate) mod support;
 
-use ecs_model::DataType;
 use ecs_model::check::Checker;
-use mapping::{Document, Mapping, NoteKind, Operation, Origin, Outcome, Rejection};
 use mapping_ecs_1_12::Ecs112;
-use serde_json::{Value, json};
 
-/// `now` of every test, UNIX milliseconds.
-pub(crate) const NOW_MS: i64 = 1_700_001_234_567;
+pub(crate) use support::{NOW_MS, body};
 
-/// One golden folder.
-pub(crate) struct Case {
-    pub(crate) folder: PathBuf,
-    pub(crate) input: Vec<u8>,
-    pub(crate) mapper: Ecs112,
-}
-
-impl Case {
-    pub(crate) fn all() -> Vec<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-        let mut folders: Vec<_> = std::fs::read_dir(root)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        folders.sort();
-        folders.into_iter().map(Self::read).collect()
-    }
-
-    fn read(folder: PathBuf) -> Self {
-        let optional = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
-        let origin = Origin {
-            name: "example".to_owned(),
-            url: None,
-            static_fields: optional("static-fields.json"),
-        };
-        let mapper = Ecs112::new(&optional("settings.json"), origin).unwrap();
-        Self {
-            input: std::fs::read(folder.join("input.json")).unwrap(),
-            mapper,
-            folder,
-        }
-    }
-
-    pub(crate) fn map(&self) -> Outcome {
-        self.mapper.transform(&self.input, NOW_MS).unwrap()
-    }
-}
-
-/// A mapper with default settings and no static fields.
+/// A mapper with default settings.
 pub(crate) fn mapper() -> Ecs112 {
     mapper_with("{}")
 }
 
-/// A mapper without static fields.
+/// A mapper with these settings.
 pub(crate) fn mapper_with(settings: &str) -> Ecs112 {
-    Ecs112::new(settings.as_bytes(), Origin::default()).unwrap()
+    support::mapper_with(settings)
 }
 
 /// The catalogue, and what the golden folders' static fields add.
 pub(crate) fn checker() -> Checker {
-    let host = [
-        "agent.id",
-        "agent.type",
-        "data_stream.dataset",
-        "data_stream.namespace",
-        "data_stream.type",
-        "event.dataset",
-        "event.module",
-        "host.name",
-        "input.type",
-    ];
-    let own = Ecs112::describe().fields.into_iter();
-    let own = own.map(|field| (field.name, DataType::from_name(&field.data_type).unwrap()));
-    let host_fields = host.map(|name| (name.to_owned(), DataType::Keyword));
-    Checker::new(
-        own.chain(host_fields)
-            .chain([("host.ip".to_owned(), DataType::Ip)]),
-    )
-}
-
-pub(crate) fn body(document: &Document) -> Value {
-    serde_json::from_slice(&document.body).unwrap()
-}
-
-/// One line a document, and one for the rest.
-pub(crate) fn lines(outcome: &Outcome) -> Vec<Value> {
-    let mut lines: Vec<_> = outcome.documents.iter().map(document).collect();
-    let refused = outcome.refused.iter().map(|refused| {
-        let (kind, text) = match &refused.reason {
-            Rejection::Malformed(text) => ("malformed", text),
-            Rejection::Unsupported(text) => ("unsupported", text),
-            Rejection::Invalid(text) => ("invalid", text),
-            Rejection::Other(text) => ("other", text),
-        };
-        json!({"attribute": refused.attribute, "kind": kind, "text": text})
-    });
-    let tallies = outcome
-        .tallies
-        .iter()
-        .map(|tally| json!([tally.attribute_type, tally.indicator_type, tally.count]));
-    lines.push(json!({
-        "event": outcome.event,
-        "refused": refused.collect::<Vec<_>>(),
-        "tallies": tallies.collect::<Vec<_>>(),
-    }));
-    lines
-}
-
-fn document(document: &Document) -> Value {
-    let notes = document.notes.iter().map(|note| {
-        let kind = match note.kind {
-            NoteKind::UnmappedType => "unmapped-type",
-            NoteKind::BadValue => "bad-value",
-            NoteKind::Redacted => "redacted",
-            NoteKind::Truncated => "truncated",
-            NoteKind::Other => "other",
-        };
-        json!({"kind": kind, "field": note.field, "text": note.text})
-    });
-    json!({
-        "id": document.id,
-        "attribute": document.attribute,
-        "attribute_timestamp": document.attribute_timestamp,
-        "operation": if document.operation == Operation::Put { "put" } else { "delete" },
-        "dataset": document.dataset,
-        "timestamp_ms": document.timestamp_ms,
-        "modified_ms": document.modified_ms,
-        "expires_ms": document.expires_ms,
-        "fingerprint": format!("{:016x}", document.fingerprint),
-        "notes": notes.collect::<Vec<_>>(),
-        "body": body(document),
-    })
+    support::checker::<Ecs112>()
 }

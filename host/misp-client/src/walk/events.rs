@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use pipeline::{Cursor, Listing, Page, Source, SourceError, Whole};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::cursor::CursorError;
 use super::finder::{Finder, Found, WalkOptions};
@@ -53,6 +53,10 @@ impl Source for EventsWalk {
 
     fn restart(&mut self) {
         self.finder.restart();
+    }
+
+    fn set_search_flags(&mut self, flags: &Map<String, Value>) {
+        self.finder.options.request.clone_from(flags);
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {

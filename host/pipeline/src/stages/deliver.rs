@@ -33,7 +33,6 @@ struct Progress {
 /// Writes documents and dead letters, remembers what happened, then commits.
 pub(super) struct Deliver<'p> {
     context: Context<'p>,
-    letters: Letters,
     keys: Arc<Vec<OutputKey>>,
     progress: Progress,
     /// The write version of the first page since the last one that moved the cursor: an event
@@ -51,10 +50,6 @@ struct Answered<'p> {
 impl<'p> Deliver<'p> {
     pub(super) fn new(context: Context<'p>) -> Self {
         Self {
-            letters: Letters {
-                instance: context.instance.to_owned(),
-                redact: context.options.redact.clone(),
-            },
             keys: Arc::new(context.sinks.iter().map(|sink| sink.key.clone()).collect()),
             context,
             progress: Progress::default(),
@@ -232,10 +227,14 @@ impl<'p> Deliver<'p> {
         let MappedBatch {
             mapping, now_ms, ..
         } = batch;
+        let writer = Letters {
+            instance: self.context.instance.to_owned(),
+            redact: Arc::clone(&batch.redact),
+        };
         let (mut letters, mut refused) = (Vec::new(), Vec::new());
         for broken in &batch.broken {
             refused.push((RefusalKind::Malformed, 1));
-            letters.push(self.letters.of_broken(broken, mapping, *now_ms));
+            letters.push(writer.of_broken(broken, mapping, *now_ms));
         }
         for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
             match mapped {
@@ -244,14 +243,12 @@ impl<'p> Deliver<'p> {
                     refused.extend(outcome.refused.iter().map(|one| (one.reason.kind, 1)));
                 }
             }
-            letters.extend(self.letters.of_mapped(record, mapped, mapping, *now_ms));
+            letters.extend(writer.of_mapped(record, mapped, mapping, *now_ms));
         }
         for answer in answers {
             let name = answer.sink.output.name();
             for (delivery, verdict) in deliveries.iter().zip(&answer.verdicts) {
-                let letter = self
-                    .letters
-                    .of_verdict(delivery, verdict, name, mapping, *now_ms);
+                let letter = writer.of_verdict(delivery, verdict, name, mapping, *now_ms);
                 if let Some(letter) = letter {
                     refused.push((RefusalKind::Output, 1));
                     letters.push(letter);

@@ -44,6 +44,8 @@ impl Fetch<'_, '_> {
         let mut attempts = context.attempts("source");
         let mut first_of_walk = matches!(self.asked, Asked::Walk);
         loop {
+            let transform = context.mapping.current();
+            self.source.set_search_flags(transform.search_flags());
             let answer = tokio::select! {
                 answer = next(self.source, &mut self.asked) => answer,
                 () = context.stop.cancelled() => return Ok(Ended::Stopped),
@@ -63,6 +65,7 @@ impl Fetch<'_, '_> {
                     });
                     let fetched = Fetched {
                         page,
+                        transform,
                         version: version.await?,
                         no_longer_wanted,
                     };

@@ -11,6 +11,7 @@ use crate::clock::now_ms;
 use crate::context::Context;
 use crate::error::{Class, Classify, RunError};
 use crate::record::{Batch, Mapped, Page, Whole};
+use crate::traits::Transform;
 
 /// Cuts pages into batches and maps them.
 pub(super) struct Map<'p>(pub(super) Context<'p>);
@@ -33,6 +34,7 @@ impl Map<'_> {
     async fn page(&self, fetched: Fetched, work: &Sender<Work>) -> Result<bool, RunError> {
         let Fetched {
             page,
+            mut transform,
             version,
             no_longer_wanted,
         } = fetched;
@@ -63,13 +65,12 @@ impl Map<'_> {
             records = rest;
             self.0.ledger.received(piece.units());
             if !piece.records.is_empty() || !piece.broken.is_empty() {
-                // Asked first: after a swap in the middle the letters name the older one.
-                let mapping = Arc::new(self.0.transform.identity());
-                let mapped = self.transform(&piece.records, now_ms).await?;
+                let mapped = self.map(&mut transform, &piece.records, now_ms).await?;
                 let batch = MappedBatch {
                     version,
                     now_ms,
-                    mapping,
+                    mapping: transform.identity(),
+                    redact: transform.private_types(),
                     records: piece.records,
                     broken: piece.broken,
                     mapped,
@@ -92,7 +93,14 @@ impl Map<'_> {
         Ok(work.send(Work::PageEnd(end)).await.is_ok())
     }
 
-    async fn transform(&self, records: &[Record], now_ms: i64) -> Result<Vec<Mapped>, RunError> {
+    /// Maps a batch, by the mapping that the page was asked for; should that fault, by the one
+    /// that has taken its place since, if its input is the same.
+    async fn map(
+        &self,
+        transform: &mut Arc<dyn Transform>,
+        records: &[Record],
+        now_ms: i64,
+    ) -> Result<Vec<Mapped>, RunError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
@@ -102,7 +110,7 @@ impl Map<'_> {
                 records: records.to_vec(),
                 now_ms,
             };
-            match self.0.transform.transform(batch).await {
+            match transform.transform(batch).await {
                 Ok(mapped) if mapped.len() == records.len() => return Ok(mapped),
                 Ok(mapped) => {
                     return Err(RunError::Count {
@@ -115,6 +123,10 @@ impl Map<'_> {
                     return Err(RunError::Transform(error));
                 }
                 Err(error) => attempts.failed(error, RunError::Transform).await?,
+            }
+            let current = self.0.mapping.current();
+            if current.search_flags() == transform.search_flags() {
+                *transform = current;
             }
         }
     }

@@ -8,6 +8,7 @@ mod deliver;
 mod fetch;
 mod map;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use splitter::Record;
@@ -17,7 +18,7 @@ use crate::batch::Broken;
 use crate::context::Context;
 use crate::error::RunError;
 use crate::record::{Cursor, Mapped, MappingIdentity, Page, Whole};
-use crate::traits::Source;
+use crate::traits::{Source, Transform};
 
 use deliver::Deliver;
 pub(crate) use fetch::Asked;
@@ -28,6 +29,8 @@ use map::Map;
 pub(crate) struct Fetched {
     /// `None` if nothing came of what was asked for by name.
     page: Option<Box<Page>>,
+    /// The mapping it was asked for.
+    transform: Arc<dyn Transform>,
     version: u64,
     no_longer_wanted: Vec<String>,
 }
@@ -54,6 +57,8 @@ pub(crate) struct MappedBatch {
     pub(crate) version: u64,
     pub(crate) now_ms: i64,
     pub(crate) mapping: Arc<MappingIdentity>,
+    /// The mapping's private types.
+    pub(crate) redact: Arc<BTreeSet<String>>,
     pub(crate) records: Vec<Record>,
     pub(crate) broken: Vec<Broken>,
     pub(crate) mapped: Vec<Mapped>,

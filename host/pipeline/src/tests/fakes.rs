@@ -1,18 +1,19 @@
 //! The four sides, scripted: they fail, reject, hang or crash when told to, and write down what happened.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 
 use crate::{
     Batch, Changes, Class, Classify, Commit, Comparison, Cursor, DeadLetter, DeadLetters, Delivery,
     Document, Held, Ledger, Listing, Mapped, MappingIdentity, Operation, Options, Outcome, Output,
     OutputError, OutputKey, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered,
-    Source, SourceError, Standing, State, StateError, Transform, TransformError, Verdict, Whole,
+    Slot, Source, SourceError, Standing, State, StateError, Transform, TransformError, Verdict,
+    Whole,
 };
 
 /// An error of this class.
@@ -69,6 +70,8 @@ pub(super) struct World {
     /// Ids and versions, by output, in the order they were stored.
     pub(super) stored: Mutex<BTreeMap<String, Vec<(String, u64)>>>,
     pub(super) kept: Mutex<Vec<DeadLetter>>,
+    /// The search flags that each page was asked with.
+    pub(super) flags: Mutex<Vec<Value>>,
     /// How often the source was asked.
     pub(super) asked: Mutex<usize>,
 }
@@ -125,9 +128,11 @@ impl World {
             instance: "lab".to_owned(),
             source: Box::new(FakeSource {
                 at,
+                flags: Map::new(),
                 world: Arc::clone(self),
             }),
-            transform: Arc::new(FakeMapping(Arc::clone(self))),
+            mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(self)))),
+            wake: Arc::default(),
             outputs: outputs.collect(),
             dead_letters: Arc::new(FakeLetters(Arc::clone(self))),
             state: Arc::new(FakeState(Arc::clone(self))),
@@ -140,6 +145,7 @@ impl World {
 
 struct FakeSource {
     at: usize,
+    flags: Map<String, Value>,
     world: Arc<World>,
 }
 
@@ -147,6 +153,8 @@ struct FakeSource {
 impl Source for FakeSource {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
         *self.world.asked.lock().unwrap() += 1;
+        let flags = Value::Object(self.flags.clone());
+        self.world.flags.lock().unwrap().push(flags);
         match self.world.source.next() {
             Act::Fail(class) => return Err(SourceError::new(Told(class))),
             Act::Hang => std::future::pending().await,
@@ -188,6 +196,10 @@ impl Source for FakeSource {
         self.at = 0;
     }
 
+    fn set_search_flags(&mut self, flags: &Map<String, Value>) {
+        self.flags.clone_from(flags);
+    }
+
     fn listing(&self) -> Option<Box<dyn Listing>> {
         None
     }
@@ -197,12 +209,21 @@ struct FakeMapping(Arc<World>);
 
 #[async_trait]
 impl Transform for FakeMapping {
-    fn identity(&self) -> MappingIdentity {
-        MappingIdentity {
+    fn identity(&self) -> Arc<MappingIdentity> {
+        Arc::new(MappingIdentity {
             name: "fake".to_owned(),
             version: "1".to_owned(),
             digest: "0".repeat(64),
-        }
+        })
+    }
+
+    fn search_flags(&self) -> &Map<String, Value> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        &NONE
+    }
+
+    fn private_types(&self) -> Arc<BTreeSet<String>> {
+        Arc::default()
     }
 
     async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {

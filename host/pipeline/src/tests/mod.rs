@@ -2,6 +2,7 @@
 
 mod crash;
 mod fakes;
+mod swap;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use splitter::{Record, Records, SplitError, SplitLimits};
 
 use super::super::input;
 use super::super::transform::{BATCH_ATTRIBUTES, BATCH_BYTES};
-use super::sample;
+use crate::sample;
 
 /// Calls `work` with each batch, in order. Returns how many parts were unreadable; each is said on stderr.
 pub(super) async fn batches(

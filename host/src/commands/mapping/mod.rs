@@ -4,9 +4,9 @@ mod bench;
 mod diff;
 mod files;
 mod new;
-mod sample;
 mod show;
 mod verify;
+mod work;
 
 use std::process::ExitCode;
 
@@ -22,6 +22,12 @@ pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
         Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
         Mapping::New { name, path } => new::new(name, path.as_deref())?,
         Mapping::Componentize { module, out } => new::componentize(module, out)?,
+        Mapping::History(configured) => work::history(configured)?,
+        Mapping::Use {
+            configured,
+            mapping,
+        } => return work::use_mapping(configured, mapping).await,
+        Mapping::Rollback(configured) => return work::rollback(configured).await,
         Mapping::Verify(args) => return verify::verify(args, &places),
         Mapping::Bench(args) => return bench::bench(args, &places).await,
         Mapping::Diff(args) => return diff::diff(args, &places).await,

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use runtime::{Field, FieldOrigin};
+use runtime::{Description, Field, FieldOrigin};
 use serde_json::{Value, json};
 
 use crate::args::Format;
+use crate::catalogue::{component_template, json_schema};
 use crate::mappings::Places;
 
 /// Prints the mappings that a name finds.
@@ -22,8 +23,18 @@ pub(super) fn fields(name: &str, format: Format, places: &Places) -> anyhow::Res
     let loaded = load(name, places)?;
     let fields = crate::catalogue::whole(&loaded.description().fields);
     let mut out = io::stdout().lock();
+    let Description { name, version, .. } = loaded.description();
+    let seconds = loaded.description().epoch_second_fields();
     match format {
         Format::Markdown => markdown(&mut out, &fields)?,
+        Format::Template => {
+            let template = component_template(name, version, &fields, &seconds);
+            writeln!(out, "{template:#}")?;
+        }
+        Format::Schema => {
+            let schema = json_schema(name, version, &fields, &seconds);
+            writeln!(out, "{schema:#}")?;
+        }
         Format::Json => {
             let list: Vec<Value> = fields.iter().map(field).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;

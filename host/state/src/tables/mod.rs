@@ -3,6 +3,7 @@
 pub(crate) mod cursors;
 pub(crate) mod documents;
 pub(crate) mod export;
+pub(crate) mod mappings;
 pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod progress;

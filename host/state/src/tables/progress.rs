@@ -1,5 +1,7 @@
 //! How far outputs, events and jobs are.
 
+use std::collections::BTreeSet;
+
 use pipeline::{EventSeen, OutputKey, Standing};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -86,6 +88,23 @@ pub(crate) fn set_events(
         table.insert((instance, number), event.publish_timestamp)?;
     }
     Ok(())
+}
+
+/// The events that were read whole and had this `publish_timestamp` or a later one.
+pub(crate) fn events_since(
+    transaction: &ReadTransaction,
+    instance: u32,
+    seconds: i64,
+) -> Result<BTreeSet<u32>, Trouble> {
+    let mut events = BTreeSet::new();
+    let table = transaction.open_table(EVENTS)?;
+    for entry in table.range((instance, 0)..(instance.saturating_add(1), 0))? {
+        let (key, published) = entry?;
+        if published.value() >= seconds {
+            events.insert(key.value().1);
+        }
+    }
+    Ok(events)
 }
 
 /// The `publish_timestamp` that an event had when all of it was read.

@@ -17,10 +17,10 @@ use bytes::Bytes;
 use pipeline::{
     Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
     ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
-    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Source,
+    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Slot, Source,
     SourceError, State, Transform, TransformError, Verdict, Whole,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
@@ -130,7 +130,8 @@ impl World {
                 server: Arc::clone(&self.servers[instance]),
                 after: start.map_or(0, |cursor| cursor.0.parse().unwrap()),
             }),
-            transform: Arc::new(FakeMapping(Arc::clone(&self.mapping))),
+            mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(&self.mapping)))),
+            wake: Arc::default(),
             outputs: outputs
                 .iter()
                 .map(|(name, target)| -> Arc<dyn Output> {
@@ -308,12 +309,21 @@ struct FakeMapping(Arc<Mutex<Mapping>>);
 
 #[async_trait]
 impl Transform for FakeMapping {
-    fn identity(&self) -> MappingIdentity {
-        MappingIdentity {
+    fn identity(&self) -> Arc<MappingIdentity> {
+        Arc::new(MappingIdentity {
             name: "fake".to_owned(),
             version: "1".to_owned(),
             digest: "0".repeat(64),
-        }
+        })
+    }
+
+    fn search_flags(&self) -> &Map<String, Value> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        &NONE
+    }
+
+    fn private_types(&self) -> Arc<BTreeSet<String>> {
+        Arc::default()
     }
 
     async fn transform(&self, batch: Batch) -> Result<Vec<Mapped>, TransformError> {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use pipeline::{Cursor, Listing, Page, PageFacts, Source, SourceError, Whole, now_ms};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 
 use super::cursor::CursorError;
@@ -220,6 +220,10 @@ impl Source for AttributesWalk {
         self.reading = None;
         self.cursor = None;
         self.finder.restart();
+    }
+
+    fn set_search_flags(&mut self, flags: &Map<String, Value>) {
+        self.finder.options.request.clone_from(flags);
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {

@@ -25,7 +25,7 @@ pub(super) async fn diff(args: &Diff, places: &Places) -> anyhow::Result<ExitCod
     let mut types = Vec::new();
     let mut start = |name: &str, settings: Option<&Path>| -> anyhow::Result<Mapper> {
         let mapping = crate::engine::load(&engine, name, places)?;
-        types.extend(private::types(mapping.description()));
+        types.extend(mapping.description().private_types());
         let settings = Value::Object(input::settings(settings)?).to_string();
         let static_fields = StaticFields::default().object(&Facts::default(), &[]);
         let origin = Origin {

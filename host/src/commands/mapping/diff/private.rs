@@ -2,23 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runtime::Description;
 use serde_json::Value;
 use splitter::Record;
 
 /// What is shown in place of a private value.
 pub(super) const REDACTED: &str = "[redacted]";
-
-/// The types in `redact-types` of a mapping.
-pub(super) fn types(description: &Description) -> Vec<String> {
-    let extra = description.extra.iter();
-    extra
-        .filter(|(key, _)| key == "redact-types")
-        .flat_map(|(_, types)| types.split(','))
-        .map(|kind| kind.trim().to_owned())
-        .filter(|kind| !kind.is_empty())
-        .collect()
-}
 
 /// The private types of both mappings.
 #[derive(Debug)]

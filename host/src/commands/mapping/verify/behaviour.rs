@@ -7,10 +7,10 @@ use runtime::Probe;
 use serde_json::{Value, json};
 use splitter::{Record, SplitLimits};
 
-use super::super::sample;
 use super::Subject;
 use super::report::Report;
 use super::sample::{NOW_MS, all};
+use crate::sample;
 
 /// Inputs that are no record, or a poor one: each may be refused, none may be a fault.
 const ODD: &[&str] = &[

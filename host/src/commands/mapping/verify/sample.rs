@@ -8,11 +8,11 @@ use runtime::Fault;
 use serde_json::Value;
 use splitter::Record;
 
-use super::super::sample;
 use super::Subject;
 use super::behaviour;
 use super::catalogue::Checker;
 use super::report::Report;
+use crate::sample;
 
 /// The clock of the sample, UNIX milliseconds.
 pub(super) const NOW_MS: i64 = 1_780_000_000_000;

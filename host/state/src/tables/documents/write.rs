@@ -100,7 +100,13 @@ impl Writer<'_> {
                     now.wanted_by.push(me);
                 }
             }
-            Act::Unchanged => now.wanted_by.push(me),
+            Act::Unchanged => {
+                now.wanted_by.push(me);
+                if now.copy_of == self.instance {
+                    // Made by another, and this one would make the same.
+                    now.mapping = mapping;
+                }
+            }
             Act::Absent(fate) => {
                 if now.wanted_by.is_empty() {
                     now.fate = fate;

@@ -1,7 +1,14 @@
 //! The fields that the host knows and a mapping merges: together with the
 //! mapping's own catalogue, every field that a document can hold.
 
+mod schema;
+mod template;
+mod tree;
+
 use runtime::{Field, FieldOrigin};
+
+pub(crate) use schema::json_schema;
+pub(crate) use template::component_template;
 
 /// Name, Elasticsearch type, where it comes from.
 const FIELDS: &[(&str, &str, &str)] = &[

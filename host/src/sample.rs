@@ -4,24 +4,24 @@ use std::io::Cursor;
 
 use splitter::{Record, Records, SplitLimits};
 
-use super::super::input;
+use crate::commands::input;
 
 /// A page of events: one attribute of every type, objects, tags, galaxies, odd text, a
 /// deleted attribute, an event without attributes. Made by `cargo xtask generate`.
 const PAGE: &[u8] = include_bytes!("sample.json");
 
 /// The sample's page.
-pub(super) fn page() -> &'static [u8] {
+pub(crate) fn page() -> &'static [u8] {
     PAGE
 }
 
 /// The sample as records.
-pub(super) fn records() -> anyhow::Result<Vec<Record>> {
+pub(crate) fn records() -> anyhow::Result<Vec<Record>> {
     records_of(PAGE, SplitLimits::default())
 }
 
 /// The records of any input in memory.
-pub(super) fn records_of(page: &[u8], limits: SplitLimits) -> anyhow::Result<Vec<Record>> {
+pub(crate) fn records_of(page: &[u8], limits: SplitLimits) -> anyhow::Result<Vec<Record>> {
     let body = input::spooled(&mut Cursor::new(page), "the sample")?;
     Ok(Records::from_input(body, limits)?.collect::<Result<_, _>>()?)
 }
@@ -63,10 +63,7 @@ mod tests {
     #[test]
     fn the_sample_is_current() {
         if std::env::var_os("UPDATE_GENERATED").is_some() {
-            let path = concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/src/commands/mapping/sample.json"
-            );
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sample.json");
             std::fs::write(path, made()).unwrap();
             return;
         }

@@ -1,0 +1,125 @@
+//! Which mapping is at work: `mapping use`, `rollback`, `history`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use state::Store;
+
+use crate::args::Configured;
+use crate::assembly::chosen;
+use crate::config::{Facts, Instance, Loaded};
+use crate::control::{self, Request};
+use crate::mappings::Found;
+use crate::swap::{Entry, Kept, Setting, named};
+use crate::wiring;
+
+/// Puts another mapping to work: in the running host, or at its next start.
+pub(super) async fn use_mapping(configured: &Configured, name: &str) -> anyhow::Result<ExitCode> {
+    let folder = wiring::folder_of(configured)?;
+    // The host may have been started elsewhere.
+    let path = Path::new(name);
+    let mapping = if path.exists() {
+        std::path::absolute(path)?.display().to_string()
+    } else {
+        name.to_owned()
+    };
+    let request = Request::Use { mapping };
+    if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
+        return Ok(ExitCode::from(code));
+    }
+    let at_rest = AtRest::open(configured, &folder)?;
+    let found = named(
+        &at_rest.setting.kept,
+        name,
+        at_rest.loaded.directory.clone(),
+    )?;
+    let mapping = at_rest.tried(&found)?;
+    crate::print(&format!(
+        "{} {} will be at work from the next start on",
+        mapping.name, mapping.version
+    ));
+    let entry = Entry {
+        mapping,
+        configured: at_rest.configured(),
+        place: found.place.clone(),
+        at_ms: pipeline::now_ms(),
+    };
+    at_rest.setting.kept.put_to_work(entry, &found.bytes)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Goes back to the mapping before this one.
+pub(super) async fn rollback(configured: &Configured) -> anyhow::Result<ExitCode> {
+    let folder = wiring::folder_of(configured)?;
+    if let Some(code) = control::ask(&folder, &Request::Rollback, crate::write_out).await? {
+        return Ok(ExitCode::from(code));
+    }
+    let at_rest = AtRest::open(configured, &folder)?;
+    let (_, found) = at_rest.setting.kept.before_last()?;
+    let mapping = at_rest.tried(&found)?;
+    at_rest.setting.kept.go_back(at_rest.configured())?;
+    crate::print(&format!(
+        "{} {} will be at work from the next start on",
+        mapping.name, mapping.version
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The mappings that were at work.
+pub(super) fn history(configured: &Configured) -> anyhow::Result<()> {
+    let kept = Kept::in_state(&wiring::folder_of(configured)?);
+    let entries = kept.history()?;
+    if entries.is_empty() {
+        crate::say("no mapping was at work with this state yet");
+    }
+    for entry in entries {
+        let at = u64::try_from(entry.at_ms).unwrap_or(0);
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at);
+        crate::print(&format!(
+            "{}  sha256:{}  {} {}  from {}",
+            humantime::format_rfc3339_seconds(at),
+            entry.mapping.digest,
+            entry.mapping.name,
+            entry.mapping.version,
+            entry.place
+        ));
+    }
+    Ok(())
+}
+
+/// The state of a host that does not run, held so that none starts meanwhile.
+struct AtRest {
+    loaded: Loaded,
+    setting: Setting,
+    _store: Store,
+}
+
+impl AtRest {
+    fn open(configured: &Configured, folder: &Path) -> anyhow::Result<Self> {
+        let loaded = wiring::load_config(configured)?;
+        let store = Store::open(folder)?;
+        let setting = Setting::new(&loaded, folder, Facts::default())?;
+        Ok(Self {
+            loaded,
+            setting,
+            _store: store,
+        })
+    }
+
+    /// What it is, if it can be put to work.
+    fn tried(&self, found: &Found) -> anyhow::Result<pipeline::MappingIdentity> {
+        let instances = chosen(&self.loaded, None)?.into_iter();
+        let instances: Vec<Instance> = instances.map(|(one, _)| one.clone()).collect();
+        let mapping = &self.loaded.config.mapping;
+        let ready = self.setting.ready(mapping, &found.bytes, &instances);
+        let ready = ready.with_context(|| format!("{} cannot take over", found.place))?;
+        Ok(ready.mapping.identity().clone())
+    }
+
+    fn configured(&self) -> Option<String> {
+        let directory = self.loaded.directory.as_deref();
+        let found = wiring::find_mapping(&self.loaded.config.mapping, directory);
+        found.ok().map(|found| runtime::digest(&found.bytes))
+    }
+}

@@ -1,0 +1,252 @@
+//! Puts another mapping to work while pages are on their way.
+//!
+//! A mapping is loaded, compiled, held against the pin and the contract, started with the current
+//! settings for every instance and tried on the bundled sample, all beside the one at work. Only
+//! then it takes its place: for the pages that are asked for from then on. Whatever fails leaves
+//! the old one at work and says why.
+
+mod kept;
+mod self_test;
+mod start;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use pipeline::{MappingIdentity, Slot};
+use state::{Reprocess, Store};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Instance, Loaded, MappingConfig};
+use crate::mappings::{Found, Places};
+use crate::summary::thousands;
+use crate::wiring;
+
+pub(crate) use kept::{Entry, Kept};
+pub(crate) use start::{Ready, Setting, at_start};
+
+/// An instance whose mapping can be replaced.
+pub(crate) struct Member {
+    /// The instance.
+    pub(crate) instance: Instance,
+    /// Its mapping.
+    pub(crate) slot: Slot,
+    /// Wakes it between two rounds.
+    pub(crate) wake: Arc<Notify>,
+}
+
+/// Replaces the mapping of all instances at once.
+pub(crate) struct Swap {
+    setting: Setting,
+    store: Arc<Store>,
+    loaded: Arc<Loaded>,
+    /// Where the configuration was read from, to read its `mapping` again.
+    file: Option<PathBuf>,
+    members: Vec<Member>,
+    /// What is configured now. One swap at a time holds it.
+    configured: Mutex<MappingConfig>,
+}
+
+impl Swap {
+    pub(crate) fn new(
+        setting: Setting,
+        store: Arc<Store>,
+        loaded: Arc<Loaded>,
+        file: Option<PathBuf>,
+        members: Vec<Member>,
+    ) -> Self {
+        let configured = Mutex::new(loaded.config.mapping.clone());
+        Self {
+            setting,
+            store,
+            loaded,
+            file,
+            members,
+            configured,
+        }
+    }
+
+    /// Does what SIGHUP and a change of the mapping's file ask for, until `stop`.
+    pub(crate) fn start(self: &Arc<Self>, stop: &CancellationToken) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (swap, ended) = (Arc::clone(self), stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    asked = hangup.recv() => if asked.is_none() { return },
+                    () = ended.cancelled() => return,
+                }
+                if let Err(error) = swap.reload().await {
+                    tracing::error!(
+                        error = crate::explain(&error),
+                        "SIGHUP: the old mapping stays at work"
+                    );
+                }
+            }
+        });
+        if let Some(path) = self.loaded.config.mapping.path.clone() {
+            tokio::spawn(watch::watch(Arc::clone(self), path, stop.clone()));
+        }
+        Ok(())
+    }
+
+    /// The mapping that the next page gets.
+    pub(crate) fn at_work(&self) -> Option<Arc<MappingIdentity>> {
+        let first = self.members.first();
+        first.map(|member| member.slot.current().identity())
+    }
+
+    /// Reads the `mapping` of the configuration again and puts to work what it names.
+    pub(crate) async fn reload(&self) -> anyhow::Result<String> {
+        let mut configured = self.configured.lock().await;
+        let wanted = match &self.file {
+            Some(file) => wiring::mapping_of(file)?,
+            None => configured.clone(),
+        };
+        let found = wiring::find_mapping(&wanted, self.loaded.directory.as_deref())?;
+        let digest = runtime::digest(&found.bytes);
+        let said = self.replace(&wanted, &found, Some(digest)).await?;
+        *configured = wanted;
+        Ok(said)
+    }
+
+    /// Puts a mapping to work: a kept digest, a name or a path.
+    pub(crate) async fn to(&self, name: &str) -> anyhow::Result<String> {
+        let configured = self.configured.lock().await;
+        let found = named(&self.setting.kept, name, self.loaded.directory.clone())?;
+        let digest = self.configured_digest(&configured);
+        self.replace(&configured, &found, digest).await
+    }
+
+    /// Puts the mapping to work that was there before this one.
+    pub(crate) async fn back(&self) -> anyhow::Result<String> {
+        let configured = self.configured.lock().await;
+        let kept = &self.setting.kept;
+        let (_, found) = kept.before_last()?;
+        let ready = self.ready(&configured, &found).await?;
+        kept.go_back(self.configured_digest(&configured))?;
+        Ok(self.take(ready))
+    }
+
+    fn configured_digest(&self, configured: &MappingConfig) -> Option<String> {
+        let found = wiring::find_mapping(configured, self.loaded.directory.as_deref());
+        found.ok().map(|found| runtime::digest(&found.bytes))
+    }
+
+    async fn replace(
+        &self,
+        configured: &MappingConfig,
+        found: &Found,
+        digest: Option<String>,
+    ) -> anyhow::Result<String> {
+        let ready = self.ready(configured, found).await?;
+        let entry = Entry {
+            mapping: ready.mapping.identity().clone(),
+            configured: digest,
+            place: found.place.clone(),
+            at_ms: pipeline::now_ms(),
+        };
+        self.setting.kept.put_to_work(entry, &found.bytes)?;
+        Ok(self.take(ready))
+    }
+
+    /// Everything that can fail, off the threads that work.
+    async fn ready(&self, configured: &MappingConfig, found: &Found) -> anyhow::Result<Ready> {
+        let instances = self.members.iter().map(|member| member.instance.clone());
+        let (setting, instances) = (self.setting.clone(), instances.collect::<Vec<_>>());
+        let (configured, bytes) = (configured.clone(), found.bytes.clone());
+        let ready =
+            tokio::task::spawn_blocking(move || setting.ready(&configured, &bytes, &instances));
+        ready
+            .await?
+            .with_context(|| format!("{} cannot take over", found.place))
+    }
+
+    /// The moment of the swap. What it says is for people.
+    fn take(&self, ready: Ready) -> String {
+        let new = ready.mapping.identity().clone();
+        let mut old = None;
+        for (member, mapper) in self.members.iter().zip(ready.mappers) {
+            old = Some(member.slot.replace(mapper).identity());
+        }
+        let shown = |identity: &MappingIdentity| {
+            let digest = identity.digest.get(..12).unwrap_or_default();
+            format!("{} {} ({digest})", identity.name, identity.version)
+        };
+        let before = old.as_deref().map(shown).unwrap_or_default();
+        tracing::info!(
+            name = new.name,
+            version = new.version,
+            digest = new.digest,
+            before,
+            "another mapping is at work"
+        );
+        let older = self.of_others(&new.digest);
+        format!("{} is at work, in place of {before}\n{older}", shown(&new))
+    }
+
+    /// How many documents that the outputs have were made by other mappings.
+    fn of_others(&self, digest: &str) -> String {
+        let mut text = String::new();
+        for member in &self.members {
+            let instance = member.instance.label();
+            match self.store.mappings(instance) {
+                Ok(counts) => {
+                    let others = counts.iter().filter(|count| count.digest != digest);
+                    let documents: u64 = others.map(|count| count.documents).sum();
+                    if documents > 0 {
+                        tracing::info!(instance, documents, "of an older mapping");
+                        text.push_str(&format!(
+                            "{instance}: {} documents are of other mappings; `misp-ecs \
+                             reprocess` renews them\n",
+                            thousands(documents)
+                        ));
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "documents of other mappings not counted"),
+            }
+        }
+        text
+    }
+
+    /// Wants events read and mapped again; says how many. `None`: those that other mappings
+    /// made something of.
+    pub(crate) fn reprocess(
+        &self,
+        only: Option<&str>,
+        what: Option<&Reprocess>,
+    ) -> anyhow::Result<String> {
+        let mut text = String::new();
+        for member in &self.members {
+            let name = member.instance.label();
+            if only.is_some_and(|only| only != name) {
+                continue;
+            }
+            let others = || Reprocess::NotOf(member.slot.current().identity().digest.clone());
+            let events = match what {
+                Some(what) => self.store.reprocess(name, what)?,
+                None => self.store.reprocess(name, &others())?,
+            };
+            member.wake.notify_one();
+            text.push_str(&format!(
+                "{name}: {} events are read again\n",
+                thousands(events)
+            ));
+        }
+        if text.is_empty() {
+            bail!("no instance `{}` runs here", only.unwrap_or_default());
+        }
+        Ok(text)
+    }
+}
+
+/// A kept digest, a name or a path.
+pub(crate) fn named(kept: &Kept, name: &str, directory: Option<PathBuf>) -> anyhow::Result<Found> {
+    match kept.find(name)? {
+        Some(found) => Ok(found),
+        None => Places::new(directory).find(name),
+    }
+}

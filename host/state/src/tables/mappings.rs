@@ -1,0 +1,108 @@
+//! Which mapping made what went out, and what is to be read again under another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redb::{ReadTransaction, WriteTransaction};
+use serde::Serialize;
+
+use crate::error::Trouble;
+use crate::tables::names::{self, Kind};
+use crate::tables::{documents, progress, wanted};
+
+/// Documents of one mapping that an instance's outputs have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MappingCount {
+    /// The digest of the mapping that made them, or would make the same.
+    pub digest: String,
+    /// How many, each once an output.
+    pub documents: u64,
+}
+
+/// What is to be read and mapped again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reprocess {
+    /// Every event that was ever read whole.
+    All,
+    /// Those whose publish time, as last read, is this or later, UNIX seconds.
+    Since(i64),
+    /// This one, by uuid, known or not.
+    Event(String),
+    /// Those of which something that another mapping made may still be in an output: all
+    /// digests but this one.
+    NotOf(String),
+}
+
+/// By digest, most first.
+pub(crate) fn counts(
+    transaction: &ReadTransaction,
+    instance: &str,
+) -> Result<Vec<MappingCount>, Trouble> {
+    let mut found: BTreeMap<u32, u64> = BTreeMap::new();
+    if let Some(instance) = names::find(transaction, Kind::Instance, instance)? {
+        documents::each(transaction, &mut |held| {
+            if held.instance == instance && held.fate.may_be_there() {
+                *found.entry(held.mapping).or_default() += 1;
+            }
+            Ok(())
+        })?;
+    }
+    let mut counts = Vec::new();
+    for (number, documents) in found {
+        let digest = match number {
+            // Of a time when nobody wrote it down.
+            0 => String::new(),
+            number => names::text(transaction, number)?,
+        };
+        counts.push(MappingCount { digest, documents });
+    }
+    counts.sort_by_key(|count| std::cmp::Reverse(count.documents));
+    Ok(counts)
+}
+
+/// The uuids of the events that are meant.
+pub(crate) fn events(
+    transaction: &ReadTransaction,
+    instance: &str,
+    what: &Reprocess,
+) -> Result<Vec<String>, Trouble> {
+    if let Reprocess::Event(uuid) = what {
+        return Ok(vec![uuid.clone()]);
+    }
+    let Some(instance) = names::find(transaction, Kind::Instance, instance)? else {
+        return Ok(Vec::new());
+    };
+    let numbers: BTreeSet<u32> = match what {
+        Reprocess::NotOf(digest) => {
+            let mapping = names::find(transaction, Kind::Mapping, digest)?;
+            let mut numbers = BTreeSet::new();
+            documents::each(transaction, &mut |held| {
+                let other = Some(held.mapping) != mapping && held.fate.may_be_there();
+                if held.instance == instance && other {
+                    numbers.insert(held.event);
+                }
+                Ok(())
+            })?;
+            numbers
+        }
+        Reprocess::Since(seconds) => progress::events_since(transaction, instance, *seconds)?,
+        Reprocess::All | Reprocess::Event(_) => {
+            progress::events_since(transaction, instance, i64::MIN)?
+        }
+    };
+    let uuids = numbers.into_iter();
+    uuids
+        .map(|number| names::text(transaction, number))
+        .collect()
+}
+
+/// Wants these.
+pub(crate) fn want(
+    transaction: &WriteTransaction,
+    instance: &str,
+    events: &[String],
+) -> Result<(), Trouble> {
+    let instance = names::number(transaction, Kind::Instance, instance)?;
+    events
+        .iter()
+        .try_for_each(|event| wanted::add_uuid(transaction, instance, event))
+}

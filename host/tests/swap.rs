@@ -1,0 +1,377 @@
+//! Another mapping put to work: by a command, a signal, a file; with a host and without.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::{Setup, demo, mapping, misp_ecs, output, published, signal, text};
+use misp_ecs_tests::FakeMisp;
+use serde_json::Value;
+
+const FIRST: &str = "ecs-1.12";
+const SECOND: &str = "ecs-9";
+
+fn component(name: &str) -> PathBuf {
+    let file = format!("{name}.component.wasm");
+    mapping().parent().unwrap().join(file)
+}
+
+/// A setup whose `mapping` is this.
+fn setup(misp: &FakeMisp, extra: &str, mapping: &str) -> Setup {
+    let setup = Setup::with_deletes(misp, extra);
+    configure(&setup, mapping);
+    setup
+}
+
+fn configure(setup: &Setup, mapping: &str) {
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let kept: Vec<&str> = yaml
+        .lines()
+        .filter(|line| !line.starts_with("mapping:"))
+        .collect();
+    std::fs::write(
+        &config,
+        format!("{}\nmapping: {mapping}\n", kept.join("\n")),
+    )
+    .unwrap();
+}
+
+async fn runs(setup: &Setup, words: &[&str]) -> String {
+    let ran = output(setup.command(words)).await;
+    let said = text(&ran.stdout) + &text(&ran.stderr);
+    assert!(ran.status.success(), "{words:?}: {said}");
+    said
+}
+
+async fn fails(setup: &Setup, words: &[&str]) -> String {
+    let ran = output(setup.command(words)).await;
+    assert!(!ran.status.success(), "{words:?} went well");
+    text(&ran.stderr) + &text(&ran.stdout)
+}
+
+/// What stands in the output: attribute to its document.
+fn documents(setup: &Setup) -> BTreeMap<String, Value> {
+    let written = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    let mut by_id = BTreeMap::new();
+    for line in written.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+        if document["misp_ecs"]["operation"] == "delete" {
+            assert!(
+                by_id.remove(&id).is_some(),
+                "{id} was withdrawn and never there"
+            );
+        } else {
+            by_id.insert(id, document);
+        }
+    }
+    let mut found = BTreeMap::new();
+    for document in by_id.into_values() {
+        if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+            let twice = found.insert(uuid.to_owned(), document.clone());
+            assert!(twice.is_none(), "{uuid} stands there twice");
+        }
+    }
+    found
+}
+
+fn versions(setup: &Setup) -> BTreeSet<String> {
+    let documents = documents(setup).into_values();
+    documents
+        .map(|document| document["ecs"]["version"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn lines(setup: &Setup) -> usize {
+    let written = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    written.lines().count()
+}
+
+fn uuids(documents: &BTreeMap<String, Value>) -> BTreeSet<String> {
+    documents.keys().cloned().collect()
+}
+
+fn service(setup: &Setup) -> Child {
+    let mut command: Command = setup.command(&["run"]);
+    let log = std::fs::File::create(setup.folder.path().join("log")).unwrap();
+    command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+}
+
+fn log(setup: &Setup) -> String {
+    std::fs::read_to_string(setup.folder.path().join("log")).unwrap()
+}
+
+/// Asks the running host until this holds of its status; each question is a process of its own.
+async fn until(setup: &Setup, what: &str, holds: impl Fn(&Value) -> bool) {
+    let reached = async {
+        loop {
+            let asked = output(setup.command(&["status", "--json"])).await;
+            if let Ok(status) = serde_json::from_slice::<Value>(&asked.stdout)
+                && holds(&status)
+            {
+                return;
+            }
+        }
+    };
+    let limit = std::time::Duration::from_secs(90);
+    let came = tokio::time::timeout(limit, reached).await;
+    assert!(came.is_ok(), "never {what}: {}", log(setup));
+}
+
+async fn until_at_work(setup: &Setup, name: &str) {
+    until(setup, name, |status| status["mapping"]["name"] == name).await;
+}
+
+async fn until_walked(setup: &Setup, walks: u64) {
+    let walked = |status: &Value| status["instances"][0]["counts"]["walks"].as_u64() >= Some(walks);
+    until(setup, "walked", walked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_host_the_next_start_has_it_and_reprocess_replaces_everything() {
+    let misp = demo().await;
+    let setup = setup(&misp, "", &format!("{{name: {FIRST}}}"));
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(uuids(&documents(&setup)), published(&misp));
+    let before = lines(&setup);
+
+    let said = runs(&setup, &["mapping", "use", SECOND]).await;
+    assert!(said.contains("from the next start on"), "{said}");
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(
+        lines(&setup),
+        before,
+        "what did not change is not read again"
+    );
+    assert_eq!(versions(&setup), BTreeSet::from(["1.12".to_owned()]));
+
+    let said = runs(&setup, &["reprocess"]).await;
+    assert!(said.contains("events are read again"), "{said}");
+    assert_eq!(uuids(&documents(&setup)), published(&misp));
+    assert_eq!(versions(&setup), BTreeSet::from(["9.4.0".to_owned()]));
+    let exported = runs(&setup, &["state", "export"]).await;
+    let digest = runtime_digest(&component(SECOND));
+    let delivered = exported
+        .lines()
+        .filter(|line| line.contains(r#""fate":"delivered""#));
+    let others = delivered.filter(|line| !line.contains(&digest)).count();
+    assert_eq!(others, 0);
+    // Nothing is left of the old one: nothing is read again.
+    let said = runs(&setup, &["reprocess"]).await;
+    assert!(said.contains("lab: 0 events"), "{said}");
+
+    // Back again, and one event of it.
+    let said = runs(&setup, &["mapping", "rollback"]).await;
+    assert!(said.contains(FIRST), "{said}");
+    let event = misp.with_store(|store| store.events()[1]["uuid"].as_str().unwrap().to_owned());
+    runs(&setup, &["reprocess", "--event", &event]).await;
+    let both = BTreeSet::from(["1.12".to_owned(), "9.4.0".to_owned()]);
+    assert_eq!(versions(&setup), both);
+    assert_eq!(uuids(&documents(&setup)), published(&misp));
+    let said = fails(&setup, &["mapping", "rollback"]).await;
+    assert!(said.contains("no mapping to go back to"), "{said}");
+    runs(&setup, &["reprocess", "--all"]).await;
+    assert_eq!(versions(&setup), BTreeSet::from(["1.12".to_owned()]));
+    let audit = runs(&setup, &["audit"]).await;
+    assert!(audit.contains("nothing differs"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reprocess_that_is_killed_is_ended_by_the_next_run() {
+    let misp = demo().await;
+    let setup = setup(&misp, "", &format!("{{name: {FIRST}}}"));
+    runs(&setup, &["run", "--once"]).await;
+    runs(&setup, &["mapping", "use", SECOND]).await;
+    let before = misp.requests().len();
+    let mut killed = setup
+        .command(&["reprocess"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    misp.arrived(before + 2).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(versions(&setup), BTreeSet::from(["9.4.0".to_owned()]));
+    assert_eq!(uuids(&documents(&setup)), published(&misp));
+}
+
+fn runtime_digest(path: &Path) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = misp_ecs(home.path());
+    command.args(["mapping", "info"]).arg(path);
+    let said = text(&command.output().unwrap().stdout);
+    let digest = said.lines().find_map(|line| line.split_once("sha256:"));
+    digest.unwrap().1.trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_swaps_under_load_lose_and_double_nothing() {
+    let misp = demo().await;
+    let setup = setup(&misp, ", interval: 50ms", &format!("{{name: {FIRST}}}"));
+    let child = service(&setup);
+    until_at_work(&setup, FIRST).await;
+    let events: Vec<String> = misp.with_store(|store| {
+        let all = store.events().iter();
+        all.map(|event| event["uuid"].as_str().unwrap().to_owned())
+            .collect()
+    });
+    for turn in 0..100 {
+        let name = [SECOND, FIRST][turn % 2];
+        runs(&setup, &["mapping", "use", name]).await;
+        misp.with_store(|store| {
+            let uuid = &events[turn % events.len()];
+            store.edit(uuid, |event| {
+                if let Some(attribute) = event["Attribute"]
+                    .as_array_mut()
+                    .and_then(|all| all.first_mut())
+                {
+                    attribute["comment"] = format!("turn {turn}").into();
+                }
+            });
+            store.publish(uuid);
+            store.advance(1);
+        });
+    }
+    runs(&setup, &["reprocess"]).await;
+    let now = std::time::Instant::now();
+    let settled = || {
+        let standing = documents(&setup);
+        uuids(&standing) == published(&misp)
+            && standing
+                .values()
+                .all(|document| document["ecs"]["version"] == "1.12")
+    };
+    while !settled() && now.elapsed().as_secs() < 60 {
+        let walks = status_walks(&setup).await;
+        until_walked(&setup, walks + 1).await;
+    }
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
+    assert!(ended.unwrap().status.success(), "{}", log(&setup));
+    assert!(settled(), "{}", log(&setup));
+    // What stands in the file is what one clean walk gives.
+    let fresh = Setup::with_deletes(&misp, "");
+    configure(&fresh, &format!("{{name: {FIRST}}}"));
+    runs(&fresh, &["run", "--once"]).await;
+    let values = |setup: &Setup| -> BTreeMap<String, Value> {
+        let documents = documents(setup).into_iter();
+        documents
+            .map(|(uuid, document)| (uuid, document["misp"]["attribute"].clone()))
+            .collect()
+    };
+    assert_eq!(values(&setup), values(&fresh));
+    assert_eq!(
+        log(&setup).matches("another mapping is at work").count(),
+        100
+    );
+    let audit = runs(&setup, &["audit"]).await;
+    assert!(audit.contains("nothing differs"), "{audit}");
+}
+
+async fn status_walks(setup: &Setup) -> u64 {
+    let asked = output(setup.command(&["status", "--json"])).await;
+    let status: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    status["instances"][0]["counts"]["walks"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_takes_over_and_a_broken_one_does_not() {
+    let misp = demo().await;
+    let setup = setup(&misp, "", "{path: versions}");
+    let versions = setup.folder.path().join("versions");
+    std::fs::create_dir(&versions).unwrap();
+    std::fs::copy(component(FIRST), versions.join("mine-9.wasm")).unwrap();
+    let child = service(&setup);
+    until_at_work(&setup, FIRST).await;
+    std::fs::copy(component(SECOND), versions.join("mine-10.wasm")).unwrap();
+    until_at_work(&setup, SECOND).await;
+
+    // No component: it says so and stays. SIGHUP reads it again, to the same end.
+    std::fs::write(versions.join("mine-11.wasm"), b"\0asm nonsense").unwrap();
+    signal(&child, "HUP");
+    let told = async {
+        while !log(&setup).contains("the old mapping stays at work") {
+            output(setup.command(&["status"])).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, told).await.unwrap();
+    until_at_work(&setup, SECOND).await;
+    assert!(log(&setup).contains("mine-11.wasm"), "{}", log(&setup));
+
+    // A restart, with the broken one still there, finds the last good one.
+    signal(&child, "TERM");
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+    let child = service(&setup);
+    until_at_work(&setup, SECOND).await;
+    assert!(
+        log(&setup).contains("the last good one is at work"),
+        "{}",
+        log(&setup)
+    );
+    signal(&child, "TERM");
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_mapping_of_the_configuration_again() {
+    let misp = demo().await;
+    let setup = setup(&misp, "", &format!("{{name: {FIRST}}}"));
+    let child = service(&setup);
+    until_at_work(&setup, FIRST).await;
+    configure(&setup, &format!("{{name: {SECOND}}}"));
+    signal(&child, "HUP");
+    until_at_work(&setup, SECOND).await;
+    let said = runs(&setup, &["mapping", "history"]).await;
+    assert_eq!(said.lines().count(), 2, "{said}");
+    // A setting that the mapping does not know: the old one stays.
+    let bad = output(setup.command(&["mapping", "use", "no-such-mapping"])).await;
+    assert!(!bad.status.success());
+    configure(
+        &setup,
+        &format!("{{name: {FIRST}, settings: {{no_such_setting: 1}}}}"),
+    );
+    signal(&child, "HUP");
+    let told = async {
+        while !log(&setup).contains("no_such_setting") {
+            output(setup.command(&["status"])).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, told).await.unwrap();
+    until_at_work(&setup, SECOND).await;
+    signal(&child, "TERM");
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_pinned_digest_is_put_to_work() {
+    let misp = demo().await;
+    let pin = runtime_digest(&component(FIRST));
+    let setup = setup(
+        &misp,
+        "",
+        &format!("{{name: {FIRST}, digest: 'sha256:{pin}'}}"),
+    );
+    runs(&setup, &["run", "--once"]).await;
+    let said = fails(&setup, &["mapping", "use", SECOND]).await;
+    assert!(said.contains("`mapping.digest` allows"), "{said}");
+    // By the digest of one that was at work.
+    runs(&setup, &["mapping", "use", &pin[..12]]).await;
+}
