@@ -7,13 +7,14 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use splitter::{Body, Spool};
+use transport::innermost;
 
 use crate::body::{Intake, Keep, Memory, spooled};
 use crate::error::{ClientError, OptionsError};
 use crate::headers;
 use crate::key::ApiKey;
 use crate::options::ClientOptions;
-use crate::tls::{base, build, innermost};
+use crate::setup::{base, build};
 use crate::trace::Tracer;
 
 /// The most bytes taken of a call that is no search. The longest is the list of all keys that a

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pipeline::{Class, Classify};
 use splitter::SpoolError;
+use transport::TransportError;
 
 /// A request that brought no usable answer. No text in here ever holds the key.
 #[derive(Debug, thiserror::Error)]
@@ -201,42 +202,21 @@ pub enum OptionsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Not a proxy's address. The address is not repeated: it may hold a password.
-    #[error(
-        "`proxy` is no address of a proxy: {reason}; it looks like http://proxy.example.org:3128"
-    )]
-    Proxy {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A file that cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
-    File {
+    /// The connection cannot be made so.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// `trace_file` cannot be written.
+    #[error("the trace {} cannot be written: {source}", path.display())]
+    Trace {
         /// Which.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file that is read but is not what it should be.
-    #[error("{} holds no {what}: {reason}", path.display())]
-    Pem {
-        /// Which.
-        path: PathBuf,
-        /// What it should hold.
-        what: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A key without a certificate.
-    #[error("`tls.client_key_file` is given without `tls.client_cert_file`: give both")]
-    KeyWithoutCertificate,
-    /// The TLS library has nothing to trust, or the like.
-    #[error(
-        "the HTTP client cannot be set up: {reason}; if no certificates are installed, install \
-         them (ca-certificates) or give `tls.ca_file`"
-    )]
-    Setup {
-        /// What it said.
+    /// The key is no header.
+    #[error("the API key cannot be sent: {reason}")]
+    Key {
+        /// What is wrong with it.
         reason: String,
     },
 }

@@ -12,7 +12,7 @@ pub mod headers;
 mod key;
 mod options;
 mod refusal;
-mod tls;
+mod setup;
 mod trace;
 mod walk;
 
@@ -22,7 +22,6 @@ pub use client::{Answer, Client, Endpoint};
 pub use error::{ClientError, OptionsError};
 pub use filters::{FilterWarning, Filters, unknown_filters};
 pub use key::{ApiKey, KeyError};
-pub use options::{ClientOptions, ProxyChoice, TlsOptions};
-pub use refusal::is_tls;
-pub use tls::{Reach, builder, innermost};
+pub use options::ClientOptions;
+pub use transport::{ProxyChoice, TlsOptions};
 pub use walk::{AttributesWalk, CursorError, CursorKind, EventsWalk, WalkError, WalkOptions};

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use serde_json::{Map, Value};
+use transport::{innermost, is_tls};
 
 use crate::body::{Keep, Memory};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::headers;
-use crate::tls::innermost;
 
 /// The most bytes taken of an error page: enough for its message.
 const ERROR_BODY: usize = 64 << 10;
@@ -150,23 +150,4 @@ impl Client {
             seconds: self.options().read_timeout.as_secs(),
         }
     }
-}
-
-/// Is one of the causes an error of the TLS library?
-pub fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if current.is::<rustls::Error>() {
-            return true;
-        }
-        // The source of an I/O error is that of the error inside it, which it thus skips.
-        let inside = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match inside {
-            Some(inside) => Some(inside),
-            None => current.source(),
-        };
-    }
-    false
 }

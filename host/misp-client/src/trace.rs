@@ -19,7 +19,7 @@ pub(crate) struct Tracer {
 
 impl Tracer {
     pub(crate) fn open(path: &Path) -> Result<Self, OptionsError> {
-        let file = append(path).map_err(|source| OptionsError::File {
+        let file = append(path).map_err(|source| OptionsError::Trace {
             path: path.to_owned(),
             source,
         })?;

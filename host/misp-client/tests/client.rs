@@ -22,6 +22,7 @@ use pipeline::{Class, Classify};
 use serde_json::{Value, json};
 use splitter::SpoolLimits;
 use tokio::sync::Notify;
+use transport::TransportError;
 
 fn body() -> Value {
     json!({"returnFormat": "json", "limit": 50, "page": 1})
@@ -332,7 +333,10 @@ fn bad_options_are_named() {
     let error = refused(&|options| {
         options.proxy = ProxyChoice::Url("http://u:secret@[::1".to_owned());
     });
-    assert!(matches!(error, OptionsError::Proxy { .. }));
+    assert!(matches!(
+        error,
+        OptionsError::Transport(TransportError::Proxy { .. })
+    ));
     assert!(
         !format!("{error} {error:?}").contains("secret"),
         "{error:?}"
@@ -340,15 +344,27 @@ fn bad_options_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none.pem");
     let error = refused(&|options| options.tls.ca_file = Some(missing.clone()));
-    assert!(matches!(error, OptionsError::File { .. }));
+    assert!(matches!(
+        error,
+        OptionsError::Transport(TransportError::File { .. })
+    ));
     let not_pem = folder.path().join("ca.pem");
     std::fs::write(&not_pem, "nothing").unwrap();
     let error = refused(&|options| options.tls.ca_file = Some(not_pem.clone()));
-    assert!(matches!(error, OptionsError::Pem { .. }), "{error}");
+    assert!(
+        matches!(error, OptionsError::Transport(TransportError::Pem { .. })),
+        "{error}"
+    );
     let error = refused(&|options| options.tls.client_cert_file = Some(not_pem.clone()));
-    assert!(matches!(error, OptionsError::Pem { .. }), "{error}");
+    assert!(
+        matches!(error, OptionsError::Transport(TransportError::Pem { .. })),
+        "{error}"
+    );
     let error = refused(&|options| options.tls.client_key_file = Some(not_pem.clone()));
-    assert!(matches!(error, OptionsError::KeyWithoutCertificate));
+    assert!(matches!(
+        error,
+        OptionsError::Transport(TransportError::KeyWithoutCertificate)
+    ));
 }
 
 #[tokio::test]

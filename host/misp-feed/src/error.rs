@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use misp_client::{ClientError, OptionsError};
+use misp_client::ClientError;
 use pipeline::{Class, Classify};
 use splitter::SplitError;
+use transport::TransportError;
 
 /// A feed, or a file of it, that could not be read. No text in here ever holds a header that was
 /// sent.
@@ -24,7 +25,7 @@ pub enum FeedError {
     },
     /// The HTTP client cannot be set up.
     #[error(transparent)]
-    Setup(#[from] OptionsError),
+    Setup(#[from] TransportError),
     /// A stored cursor that no feed wrote.
     #[error(
         "the stored cursor is not one of a feed ({reason}): give the instance another name or \

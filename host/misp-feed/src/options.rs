@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use misp_client::{ProxyChoice, TlsOptions};
 use splitter::SplitLimits;
+use transport::{ProxyChoice, TlsOptions};
 
 use crate::headers::Headers;
 

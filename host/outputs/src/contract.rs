@@ -31,6 +31,8 @@ pub(crate) mod fixtures {
                 version: "1.0.0".to_owned(),
                 digest: "0".repeat(64),
             }),
+            before: None,
+            revision: 1,
             document: Document {
                 id: id.to_owned(),
                 attribute: None,

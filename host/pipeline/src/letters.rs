@@ -186,6 +186,8 @@ pub(crate) fn deliveries(
             event: Arc::clone(&event),
             version,
             mapping: Arc::clone(mapping),
+            before: None,
+            revision: 1,
             document: document.clone(),
         })
         .collect()

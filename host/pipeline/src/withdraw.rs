@@ -168,6 +168,8 @@ fn tombstone(held: &Held, version: u64, mapping: &Arc<MappingIdentity>, now_ms: 
         event: Arc::from(held.event.as_str()),
         version,
         mapping: Arc::clone(mapping),
+        before: None,
+        revision: 1,
         document: Document {
             id: held.id.clone(),
             attribute: held.attribute.clone(),

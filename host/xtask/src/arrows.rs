@@ -24,6 +24,11 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("pipeline", "reqwest", "the pipeline does not know HTTP"),
     ("misp-client", "wasmtime", "only the runtime names wasmtime"),
     ("misp-feed", "wasmtime", "only the runtime names wasmtime"),
+    (
+        "transport",
+        "pipeline",
+        "how servers are reached knows nothing of what is sent",
+    ),
     ("state", "wasmtime", "only the runtime names wasmtime"),
     ("outputs", "wasmtime", "only the runtime names wasmtime"),
     ("splitter", "tokio", "the splitter is plain bytes"),

@@ -245,6 +245,8 @@ fn deliveries(number: u32, attributes: u32, mapping: &Arc<MappingIdentity>) -> V
                 event: Arc::clone(&shared),
                 version: 0,
                 mapping: Arc::clone(mapping),
+                before: None,
+                revision: 1,
                 document: Document {
                     id: sha1_base64(&[INSTANCE, &event, &attribute]),
                     attribute: Some(attribute),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use misp_client::headers::{date, text, wait};
-use misp_client::{Intake, Keep, Memory, Reach, builder, innermost, is_tls, spooled};
+use misp_client::{Intake, Keep, Memory, spooled};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
@@ -11,6 +11,7 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use splitter::{Body, Spool, SpoolLimits};
+use transport::{Reach, TransportError, builder, innermost, is_tls};
 
 use super::{Listed, MANIFEST, REDIRECTS, spool};
 use crate::error::FeedError;
@@ -60,7 +61,7 @@ impl Http {
         .default_headers(headers)
         .redirect(same_origin())
         .build()
-        .map_err(|error| misp_client::OptionsError::Setup {
+        .map_err(|error| TransportError::Setup {
             reason: innermost(&error),
         })?;
         Ok(Self {

@@ -1,0 +1,10 @@
+//! How servers are reached: TLS, client certificates, proxy, time-outs; one way for all that ask
+//! or send over HTTP.
+
+mod error;
+mod options;
+mod reach;
+
+pub use error::{TransportError, innermost, is_tls};
+pub use options::{ProxyChoice, TlsOptions};
+pub use reach::{Reach, builder};
