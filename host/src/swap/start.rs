@@ -9,7 +9,6 @@ use runtime::{Engine, LoadedMapping, Mapper, Probe};
 use super::kept::{Entry, Kept};
 use super::self_test::self_test;
 use crate::config::{Facts, Instance, Loaded, MappingConfig, StaticFields};
-use crate::mappings::Found;
 use crate::wiring;
 
 /// What a mapping is made ready with, whichever it is.
@@ -46,6 +45,23 @@ impl Setting {
         bytes: &[u8],
         instances: &[Instance],
     ) -> anyhow::Result<Ready> {
+        let ready = self.started(configured, bytes, instances)?;
+        if let Some(instance) = instances.first() {
+            let origin = wiring::origin(instance, &self.static_fields, &self.facts)?;
+            let settings = serde_json::to_vec(&configured.settings)?;
+            let probe = Probe::start(&self.engine, &ready.mapping, &settings, &origin)?;
+            self_test(probe)?;
+        }
+        Ok(ready)
+    }
+
+    /// As [`Self::ready`], whatever it does with the sample.
+    fn started(
+        &self,
+        configured: &MappingConfig,
+        bytes: &[u8],
+        instances: &[Instance],
+    ) -> anyhow::Result<Ready> {
         let digest = runtime::digest(bytes);
         if let Some(pin) = configured.pin()
             && pin != digest
@@ -57,14 +73,8 @@ impl Setting {
         for instance in instances {
             let origin = wiring::origin(instance, &self.static_fields, &self.facts)?;
             let settings = serde_json::to_vec(&configured.settings)?;
-            let refused = "`mapping.settings` were not accepted";
-            let probe =
-                Probe::start(&self.engine, &mapping, &settings, &origin).context(refused)?;
-            if mappers.is_empty() {
-                self_test(probe)?;
-            }
-            let mapper =
-                Mapper::start(&self.engine, &mapping, settings, origin).context(refused)?;
+            let mapper = Mapper::start(&self.engine, &mapping, settings, origin)
+                .context("`mapping.settings` were not accepted")?;
             mappers.push(Arc::new(mapper));
         }
         Ok(Ready { mapping, mappers })
@@ -103,31 +113,44 @@ pub(crate) fn at_start(
         }
         None => named,
     };
-    let begin = |found: &Found| {
+    let begun = found.and_then(|found| {
         let ready = setting.ready(configured, &found.bytes, instances);
-        ready.with_context(|| format!("{} cannot be used as the mapping", found.place))
-    };
-    let error = match found.and_then(|found| begin(&found).map(|ready| (ready, found))) {
-        Ok((ready, found)) => {
-            let entry = Entry {
-                mapping: ready.mapping.identity().clone(),
-                configured: digest,
-                place: found.place,
-                at_ms: pipeline::now_ms(),
-            };
-            kept.put_to_work(entry, &found.bytes)?;
-            return Ok(ready);
-        }
-        Err(error) => error,
-    };
-    let good = last.and_then(|last| begin(&kept.bytes(&last.mapping.digest).ok()?).ok());
-    let Some(good) = good else { return Err(error) };
-    tracing::error!(
-        error = crate::explain(&error),
-        name = good.mapping.identity().name,
-        version = good.mapping.identity().version,
-        digest = good.mapping.identity().digest,
-        "the configured mapping cannot be used: the last good one is at work"
-    );
-    Ok(good)
+        let ready = ready.or_else(|error| {
+            // Nothing to fall back to: what it does wrong will cost the attribute at fault.
+            let only = last.is_none();
+            let ready = only.then(|| setting.started(configured, &found.bytes, instances));
+            let ready = ready.and_then(Result::ok).ok_or(error)?;
+            tracing::warn!(
+                "the mapping does not pass on the sample: try `misp-ecs mapping verify`"
+            );
+            Ok(ready)
+        });
+        let ready: anyhow::Result<Ready> = ready;
+        let ready =
+            ready.with_context(|| format!("{} cannot be used as the mapping", found.place))?;
+        let entry = Entry {
+            mapping: ready.mapping.identity().clone(),
+            configured: digest,
+            place: found.place.clone(),
+            at_ms: pipeline::now_ms(),
+        };
+        kept.put_to_work(entry, &found.bytes)?;
+        Ok(ready)
+    });
+    begun.or_else(|error| {
+        let good = last.as_ref().and_then(|last| {
+            let found = kept.bytes(&last.mapping.digest).ok()?;
+            setting.started(configured, &found.bytes, instances).ok()
+        });
+        let Some(good) = good else { return Err(error) };
+        let identity = good.mapping.identity();
+        tracing::error!(
+            error = crate::explain(&error),
+            name = identity.name,
+            version = identity.version,
+            digest = identity.digest,
+            "the configured mapping cannot be used: the last good one is at work"
+        );
+        Ok(good)
+    })
 }
