@@ -31,7 +31,7 @@ pub(crate) mod fixtures {
                 version: "1.0.0".to_owned(),
                 digest: "0".repeat(64),
             }),
-            before: None,
+            before: Vec::new(),
             revision: 1,
             document: Document {
                 id: id.to_owned(),

@@ -186,7 +186,7 @@ pub(crate) fn deliveries(
             event: Arc::clone(&event),
             version,
             mapping: Arc::clone(mapping),
-            before: None,
+            before: Vec::new(),
             revision: 1,
             document: document.clone(),
         })

@@ -1,8 +1,10 @@
 //! What the state remembers of what went out, and what is asked of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::record::Delivery;
+use crate::record::{Delivery, MappingIdentity};
 use crate::traits::Output;
 
 /// An output as the state knows it. What went out is remembered for a name and a target:
@@ -51,8 +53,14 @@ impl Fate {
 }
 
 /// What is remembered of one document at one output, as an instance sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
+    /// The mappings under which the output may have it; the last is that of what was sent last.
+    pub places: Vec<Arc<MappingIdentity>>,
+    /// How often what was sent has changed.
+    pub revision: u64,
+    /// The fingerprint of what was sent last; `None`: a delete.
+    pub content: Option<u64>,
     /// What became of it.
     pub fate: Fate,
     /// The fingerprint this instance last saw; `None` if it never did, or if it is to be
@@ -60,6 +68,18 @@ pub struct Remembered {
     pub fingerprint: Option<u64>,
     /// Does another instance, or another event of this one, want the document to be there?
     pub others: bool,
+}
+
+impl Remembered {
+    /// The revision of what is sent now: the same again has the same.
+    #[must_use]
+    pub fn next_revision(&self, content: Option<u64>) -> u64 {
+        if self.revision > 0 && self.content == content {
+            self.revision
+        } else {
+            self.revision.saturating_add(1)
+        }
+    }
 }
 
 /// What was done with a document.
@@ -126,6 +146,10 @@ pub struct Held {
     pub attribute: Option<String>,
     /// What became of it.
     pub fate: Fate,
+    /// The mappings under which the output may have it; the last is that of what was sent last.
+    pub places: Vec<Arc<MappingIdentity>>,
+    /// The revision that a delete of it has.
+    pub delete_revision: u64,
     /// Does another instance, or another event, want it to be there?
     pub others: bool,
 }

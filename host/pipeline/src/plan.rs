@@ -88,14 +88,17 @@ mod tests {
 
     fn known(fate: Fate, fingerprint: u64, others: bool) -> Remembered {
         Remembered {
+            places: Vec::new(),
+            revision: 1,
+            content: Some(fingerprint),
             fate,
             fingerprint: Some(fingerprint),
             others,
         }
     }
 
-    fn decide(document: &Document, known: Option<Remembered>) -> Plan {
-        plan(document, known.as_ref(), 100, Resend::Changed)
+    fn decide(document: &Document, known: impl Into<Option<Remembered>>) -> Plan {
+        plan(document, known.into().as_ref(), 100, Resend::Changed)
     }
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
         assert_eq!(decide(&put, None), Plan::Put);
         for fate in [Fate::Delivered, Fate::Refused] {
             let same = Some(known(fate, 7, false));
-            assert_eq!(decide(&put, same), Plan::Nothing(Act::Unchanged));
+            assert_eq!(decide(&put, same.clone()), Plan::Nothing(Act::Unchanged));
             assert_eq!(plan(&put, same.as_ref(), 100, Resend::All), Plan::Put);
             assert_eq!(decide(&put, Some(known(fate, 8, false))), Plan::Put);
         }

@@ -238,9 +238,8 @@ pub struct Delivery {
     /// The mapping that made the document; of a delete, the one under which the output has it. A
     /// swap may change it between deliveries.
     pub mapping: Arc<MappingIdentity>,
-    /// The mapping under which the output has this id now, where a put takes its place; `None`
-    /// where it has none, or nobody knows.
-    pub before: Option<Arc<MappingIdentity>>,
+    /// Other mappings under which the output may have this id: what is there is to be deleted too.
+    pub before: Vec<Arc<MappingIdentity>>,
     /// How often what went out under this id has changed, this delivery included: 1 for the
     /// first. The same again, after a crash or a refused answer, has the same number.
     pub revision: u64,

@@ -163,13 +163,22 @@ async fn note(
         .await
 }
 
+/// The places but the last.
+pub(crate) fn others(places: &[Arc<MappingIdentity>]) -> Vec<Arc<MappingIdentity>> {
+    let (_, others) = places.split_last().unzip();
+    others.map(<[_]>::to_vec).unwrap_or_default()
+}
+
 fn tombstone(held: &Held, version: u64, mapping: &Arc<MappingIdentity>, now_ms: i64) -> Delivery {
     Delivery {
         event: Arc::from(held.event.as_str()),
         version,
-        mapping: Arc::clone(mapping),
-        before: None,
-        revision: 1,
+        mapping: held
+            .places
+            .last()
+            .map_or_else(|| Arc::clone(mapping), Arc::clone),
+        before: others(&held.places),
+        revision: held.delete_revision,
         document: Document {
             id: held.id.clone(),
             attribute: held.attribute.clone(),

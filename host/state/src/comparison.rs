@@ -106,6 +106,7 @@ impl StoredComparison {
             event_ids: listing.open_table(EVENT_IDS)?,
             events: listing.open_table(EVENTS)?,
             place,
+            mappings: documents::Mappings::default(),
             counts: DifferenceCounts::default(),
             see,
         };
@@ -194,6 +195,7 @@ struct Listed {
 struct View<'t, D> {
     state: &'t ReadTransaction,
     documents: D,
+    mappings: documents::Mappings,
     event_ids: ReadOnlyTable<&'static str, &'static str>,
     events: ReadOnlyTable<&'static str, (i64, bool)>,
     place: Option<(u32, u32)>,
@@ -237,7 +239,8 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
         self.counts.held += 1;
         let (output, instance) = self.place.unwrap_or_default();
         let held = documents::one_held(
-            &self.documents,
+            (self.state, &self.documents),
+            &mut self.mappings,
             output,
             (instance, known.event),
             &known.id,

@@ -10,7 +10,7 @@ use crate::tables::{cursors, documents, meta, names, progress, wanted};
 pub(crate) type Step = fn(&WriteTransaction) -> Result<(), Trouble>;
 
 /// Every step there has been, from an empty database on. Released steps never change.
-pub(crate) const STEPS: &[Step] = &[create, remember];
+pub(crate) const STEPS: &[Step] = &[create, remember, count_changes];
 
 /// Schema 1: `meta` and `cursors`.
 fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
@@ -24,6 +24,11 @@ fn remember(transaction: &WriteTransaction) -> Result<(), Trouble> {
     documents::create(transaction)?;
     progress::create(transaction)?;
     wanted::create(transaction)
+}
+
+/// Schema 3: how often what went out has changed, and under which mappings.
+fn count_changes(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    documents::count_changes(transaction)
 }
 
 /// Takes the steps that are missing. Says from which schema it came, if it moved.

@@ -10,6 +10,7 @@ use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
 use crate::error::Trouble;
 use crate::schema::STEPS;
 use crate::tables::meta;
+use crate::tables::names::{self, Kind};
 use crate::versions::BLOCK;
 use crate::{Store, StoreError};
 
@@ -314,6 +315,47 @@ fn an_older_schema_is_upgraded_once_or_not_at_all() {
         matches!(opening(folder.path()), StoreError::FromTheFuture { found, .. }
         if found == STEPS.len() as u64 + 1)
     );
+}
+
+type RowOfSchema2 = (u8, u32, u32, Option<i64>, u64, Vec<(u32, u32)>);
+
+const DOCUMENTS_OF_SCHEMA_2: TableDefinition<'_, (u32, &str), RowOfSchema2> =
+    TableDefinition::new("documents");
+
+#[test]
+fn what_schema_2_knew_of_documents_is_known_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_with(folder.path(), STEPS.get(..2).unwrap()).unwrap();
+    drop(store);
+    let output = pipeline::OutputKey {
+        name: "out".to_owned(),
+        target: "there".to_owned(),
+    };
+    change(&folder.path().join("state.redb"), |transaction| {
+        let number = |kind, text: &str| names::number(transaction, kind, text).unwrap();
+        let lab = number(Kind::Instance, "lab");
+        let out = number(Kind::Output, &names::of_output(&output));
+        let (mapping, event) = (number(Kind::Mapping, "digest"), number(Kind::Event, "e"));
+        let mut table = transaction.open_table(DOCUMENTS_OF_SCHEMA_2).unwrap();
+        let row = (1, lab, mapping, Some(5), 9, vec![(lab, event)]);
+        table.insert((out, "id"), row).unwrap();
+    });
+    let store = Store::open(folder.path()).unwrap();
+    let due = store.due("lab", &output, 5, 9).unwrap();
+    assert_eq!(due.len(), 0, "its expiry has no row of its own");
+    let held = store.read(|transaction| {
+        let documents = crate::tables::documents::open_documents(transaction)?;
+        let place = crate::tables::documents::place(transaction, "lab", &output)?;
+        let (out, lab) = place.unwrap_or_default();
+        let mut mappings = crate::tables::documents::Mappings::default();
+        let at = (transaction, &documents);
+        crate::tables::documents::one_held(at, &mut mappings, out, (lab, 0), "id", "e", None)
+    });
+    let held = held.unwrap();
+    assert_eq!(held.fate, pipeline::Fate::Delivered);
+    assert_eq!(held.places.len(), 1);
+    assert_eq!(held.places.first().unwrap().digest, "digest");
+    assert_eq!(held.delete_revision, 2);
 }
 
 #[test]

@@ -152,7 +152,8 @@ impl Host {
             .iter()
             .zip(&known)
             .map(|(delivery, known)| {
-                known.and_then(|known| known.fingerprint) != Some(delivery.document.fingerprint)
+                known.as_ref().and_then(|known| known.fingerprint)
+                    != Some(delivery.document.fingerprint)
             })
             .collect();
         let marked = || batch.iter().zip(&is_new);
@@ -245,7 +246,7 @@ fn deliveries(number: u32, attributes: u32, mapping: &Arc<MappingIdentity>) -> V
                 event: Arc::clone(&shared),
                 version: 0,
                 mapping: Arc::clone(mapping),
-                before: None,
+                before: Vec::new(),
                 revision: 1,
                 document: Document {
                     id: sha1_base64(&[INSTANCE, &event, &attribute]),

@@ -129,14 +129,15 @@ impl<'p> Deliver<'p> {
             })
             .collect();
         self.note(sink, deliveries, &plans, &remembered).await?;
-        let came = if plans.iter().all(|plan| *plan == Plan::Put) {
+        let known = || remembered.iter();
+        let came = if known().all(Option::is_none) && plans.iter().all(|plan| *plan == Plan::Put) {
             context.send(&*sink.output, deliveries).await?
         } else {
-            let planned = deliveries.iter().zip(&plans);
+            let planned = deliveries.iter().zip(&plans).zip(known());
             let sending: Vec<Delivery> = planned
-                .filter_map(|(delivery, plan)| match plan {
-                    Plan::Put => Some(delivery.clone()),
-                    Plan::Delete(_) => Some(as_delete(delivery)),
+                .filter_map(|((delivery, plan), known)| match plan {
+                    Plan::Put => Some(as_put(delivery, known.as_ref())),
+                    Plan::Delete(_) => Some(as_delete(delivery, known.as_ref())),
                     Plan::Nothing(_) => None,
                 })
                 .collect();
@@ -406,8 +407,27 @@ fn sent(verdict: Option<Verdict>, fate: Fate) -> (Verdict, Act) {
     }
 }
 
-fn as_delete(delivery: &Delivery) -> Delivery {
+/// With what the output has under its id now.
+fn as_put(delivery: &Delivery, known: Option<&Remembered>) -> Delivery {
+    let mut delivery = delivery.clone();
+    if let Some(known) = known {
+        delivery.revision = known.next_revision(Some(delivery.document.fingerprint));
+        let elsewhere = known.places.iter();
+        let elsewhere = elsewhere.filter(|place| **place != delivery.mapping);
+        delivery.before = elsewhere.cloned().collect();
+    }
+    delivery
+}
+
+fn as_delete(delivery: &Delivery, known: Option<&Remembered>) -> Delivery {
     let mut delivery = delivery.clone();
     delivery.document.operation = Operation::Delete;
+    if let Some(known) = known {
+        delivery.revision = known.next_revision(None);
+        delivery.before = withdraw::others(&known.places);
+        if let Some(place) = known.places.last() {
+            delivery.mapping = Arc::clone(place);
+        }
+    }
     delivery
 }

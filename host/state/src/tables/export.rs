@@ -106,10 +106,7 @@ pub(crate) fn each(
             return Ok(());
         }
         let (output, target) = output_of(transaction, held.output)?;
-        let mapping = match held.mapping {
-            0 => String::new(),
-            number => names::text(transaction, number)?,
-        };
+        let mapping = names::mapping(transaction, held.mapping)?.digest;
         written = see(ExportedDocument {
             instance: names::text(transaction, held.instance)?,
             output,

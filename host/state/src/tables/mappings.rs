@@ -48,11 +48,7 @@ pub(crate) fn counts(
     }
     let mut counts = Vec::new();
     for (number, documents) in found {
-        let digest = match number {
-            // Of a time when nobody wrote it down.
-            0 => String::new(),
-            number => names::text(transaction, number)?,
-        };
+        let digest = names::mapping(transaction, number)?.digest;
         counts.push(MappingCount { digest, documents });
     }
     counts.sort_by_key(|count| std::cmp::Reverse(count.documents));
@@ -73,11 +69,20 @@ pub(crate) fn events(
     };
     let numbers: BTreeSet<u32> = match what {
         Reprocess::NotOf(digest) => {
-            let mapping = names::find(transaction, Kind::Mapping, digest)?;
-            let mut numbers = BTreeSet::new();
+            let (mut numbers, mut same) = (BTreeSet::new(), BTreeMap::new());
             documents::each(transaction, &mut |held| {
-                let other = Some(held.mapping) != mapping && held.fate.may_be_there();
-                if held.instance == instance && other {
+                if held.instance != instance || !held.fate.may_be_there() {
+                    return Ok(());
+                }
+                let same = match same.get(&held.mapping) {
+                    Some(same) => *same,
+                    None => {
+                        let is = names::mapping(transaction, held.mapping)?.digest == *digest;
+                        same.insert(held.mapping, is);
+                        is
+                    }
+                };
+                if !same {
                     numbers.insert(held.event);
                 }
                 Ok(())

@@ -1,5 +1,6 @@
 //! Numbers for texts that stand in many rows: outputs, instances, mappings, events.
 
+use pipeline::MappingIdentity;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::error::Trouble;
@@ -16,7 +17,8 @@ pub(crate) enum Kind {
     Instance = 1,
     /// An output: its name, a unit separator, its target.
     Output = 2,
-    /// The digest of a mapping.
+    /// A mapping: its digest, a unit separator, its name, another, its version. Before schema 3
+    /// the digest alone.
     Mapping = 3,
     /// An event's uuid. The same event on two instances is the same number.
     Event = 4,
@@ -70,6 +72,35 @@ pub(crate) fn text(transaction: &ReadTransaction, number: u32) -> Result<String,
 pub(crate) fn of_output(output: &pipeline::OutputKey) -> String {
     // No name in a configuration file holds a control character.
     format!("{}\u{1f}{}", output.name, output.target)
+}
+
+/// How a mapping is named here.
+pub(crate) fn of_mapping(mapping: &MappingIdentity) -> String {
+    let MappingIdentity {
+        name,
+        version,
+        digest,
+    } = mapping;
+    format!("{digest}\u{1f}{name}\u{1f}{version}")
+}
+
+/// The mapping of a number; nothing is known of 0 but that it is one.
+pub(crate) fn mapping(
+    transaction: &ReadTransaction,
+    number: u32,
+) -> Result<MappingIdentity, Trouble> {
+    let text = match number {
+        0 => String::new(),
+        number => text(transaction, number)?,
+    };
+    let mut parts = text.split('\u{1f}');
+    let mut part = || parts.next().unwrap_or_default().to_owned();
+    let digest = part();
+    Ok(MappingIdentity {
+        name: part(),
+        version: part(),
+        digest,
+    })
 }
 
 /// As [`text`], in a transaction that writes.

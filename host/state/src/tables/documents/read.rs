@@ -1,6 +1,9 @@
 //! What is known of documents.
 
-use pipeline::{Delivery, Fate, Held, OutputKey, Remembered};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
 use redb::{ReadTransaction, ReadableTable};
 
 use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, place};
@@ -20,6 +23,7 @@ pub(crate) fn remembered(
     let table = transaction.open_table(DOCUMENTS)?;
     let held = transaction.open_table(HELD)?;
     let mut last: Option<(&str, u32)> = None;
+    let mut mappings = Mappings::default();
     let mut found = Vec::with_capacity(documents.len());
     for delivery in documents {
         let id = delivery.document.id.as_str();
@@ -41,6 +45,9 @@ pub(crate) fn remembered(
         let seen = held.get((output, instance, event, id))?;
         let fingerprint = seen.and_then(|row| row.value().1);
         found.push(Some(Remembered {
+            places: mappings.all(transaction, &document.places)?,
+            revision: document.revision,
+            content: document.content,
             fate: document.fate,
             // Nobody's copy: whoever comes next sends theirs.
             fingerprint: fingerprint.filter(|_| document.copy_of != 0),
@@ -48,6 +55,32 @@ pub(crate) fn remembered(
         }));
     }
     Ok(found)
+}
+
+/// The mappings that were looked up last.
+#[derive(Debug, Default)]
+pub(crate) struct Mappings(BTreeMap<u32, Arc<MappingIdentity>>);
+
+impl Mappings {
+    fn all(
+        &mut self,
+        transaction: &ReadTransaction,
+        numbers: &[u32],
+    ) -> Result<Vec<Arc<MappingIdentity>>, Trouble> {
+        let mut found = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let known = match self.0.get(number) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let mapping = Arc::new(names::mapping(transaction, *number)?);
+                    self.0.insert(*number, Arc::clone(&mapping));
+                    mapping
+                }
+            };
+            found.push(known);
+        }
+        Ok(found)
+    }
 }
 
 /// Documents of an event that were not seen since `version`.
@@ -65,6 +98,7 @@ pub(crate) fn older(
     let documents = transaction.open_table(DOCUMENTS)?;
     let from = (output, instance, number, "");
     let to = (output, instance, number.saturating_add(1), "");
+    let mut mappings = Mappings::default();
     let mut found = Vec::new();
     for entry in held.range(from..to)? {
         let (key, row) = entry?;
@@ -74,7 +108,8 @@ pub(crate) fn older(
             continue;
         }
         found.push(one_held(
-            &documents,
+            (transaction, &documents),
+            &mut mappings,
             output,
             (instance, number),
             id,
@@ -125,7 +160,11 @@ pub(crate) fn attributes_of(
 
 /// What is known of a document that an event holds.
 pub(crate) fn one_held(
-    documents: &impl ReadableTable<DocumentKey, DocumentRow>,
+    (transaction, documents): (
+        &ReadTransaction,
+        &impl ReadableTable<DocumentKey, DocumentRow>,
+    ),
+    mappings: &mut Mappings,
     output: u32,
     me: (u32, u32),
     id: &str,
@@ -141,6 +180,11 @@ pub(crate) fn one_held(
         event: event.to_owned(),
         attribute,
         fate: document.as_ref().map_or(Fate::Deleted, |known| known.fate),
+        places: match &document {
+            Some(known) => mappings.all(transaction, &known.places)?,
+            None => Vec::new(),
+        },
+        delete_revision: document.as_ref().map_or(1, Document::revision_of_delete),
         others: document.is_some_and(|known| known.wanted_by_others(me)),
     })
 }
@@ -162,6 +206,7 @@ pub(crate) fn due(
     let table = transaction.open_table(DUE)?;
     let documents = transaction.open_table(DOCUMENTS)?;
     let held = transaction.open_table(HELD)?;
+    let mut mappings = Mappings::default();
     let mut found = Vec::new();
     let to = (output, instance, now_ms.saturating_add(1), "");
     for entry in table.range((output, instance, i64::MIN, "")..to)? {
@@ -180,6 +225,8 @@ pub(crate) fn due(
             event: names::text(transaction, event)?,
             attribute,
             fate: document.fate,
+            places: mappings.all(transaction, &document.places)?,
+            delete_revision: document.revision_of_delete(),
             others: document.wanted_by_others((instance, event)),
         });
         if found.len() >= limit {
@@ -227,7 +274,7 @@ pub(crate) fn each(
             seen,
             fingerprint,
             fate: document.fate,
-            mapping: document.mapping,
+            mapping: document.mapping(),
             sent: document.version,
             expires_ms: document.expires_ms,
         })?;

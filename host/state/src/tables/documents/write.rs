@@ -69,11 +69,10 @@ impl Writer<'_> {
         let id = document.id.as_str();
         let event = self.event(&delivery.event)?;
         let me = (self.instance, event);
-        let digest = &delivery.mapping.digest;
         let mapping = number_of(
             self.transaction,
             Kind::Mapping,
-            digest,
+            &names::of_mapping(&delivery.mapping),
             &mut self.last_mapping,
         )?;
         let before = self.read(id)?;
@@ -81,10 +80,12 @@ impl Writer<'_> {
         let mut now = before.unwrap_or(Document {
             fate: Fate::Deleted,
             copy_of: 0,
-            mapping,
+            places: Vec::new(),
             expires_ms: None,
             version: 0,
             wanted_by: Vec::new(),
+            revision: 0,
+            content: None,
         });
         // What may not have arrived is sent again whatever its fingerprint.
         let fingerprint = (act != Act::Sent(Fate::Sent)).then_some(document.fingerprint);
@@ -93,7 +94,13 @@ impl Writer<'_> {
             Act::Sent(fate) => {
                 now.fate = fate;
                 now.copy_of = self.instance;
-                now.mapping = mapping;
+                now.sends(fate.may_be_there().then_some(document.fingerprint));
+                match fate {
+                    // Where it was before, it may still be.
+                    Fate::Sent => now.may_be_under(mapping),
+                    Fate::Delivered | Fate::Refused => now.places = vec![mapping],
+                    Fate::Deleted | Fate::Expired => now.places.clear(),
+                }
                 now.expires_ms = document.expires_ms;
                 now.version = self.version;
                 if fate.may_be_there() {
@@ -104,7 +111,7 @@ impl Writer<'_> {
                 now.wanted_by.push(me);
                 if now.copy_of == self.instance {
                     // Made by another, and this one would make the same.
-                    now.mapping = mapping;
+                    now.may_be_under(mapping);
                 }
             }
             Act::Absent(fate) => {
@@ -150,6 +157,7 @@ impl Writer<'_> {
             if let_go.sent == Some(Fate::Sent) {
                 now.fate = Fate::Sent;
                 now.version = self.version;
+                now.sends(None);
                 return self.store(id, &now, due_before);
             }
             now.wanted_by.retain(|other| *other != me);
@@ -157,6 +165,8 @@ impl Writer<'_> {
                 Some(fate) => {
                     now.fate = fate;
                     now.version = self.version;
+                    now.sends(None);
+                    now.places.clear();
                 }
                 None if now.wanted_by.is_empty() => {}
                 None if now.copy_of == self.instance => self.ask_another(&mut now)?,
