@@ -3,10 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use pipeline::{Class, Classify};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers for the server of a feed, such as `Authorization`. Has no `Display` and is not
 /// serialised; `Debug` shows the names only. Default: none.
@@ -37,12 +35,6 @@ pub enum HeadersError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
-    },
-    /// The variable is not set, or is no text.
-    #[error("the environment has no variable `{name}` to read the headers from")]
-    Environment {
-        /// Its name.
-        name: String,
     },
 }
 
@@ -112,30 +104,6 @@ impl Headers {
         Self::parse(&text)
     }
 
-    /// The lines of an environment variable; see [`Self::parse`].
-    ///
-    /// # Errors
-    /// When it is not set, and those of [`Self::parse`].
-    pub fn from_env(name: &str) -> Result<Self, HeadersError> {
-        let text = std::env::var(name).map_err(|_| HeadersError::Environment {
-            name: name.to_owned(),
-        })?;
-        Self::parse(&text)
-    }
-
-    /// `Authorization: Basic`, in place of what may be there.
-    #[must_use]
-    pub fn with_basic(mut self, user: &str, password: &str) -> Self {
-        let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-        // Base64 is always a header's value.
-        if let Ok(mut value) = HeaderValue::from_str(&format!("Basic {encoded}")) {
-            value.set_sensitive(true);
-            self.0.retain(|(name, _)| *name != AUTHORIZATION);
-            self.0.push((AUTHORIZATION, value));
-        }
-        self
-    }
-
     /// Are there none?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -195,16 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn basic_takes_the_place_of_an_authorization() {
-        let headers = Headers::parse("Authorization: x")
-            .unwrap()
-            .with_basic("user", "canary");
-        assert_eq!(headers.map()[AUTHORIZATION], "Basic dXNlcjpjYW5hcnk=");
-        assert_eq!(headers.map().len(), 1);
-        assert!(!format!("{headers:?}").contains("dXNl"));
-    }
-
-    #[test]
     fn says_which_line_is_wrong_without_its_value() {
         for (text, line) in [("canary", 1), ("\na b: canary", 2), ("a: cana\u{7f}ry", 1)] {
             let error = Headers::parse(text).unwrap_err();
@@ -216,7 +174,6 @@ mod tests {
         }
         let error = Headers::parse("If-None-Match: x").unwrap_err();
         assert!(matches!(error, HeadersError::Reserved { .. }), "{error}");
-        assert!(Headers::from_env("MISP_FEED_NO_SUCH_VARIABLE").is_err());
         assert!(Headers::from_file(Path::new("/nowhere/at/all")).is_err());
     }
 
