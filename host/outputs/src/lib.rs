@@ -7,16 +7,22 @@
 mod dead_letters;
 pub mod envelope;
 mod file;
+mod http;
 mod line_file;
 mod lines;
 mod options;
+mod retry_after;
+mod said;
 mod stdout;
+mod tls;
 
 #[cfg(test)]
 mod contract;
 
 pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
 pub use file::{FileOptions, FileOutput};
+pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
 pub use line_file::{Fsync, LineFileError};
 pub use options::OutputOptions;
 pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};
+pub use tls::{Address, Tls};

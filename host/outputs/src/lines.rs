@@ -1,5 +1,7 @@
 //! A batch as NDJSON, with the verdicts it gets once the lines are safe.
 
+use std::ops::Range;
+
 use pipeline::{Delivery, Operation, Verdict};
 
 use crate::envelope;
@@ -29,6 +31,18 @@ impl Lines {
     /// The index after each line's newline.
     pub(crate) fn ends(&self) -> &[usize] {
         &self.ends
+    }
+
+    /// These lines, each with its newline; none if they are not all there.
+    pub(crate) fn range(&self, lines: Range<usize>) -> &[u8] {
+        let end_of = |count: usize| match count.checked_sub(1) {
+            None => Some(0),
+            Some(last) => self.ends.get(last).copied(),
+        };
+        let bounds = end_of(lines.start).zip(end_of(lines.end));
+        bounds
+            .and_then(|(start, end)| self.bytes.get(start..end))
+            .unwrap_or_default()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use pipeline::{Output, OutputError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{FileOptions, FileOutput, StdoutOptions, StdoutOutput};
+use crate::{FileOptions, FileOutput, HttpOptions, HttpOutput, StdoutOptions, StdoutOutput};
 
 /// One output of the configuration; `type` says which kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -16,6 +16,8 @@ pub enum OutputOptions {
     Stdout(StdoutOptions),
     /// NDJSON in a file.
     File(FileOptions),
+    /// Documents posted to an HTTP receiver.
+    Http(HttpOptions),
 }
 
 impl OutputOptions {
@@ -25,6 +27,7 @@ impl OutputOptions {
         match self {
             Self::Stdout(options) => Arc::new(StdoutOutput::new(name, options)),
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
+            Self::Http(options) => Arc::new(HttpOutput::new(name, options)),
         }
     }
 
@@ -37,6 +40,7 @@ impl OutputOptions {
         match self {
             Self::Stdout(options) => Ok(Arc::new(StdoutOutput::new(name, options))),
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
+            Self::Http(options) => Ok(Arc::new(HttpOutput::open(name, options)?)),
         }
     }
 }

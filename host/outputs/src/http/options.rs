@@ -1,0 +1,153 @@
+//! What the configuration says of an HTTP receiver.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use units::{ByteSize, Duration};
+
+use crate::lines::Common;
+use crate::tls::{Address, Tls};
+
+/// Documents posted to an HTTP receiver, such as Vector, Logstash, Fluent Bit, Cribl or Tenzir.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpOptions {
+    /// Where documents are posted to, such as `https://vector.example.org:8080/misp`. User
+    /// names and passwords do not go here but into `headers_file`.
+    pub url: Address,
+    /// A file of headers that are sent with every request, `Name: value` a line, such as
+    /// `Authorization: Bearer ...`. It is read again after the receiver refused it.
+    #[serde(default)]
+    pub headers_file: Option<PathBuf>,
+    /// How documents are put together in a request. Default: ndjson.
+    #[serde(default)]
+    pub format: HttpFormat,
+    /// How a request is compressed. Default: none.
+    #[serde(default)]
+    pub compression: HttpCompression,
+    /// The largest request before compression; a document that is larger goes alone. Default:
+    /// 2MiB (Fluent Bit takes 4MB by default).
+    #[serde(default = "two_mebibytes")]
+    pub max_bytes: ByteSize,
+    /// The most documents in a request. Default: 1000.
+    #[serde(default = "thousand")]
+    pub max_count: NonZeroUsize,
+    /// The most requests on their way at once; one id is never in two of them. Default: 4.
+    #[serde(default = "four")]
+    pub in_flight: NonZeroUsize,
+    /// The largest share of a batch of at least 100 documents, in percent, that the receiver may
+    /// refuse for good; with more nothing of the batch counts and it comes again, because the
+    /// address or the format is wrong rather than the documents. Default: 50; 100 = any.
+    #[serde(default = "fifty")]
+    pub reject_limit_percent: u8,
+    /// How the connection is secured.
+    #[serde(default)]
+    pub tls: Tls,
+    /// A proxy's address, such as `http://proxy.example.org:3128`, or `none`. Default: as
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say.
+    #[serde(default)]
+    pub proxy: Option<Address>,
+    /// How long to wait for a connection. Default: 10s.
+    #[serde(default = "ten_seconds")]
+    pub connect_timeout: Duration,
+    /// How long a request may take, with its answer. Default: 60s.
+    #[serde(default = "minute")]
+    pub timeout: Duration,
+    /// Send deletes as documents `{"misp_ecs":{"id","operation":"delete","version"}}`.
+    /// Default: true.
+    #[serde(default = "yes")]
+    pub deletes: bool,
+    /// Add `misp_ecs.{id,operation,version,mapping}` to every document: a request that gets no
+    /// answer is sent again, receivers tell by it what they have. Default: true.
+    #[serde(default = "yes")]
+    pub envelope_field: bool,
+}
+
+/// How documents are put together in a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpFormat {
+    /// One document a line, `application/x-ndjson`.
+    #[default]
+    Ndjson,
+    /// One array of documents, `application/json`.
+    Json,
+}
+
+/// How a request is compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpCompression {
+    /// Not at all.
+    #[default]
+    None,
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// `Content-Encoding: zstd`.
+    Zstd,
+}
+
+fn two_mebibytes() -> ByteSize {
+    ByteSize::mib(2)
+}
+
+fn thousand() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(999)
+}
+
+fn four() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(3)
+}
+
+fn fifty() -> u8 {
+    50
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl HttpOptions {
+    /// This receiver with every other setting at its default.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: Address(url.into()),
+            headers_file: None,
+            format: HttpFormat::default(),
+            compression: HttpCompression::default(),
+            max_bytes: two_mebibytes(),
+            max_count: thousand(),
+            in_flight: four(),
+            reject_limit_percent: fifty(),
+            tls: Tls::default(),
+            proxy: None,
+            connect_timeout: ten_seconds(),
+            timeout: minute(),
+            deletes: true,
+            envelope_field: true,
+        }
+    }
+
+    /// Every file that is named, to be resolved against the configuration's folder.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.headers_file.iter_mut().chain(self.tls.files_mut())
+    }
+
+    pub(crate) fn common(&self) -> Common {
+        Common {
+            deletes: self.deletes,
+            envelope_field: self.envelope_field,
+        }
+    }
+}
