@@ -1,5 +1,6 @@
 //! The outputs a configuration can name.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipeline::{Output, OutputError};
@@ -21,6 +22,15 @@ pub enum OutputOptions {
 }
 
 impl OutputOptions {
+    /// Every file that is named, to be resolved against the configuration's folder.
+    pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Stdout(_) => Vec::new(),
+            Self::File(options) => vec![&mut options.path],
+            Self::Http(options) => options.files_mut().collect(),
+        }
+    }
+
     /// The output under its name, without touching anything outside: for `check`.
     #[must_use]
     pub fn build(&self, name: &str) -> Arc<dyn Output> {

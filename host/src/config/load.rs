@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use misp_client::ApiKey;
 use misp_feed::{FeedPlace, Headers, HeadersError};
-use outputs::{DeadLetterOptions, OutputOptions};
+use outputs::DeadLetterOptions;
 use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::Value;
@@ -273,8 +273,8 @@ impl Config {
         resolve(&mut self.state.path);
         resolve(&mut self.dead_letters.path);
         for output in self.outputs.values_mut() {
-            if let OutputOptions::File(file) = output {
-                file.path = directory.join(&file.path);
+            for path in output.files_mut() {
+                *path = directory.join(&*path);
             }
         }
     }

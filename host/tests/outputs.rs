@@ -1,0 +1,135 @@
+//! Documents sent over HTTP by the real binary: what arrives, what a fault costs, who is told what.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Setup, demo, output, published, text};
+use misp_ecs_tests::FakeMisp;
+use misp_ecs_tests::fake_receiver::{FakeReceiver, Reply};
+use serde_json::Value;
+
+fn setup(misp: &FakeMisp, receiver: &FakeReceiver, more: &str) -> Setup {
+    let setup = Setup::new(misp, "");
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let (head, rest) = yaml.split_once("outputs:").unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    let http = format!(
+        "outputs: {{out: {{type: http, url: '{}', proxy: none{more}}}}}",
+        receiver.url()
+    );
+    std::fs::write(&config, format!("{head}{http}\n{rest}")).unwrap();
+    setup
+}
+
+/// The attributes that the receiver has: puts without a later delete, by the envelope.
+fn standing(receiver: &FakeReceiver) -> (BTreeSet<String>, usize) {
+    let (mut found, mut lines) = (std::collections::BTreeMap::new(), 0);
+    for line in receiver.arrived().lines() {
+        lines += 1;
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+        if document["misp_ecs"]["operation"] == "delete" {
+            found.remove(&id);
+        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+            found.insert(id, uuid.to_owned());
+        }
+    }
+    (found.into_values().collect(), lines)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_receiver_has_is_what_misp_has() {
+    let misp = demo().await;
+    let receiver = FakeReceiver::start().await.unwrap();
+    let headers = "headers_file: headers, compression: zstd, max_count: 100";
+    let setup = setup(&misp, &receiver, &format!(", {headers}"));
+    receiver.require("Bearer CanaryToken");
+    std::fs::write(
+        setup.folder.path().join("headers"),
+        "Authorization: Bearer CanaryToken\n",
+    )
+    .unwrap();
+    let checked = output(setup.command(&["check"])).await;
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+    // Busy at first: nothing is lost for it.
+    receiver.script([Reply::status(503, "busy"), Reply::status(429, "slow down")]);
+    let ran = output(setup.command(&["run", "--once", "--log", "trace"])).await;
+    let said = text(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+    assert!(!said.contains("CanaryToken"));
+    let (has, lines) = standing(&receiver);
+    assert_eq!(has, published(&misp));
+
+    let again = output(setup.command(&["run", "--once"])).await;
+    assert!(again.status.success());
+    assert_eq!(standing(&receiver).1, lines);
+
+    // What is gone is deleted there too.
+    misp.with_store(|store| {
+        let event = store.events()[0].clone();
+        let uuid = event["uuid"].as_str().unwrap();
+        let attribute = event["Attribute"][0]["uuid"].as_str().unwrap();
+        store.hard_delete(uuid, attribute);
+        store.publish(uuid);
+    });
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert_eq!(standing(&receiver).0, published(&misp));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_document_that_is_refused_costs_itself_and_is_kept() {
+    let misp = demo().await;
+    let receiver = FakeReceiver::start().await.unwrap();
+    let setup = setup(&misp, &receiver, "");
+    let victim = published(&misp).into_iter().next().unwrap();
+    receiver.refuse(&victim, 400, "no such field");
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let mut expected = published(&misp);
+    let (has, _) = standing(&receiver);
+    let lost: Vec<String> = expected.difference(&has).cloned().collect();
+    assert!(lost.contains(&victim), "{lost:?}");
+    let letters = setup.folder.path().join("state/dead-letters.ndjson");
+    let letters = std::fs::read_to_string(letters).unwrap();
+    assert_eq!(letters.lines().count(), lost.len());
+    assert!(letters.contains("no such field"), "{letters}");
+    expected.retain(|uuid| !lost.contains(uuid));
+    assert_eq!(has, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_told_by_check_before_anything_is_sent() {
+    let misp = demo().await;
+    let receiver = FakeReceiver::start().await.unwrap();
+    let setup = setup(&misp, &receiver, "");
+    receiver.require("Bearer CanaryToken");
+    let checked = output(setup.command(&["check"])).await;
+    let said = text(&checked.stdout);
+    assert!(
+        !checked.status.success() && said.contains("output out"),
+        "{said}"
+    );
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(!ran.status.success());
+    assert_eq!(receiver.arrived(), "");
+    std::fs::write(
+        setup.folder.path().join("headers"),
+        "Authorization: Bearer CanaryToken\n",
+    )
+    .unwrap();
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let yaml = yaml.replace("proxy: none", "proxy: none, headers_file: headers");
+    std::fs::write(&config, yaml).unwrap();
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert_eq!(standing(&receiver).0, published(&misp));
+}
