@@ -1,6 +1,8 @@
 //! Fakes, fixtures, oracles and the suites that run whole processes.
 
 pub mod events;
+pub mod fake_elastic;
 pub mod fake_misp;
 
+pub use fake_elastic::{ELASTIC_KEY, ElasticFault, FakeElastic};
 pub use fake_misp::FakeMisp;
