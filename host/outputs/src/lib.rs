@@ -5,6 +5,7 @@
 //! folder, a variant of [`OutputOptions`], and a line in the contract suite.
 
 mod dead_letters;
+mod elasticsearch;
 pub mod envelope;
 mod file;
 mod line_file;
@@ -16,6 +17,9 @@ mod stdout;
 mod contract;
 
 pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
+pub use elasticsearch::{
+    ElasticError, ElasticMode, ElasticTls, ElasticsearchOptions, ElasticsearchOutput, NodeAddress,
+};
 pub use file::{FileOptions, FileOutput};
 pub use line_file::{Fsync, LineFileError};
 pub use options::OutputOptions;

@@ -6,7 +6,9 @@ use pipeline::{Output, OutputError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{FileOptions, FileOutput, StdoutOptions, StdoutOutput};
+use crate::{
+    ElasticsearchOptions, ElasticsearchOutput, FileOptions, FileOutput, StdoutOptions, StdoutOutput,
+};
 
 /// One output of the configuration; `type` says which kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -16,6 +18,8 @@ pub enum OutputOptions {
     Stdout(StdoutOptions),
     /// NDJSON in a file.
     File(FileOptions),
+    /// Elasticsearch 8 or 9, OpenSearch 2 or 3.
+    Elasticsearch(Box<ElasticsearchOptions>),
 }
 
 impl OutputOptions {
@@ -25,6 +29,7 @@ impl OutputOptions {
         match self {
             Self::Stdout(options) => Arc::new(StdoutOutput::new(name, options)),
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
+            Self::Elasticsearch(options) => Arc::new(ElasticsearchOutput::new(name, options)),
         }
     }
 
@@ -37,6 +42,7 @@ impl OutputOptions {
         match self {
             Self::Stdout(options) => Ok(Arc::new(StdoutOutput::new(name, options))),
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
+            Self::Elasticsearch(options) => Ok(Arc::new(ElasticsearchOutput::open(name, options)?)),
         }
     }
 }
