@@ -19,6 +19,7 @@ mod contract;
 pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
 pub use elasticsearch::{
     ElasticError, ElasticMode, ElasticTls, ElasticsearchOptions, ElasticsearchOutput, NodeAddress,
+    SetupReport, SetupStep,
 };
 pub use file::{FileOptions, FileOutput};
 pub use line_file::{Fsync, LineFileError};

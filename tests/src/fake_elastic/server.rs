@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Response, header};
 use serde_json::{Value, json};
 
 use super::faults::{ElasticFault, ElasticHabits, answer, refusal};
-use super::store::ElasticStore;
+use super::store::{ElasticStore, matches};
 use super::{ELASTIC_KEY, ElasticRequest, Shared, bulk, lock};
 
 const LARGEST_REQUEST: usize = 256 << 20;
@@ -36,7 +36,8 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         let reason = format!("unable to authenticate with provided credentials {ELASTIC_KEY}");
         return refusal(401, "security_exception", &reason);
     }
-    let forbidden = habits.forbid || (habits.write_only && !path.ends_with("/_bulk"));
+    let forbidden = habits.forbid
+        || (habits.write_only && !matches!(path.as_str(), "/_bulk" | "/_security/_authenticate"));
     if forbidden {
         return refusal(
             403,
@@ -197,13 +198,18 @@ fn route(
                 .ok_or_else(|| missing(name))
         }
         ("GET", ["_index_template", name]) => {
-            let found = store.index_templates.get(*name);
-            found
-                .map(|template| {
-                    json!({"index_templates": [{"name": name, "index_template": template}]})
-                })
-                .ok_or_else(|| missing(name))
+            let found: Vec<Value> = store
+                .index_templates
+                .iter()
+                .filter(|(held, _)| matches(name, held))
+                .map(|(held, template)| json!({"name": held, "index_template": template}))
+                .collect();
+            if found.is_empty() && !name.contains('*') {
+                return Err(missing(name));
+            }
+            Ok(json!({ "index_templates": found }))
         }
+        ("GET", ["_security", "_authenticate"]) => Ok(json!({"username": "made-up"})),
         ("PUT", ["_component_template", name]) => {
             let template = parse(body)?;
             store

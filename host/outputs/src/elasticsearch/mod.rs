@@ -1,6 +1,7 @@
 //! Elasticsearch 8 and 9, OpenSearch 2 and 3, through `_bulk`.
 
 mod bulk;
+mod check;
 mod client;
 mod credentials;
 mod encode;
@@ -9,6 +10,7 @@ mod names;
 mod options;
 mod output;
 mod reply;
+mod setup;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -16,3 +18,4 @@ mod tests;
 pub use error::ElasticError;
 pub use options::{ElasticMode, ElasticTls, ElasticsearchOptions, NodeAddress};
 pub use output::ElasticsearchOutput;
+pub use setup::{SetupReport, SetupStep};

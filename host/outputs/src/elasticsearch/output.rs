@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pipeline::{Backoff, Delivery, Output, OutputError, Verdict};
 use reqwest::Method;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::bulk::{self, Limits};
@@ -103,8 +104,8 @@ impl Core {
     pub(super) async fn template(&self, index: &str) -> Result<(), ElasticError> {
         let path = format!("_index_template/{index}");
         match self.client.json(Method::GET, &path, None).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(ElasticError::NoTemplate {
+            Ok(Some(found)) if has_template(&found) => Ok(()),
+            Ok(_) => Err(ElasticError::NoTemplate {
                 name: index.to_owned(),
             }),
             Err(error) => Err(error),
@@ -224,6 +225,12 @@ impl Core {
     }
 }
 
+/// A pattern that matches nothing is answered with an empty list, not with 404.
+fn has_template(found: &Value) -> bool {
+    let found = found.get("index_templates").and_then(Value::as_array);
+    found.is_some_and(|found| !found.is_empty())
+}
+
 fn set(verdicts: &mut [Option<Verdict>], place: usize, verdict: Verdict) {
     if let Some(at) = verdicts.get_mut(place) {
         *at = Some(verdict);
@@ -267,10 +274,6 @@ impl Output for ElasticsearchOutput {
 
     async fn check(&self) -> Result<(), OutputError> {
         let core = self.core().map_err(OutputError::new)?;
-        core.client
-            .json(Method::GET, "", None)
-            .await
-            .map(|_| ())
-            .map_err(OutputError::new)
+        core.check().await.map_err(OutputError::new)
     }
 }

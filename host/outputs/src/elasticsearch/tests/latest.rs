@@ -203,5 +203,6 @@ async fn credentials_that_may_only_write_are_enough() {
     let elastic = elastic().await;
     elastic.habits(|habits| habits.write_only = true);
     let output = output(&options(&elastic));
+    output.check().await.unwrap();
     assert_eq!(write(&output, &[put("a", 5)]).await, [Verdict::Stored]);
 }

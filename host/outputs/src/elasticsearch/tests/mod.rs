@@ -4,6 +4,7 @@ mod append;
 mod faults;
 mod latest;
 mod secrets;
+mod setup;
 
 use std::sync::Arc;
 
