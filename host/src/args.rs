@@ -55,6 +55,11 @@ pub(crate) enum Command {
     /// Only what differs is sent; what the mapping of now does not make any more is withdrawn.
     /// It goes on after a restart where it was. With a running host it does this at once.
     Reprocess(Reprocess),
+    /// Put on a server what has to be there before documents come.
+    Setup {
+        #[command(subcommand)]
+        command: Setup,
+    },
     /// Show, export or forget what is remembered of earlier runs.
     State {
         #[command(subcommand)]
@@ -92,6 +97,20 @@ pub(crate) struct OneInstance {
     /// Only this instance.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Setup {
+    /// Templates, alias and lifecycle for every output of the type `elasticsearch`, from the
+    /// catalogue of the mapping. The same again changes nothing; what is somebody else's is never
+    /// replaced.
+    Elasticsearch {
+        #[command(flatten)]
+        configured: Configured,
+        /// Only show what would be put.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -68,6 +68,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,
         Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,
+        Command::Setup { command } => commands::setup(command).await,
         Command::Reprocess(args) => commands::reprocess(args).await,
         Command::Check(configured) => commands::check(configured).await,
         Command::Config => {

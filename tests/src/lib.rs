@@ -1,8 +1,10 @@
 //! Fakes, fixtures, oracles and the suites that run whole processes.
 
 pub mod events;
+pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;
 
+pub use fake_elastic::{ELASTIC_KEY, ElasticFault, FakeElastic};
 pub use fake_misp::FakeMisp;
 pub use fake_receiver::FakeReceiver;

@@ -77,7 +77,7 @@ pub fn append_tombstone(line: &mut Vec<u8>, id: &str, version: u64) {
     line.push(b'}');
 }
 
-fn checked(body: &[u8]) -> Result<&[u8], BodyError> {
+pub(crate) fn checked(body: &[u8]) -> Result<&[u8], BodyError> {
     let body = body.trim_ascii();
     if body.len() < 2 || !body.starts_with(b"{") || !body.ends_with(b"}") {
         return Err(BodyError::NotAnObject);

@@ -5,6 +5,7 @@
 //! folder, a variant of [`OutputOptions`], and a line in the contract suite.
 
 mod dead_letters;
+mod elasticsearch;
 pub mod envelope;
 mod file;
 mod http;
@@ -20,6 +21,9 @@ mod tls;
 mod contract;
 
 pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
+pub use elasticsearch::{
+    ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupReport, SetupStep,
+};
 pub use file::{FileOptions, FileOutput};
 pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
 pub use line_file::{Fsync, LineFileError};

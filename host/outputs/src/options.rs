@@ -7,7 +7,10 @@ use pipeline::{Output, OutputError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{FileOptions, FileOutput, HttpOptions, HttpOutput, StdoutOptions, StdoutOutput};
+use crate::{
+    ElasticsearchOptions, ElasticsearchOutput, FileOptions, FileOutput, HttpOptions, HttpOutput,
+    StdoutOptions, StdoutOutput,
+};
 
 /// One output of the configuration; `type` says which kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -19,6 +22,8 @@ pub enum OutputOptions {
     File(FileOptions),
     /// Documents posted to an HTTP receiver.
     Http(HttpOptions),
+    /// Elasticsearch 8 or 9, OpenSearch 2 or 3.
+    Elasticsearch(Box<ElasticsearchOptions>),
 }
 
 impl OutputOptions {
@@ -28,6 +33,7 @@ impl OutputOptions {
             Self::Stdout(_) => Vec::new(),
             Self::File(options) => vec![&mut options.path],
             Self::Http(options) => options.files_mut().collect(),
+            Self::Elasticsearch(options) => options.files_mut().collect(),
         }
     }
 
@@ -38,6 +44,7 @@ impl OutputOptions {
             Self::Stdout(options) => Arc::new(StdoutOutput::new(name, options)),
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
             Self::Http(options) => Arc::new(HttpOutput::new(name, options)),
+            Self::Elasticsearch(options) => Arc::new(ElasticsearchOutput::new(name, options)),
         }
     }
 
@@ -51,6 +58,7 @@ impl OutputOptions {
             Self::Stdout(options) => Ok(Arc::new(StdoutOutput::new(name, options))),
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
             Self::Http(options) => Ok(Arc::new(HttpOutput::open(name, options)?)),
+            Self::Elasticsearch(options) => Ok(Arc::new(ElasticsearchOutput::open(name, options)?)),
         }
     }
 }

@@ -1,0 +1,163 @@
+//! What went wrong with an Elasticsearch, and what can be done about it.
+
+use std::time::Duration;
+
+use pipeline::{Class, Classify};
+
+/// The wait before credentials that were refused at run time are tried again.
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// Why documents were not taken. No text in here holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ElasticError {
+    /// Options an output cannot be made of.
+    #[error("{reason}")]
+    Options {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// No connection, or it broke, or nothing came in time.
+    #[error("{url} cannot be reached: {reason}")]
+    Unreachable {
+        /// The node.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The certificate of the other side, or ours, was not accepted.
+    #[error("{url} was not trusted: {reason}; `tls.ca_file` names an authority to trust")]
+    Tls {
+        /// The node.
+        url: String,
+        /// What the TLS library said.
+        reason: String,
+    },
+    /// 401.
+    #[error("the credentials were refused (401): {reason}")]
+    Credentials {
+        /// What the server said.
+        reason: String,
+    },
+    /// 403.
+    #[error("the credentials are not allowed to do this (403): {reason}")]
+    Forbidden {
+        /// What the server said.
+        reason: String,
+    },
+    /// 429 or 5xx, more often than was tried.
+    #[error("the server is busy or failing ({status}): {reason}")]
+    Busy {
+        /// The status.
+        status: u16,
+        /// What the server said.
+        reason: String,
+        /// The shortest wait it asked for.
+        after: Option<Duration>,
+    },
+    /// An answer that is not what it should be. What it was about may be written or not.
+    #[error("the answer cannot be read: {reason}; is this the address of an Elasticsearch?")]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A status that no document is to blame for.
+    #[error("the server refused the request ({status}): {reason}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What the server said.
+        reason: String,
+    },
+    /// An index or a data stream that is not there and is not made.
+    #[error("there is no {index} and the server makes none: run `misp-ecs setup elasticsearch`")]
+    NoIndex {
+        /// Its name.
+        index: String,
+    },
+    /// A template that is not there.
+    #[error("the index template {name} is missing: run `misp-ecs setup elasticsearch`")]
+    NoTemplate {
+        /// Its name.
+        name: String,
+    },
+    /// A template that somebody else made.
+    #[error(
+        "there is a template {name} that misp-ecs did not make: rename or delete it, or set \
+         another `index` or `namespace`"
+    )]
+    ForeignTemplate {
+        /// Its name.
+        name: String,
+    },
+    /// A server too old.
+    #[error("{product} {version} is too old: Elasticsearch 8 or OpenSearch 2 is needed")]
+    Version {
+        /// Which of the two.
+        product: &'static str,
+        /// Its version.
+        version: String,
+    },
+    /// Too much was refused for it to be the documents' fault.
+    #[error(
+        "{rejected} of {total} documents were refused, which looks like the wrong mapping or \
+         index; nothing goes to the dead letters; the first: {first}"
+    )]
+    Breaker {
+        /// How many.
+        rejected: usize,
+        /// Of how many.
+        total: usize,
+        /// The first reason.
+        first: String,
+    },
+}
+
+impl Classify for ElasticError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unreachable { .. } | Self::Unreadable { .. } => Class::Transient { after: None },
+            Self::Busy { after, .. } => Class::Transient { after: *after },
+            Self::Options { .. }
+            | Self::Tls { .. }
+            | Self::Credentials { .. }
+            | Self::Forbidden { .. }
+            | Self::Refused { .. }
+            | Self::NoIndex { .. }
+            | Self::NoTemplate { .. }
+            | Self::ForeignTemplate { .. }
+            | Self::Version { .. }
+            | Self::Breaker { .. } => Class::Fatal,
+        }
+    }
+}
+
+impl ElasticError {
+    /// May the same request succeed in a moment, perhaps at another node?
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Unreadable { .. }
+        )
+    }
+}
+
+/// An error in the middle of the work: what is fatal at the start may be put right by somebody
+/// while the host waits.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct AtWork(pub(super) ElasticError);
+
+impl Classify for AtWork {
+    fn class(&self) -> Class {
+        match self.0 {
+            ElasticError::Credentials { .. }
+            | ElasticError::Forbidden { .. }
+            | ElasticError::Refused { .. }
+            | ElasticError::NoIndex { .. }
+            | ElasticError::NoTemplate { .. } => Class::Transient {
+                after: Some(REFUSED_WAIT),
+            },
+            _ => self.0.class(),
+        }
+    }
+}

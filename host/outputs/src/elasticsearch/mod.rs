@@ -1,0 +1,21 @@
+//! Elasticsearch 8 and 9, OpenSearch 2 and 3, through `_bulk`.
+
+mod bulk;
+mod check;
+mod client;
+mod credentials;
+mod encode;
+mod error;
+mod names;
+mod options;
+mod output;
+mod reply;
+mod setup;
+mod strip;
+#[cfg(test)]
+mod tests;
+
+pub use error::ElasticError;
+pub use options::{ElasticMode, ElasticsearchOptions};
+pub use output::ElasticsearchOutput;
+pub use setup::{SetupReport, SetupStep};

@@ -1,0 +1,166 @@
+use misp_ecs_tests::FakeElastic;
+use pipeline::{Class, Classify, Output, Verdict};
+use serde_json::{Value, json};
+use units::Duration;
+
+use super::{ALIAS, INDEX, STREAM, elastic, options, output, write};
+use crate::contract::fixtures::{delivery, put};
+use crate::elasticsearch::{ElasticMode, ElasticsearchOptions};
+
+fn catalogue() -> Value {
+    json!({
+        "template": {"mappings": {"dynamic": false, "properties": {"n": {"type": "long"}}}},
+        "_meta": {"description": "Fields of misp-ecs", "mapping": "ecs-1.12", "version": "1.0.0"},
+    })
+}
+
+fn append(elastic: &FakeElastic) -> ElasticsearchOptions {
+    ElasticsearchOptions {
+        mode: ElasticMode::Append,
+        ..options(elastic)
+    }
+}
+
+fn template(elastic: &FakeElastic, name: &str) -> Value {
+    elastic.with_store(|store| store.index_templates[name].clone())
+}
+
+#[tokio::test]
+async fn setup_makes_what_the_documents_need_and_the_same_again_is_the_same() {
+    let elastic = FakeElastic::start().await;
+    let output = output(&options(&elastic));
+    assert_eq!(output.check().await.unwrap_err().class(), Class::Fatal);
+    let report = output.setup(&catalogue(), false).await.unwrap();
+    assert_eq!(
+        (report.product, report.version.as_str()),
+        ("Elasticsearch", "9.1.0")
+    );
+    assert!(report.steps.iter().all(|step| !step.replaces));
+    assert!(
+        report
+            .to_string()
+            .contains(&format!("created _index_template/{INDEX}"))
+    );
+    let made = template(&elastic, INDEX);
+    assert_eq!(made["index_patterns"], json!([INDEX]));
+    assert_eq!(made["priority"], 500);
+    assert_eq!(made["template"]["aliases"], json!({ALIAS: {}}));
+    assert_eq!(made["template"]["settings"]["index"]["gc_deletes"], "2h");
+    assert!(made.get("data_stream").is_none());
+    let part = elastic.with_store(|store| store.component_templates["misp-ecs-ecs-1.12"].clone());
+    assert_eq!(part["template"], catalogue()["template"]);
+    let again = output.setup(&catalogue(), false).await.unwrap();
+    assert!(again.steps.iter().all(|step| step.replaces));
+    assert_eq!(template(&elastic, INDEX), made);
+    output.check().await.unwrap();
+    assert_eq!(write(&output, &[put("a", 5)]).await, [Verdict::Stored]);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_everything_and_changes_nothing() {
+    let elastic = FakeElastic::start().await;
+    let report = output(&options(&elastic))
+        .setup(&catalogue(), true)
+        .await
+        .unwrap();
+    let text = report.to_string();
+    assert!(
+        text.contains("would create _component_template/misp-ecs-ecs-1.12"),
+        "{text}"
+    );
+    assert!(text.contains("gc_deletes"), "{text}");
+    assert!(
+        elastic
+            .requests()
+            .iter()
+            .all(|request| request.method == "GET")
+    );
+}
+
+#[tokio::test]
+async fn a_stream_has_a_lifecycle_where_the_server_has_them() {
+    let elastic = FakeElastic::start().await;
+    let mut options = append(&elastic);
+    output(&options).setup(&catalogue(), false).await.unwrap();
+    let made = template(&elastic, STREAM);
+    assert_eq!(made["data_stream"], json!({}));
+    assert_eq!(made["template"]["lifecycle"], json!({}));
+    let time = &made["template"]["mappings"]["properties"]["@timestamp"];
+    assert_eq!(*time, json!({"type": "date", "ignore_malformed": false}));
+    options.retention = Duration::from_hours(24);
+    output(&options).setup(&catalogue(), false).await.unwrap();
+    let lifecycle = &template(&elastic, STREAM)["template"]["lifecycle"];
+    assert_eq!(*lifecycle, json!({"data_retention": "86400s"}));
+    elastic.habits(|habits| {
+        habits.open_search = true;
+        habits.version = "3.1.0".to_owned();
+    });
+    let report = output(&options).setup(&catalogue(), false).await.unwrap();
+    assert_eq!(report.product, "OpenSearch");
+    assert!(
+        report
+            .to_string()
+            .contains("note: OpenSearch 3.1.0 has no lifecycle")
+    );
+    assert!(
+        template(&elastic, STREAM)["template"]
+            .get("lifecycle")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_template_of_somebody_else_is_left_alone() {
+    let elastic = FakeElastic::start().await;
+    let foreign = json!({"index_patterns": ["x"], "_meta": {"managed_by": "somebody"}});
+    elastic.with_store(|store| {
+        store
+            .index_templates
+            .insert(INDEX.to_owned(), foreign.clone());
+    });
+    let error = output(&options(&elastic))
+        .setup(&catalogue(), false)
+        .await
+        .unwrap_err();
+    assert_eq!(error.class(), Class::Fatal);
+    assert!(error.to_string().contains(INDEX), "{error}");
+    assert_eq!(template(&elastic, INDEX), foreign);
+    assert!(elastic.with_store(|store| store.component_templates.is_empty()));
+}
+
+#[tokio::test]
+async fn what_is_no_catalogue_or_too_old_a_server_is_refused() {
+    let elastic = FakeElastic::start().await;
+    let output = output(&options(&elastic));
+    for wrong in [
+        json!({}),
+        json!({"_meta": {"mapping": "A b"}, "template": {}}),
+    ] {
+        let error = output.setup(&wrong, false).await.unwrap_err();
+        assert_eq!(error.class(), Class::Fatal, "{error}");
+    }
+    elastic.habits(|habits| habits.version = "7.17.0".to_owned());
+    for error in [
+        output.setup(&catalogue(), false).await.unwrap_err(),
+        output.check().await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("7.17.0 is too old"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn documents_of_more_than_thirty_days_ago_are_counted() {
+    let elastic = elastic().await;
+    let output = output(&options(&elastic));
+    assert_eq!(output.old_indicators().await.unwrap(), 0);
+    let now = u64::try_from(pipeline::now_ms()).unwrap();
+    let day = 24 * 3_600 * 1_000;
+    let batch = [("a", 40), ("b", 31), ("c", 2)].map(|(id, days)| {
+        let body = json!({"@timestamp": now - days * day}).to_string();
+        delivery(id, 5, pipeline::Operation::Put, body)
+    });
+    write(&output, &batch).await;
+    assert_eq!(output.old_indicators().await.unwrap(), 2);
+    elastic.habits(|habits| habits.forbid = true);
+    output.old_indicators().await.unwrap_err();
+}

@@ -1,0 +1,103 @@
+//! Documents in an Elasticsearch by the real binary: set up, kept as MISP has them, moved by a swap.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Setup, demo, output, published, text};
+use misp_ecs_tests::fake_elastic::{ELASTIC_KEY, FakeElastic};
+use misp_ecs_tests::{FakeMisp, fake_elastic};
+
+const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
+
+fn setup(misp: &FakeMisp, elastic: &FakeElastic) -> Setup {
+    let setup = Setup::new(misp, "");
+    std::fs::write(setup.folder.path().join("elastic-key"), ELASTIC_KEY).unwrap();
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let (head, rest) = yaml.split_once("outputs:").unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    let url = elastic.url();
+    let output = format!(
+        "outputs: {{siem: {{type: elasticsearch, urls: ['{url}'], api_key_file: elastic-key, proxy: none}}}}"
+    );
+    std::fs::write(&config, format!("{head}{output}\n{rest}")).unwrap();
+    setup
+}
+
+async fn runs(setup: &Setup, words: &[&str]) -> String {
+    let ran = output(setup.command(words)).await;
+    let said = text(&ran.stdout) + &text(&ran.stderr);
+    assert!(ran.status.success(), "{words:?}: {said}");
+    assert!(!said.contains(ELASTIC_KEY));
+    said
+}
+
+/// The attributes that an index has.
+fn has(elastic: &FakeElastic, mapping: &str) -> BTreeSet<String> {
+    let index = format!("{ALIAS}-{mapping}");
+    let documents =
+        elastic.with_store(|store: &mut fake_elastic::ElasticStore| store.documents(&index));
+    let documents = documents.into_values();
+    documents
+        .filter_map(|document| Some(document["misp"]["attribute"]["uuid"].as_str()?.to_owned()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let setup = setup(&misp, &elastic);
+    let dry = runs(&setup, &["setup", "elasticsearch", "--dry-run"]).await;
+    assert!(dry.contains("would create"), "{dry}");
+    // Without templates nothing is written: a wrong field type cannot be taken back.
+    let early = output(setup.command(&["check"])).await;
+    assert!(
+        text(&early.stdout).contains("misp-ecs setup elasticsearch"),
+        "{}",
+        text(&early.stdout)
+    );
+    runs(&setup, &["setup", "elasticsearch"]).await;
+    runs(&setup, &["check"]).await;
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+
+    let bulks = elastic.bulks().len();
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(
+        elastic.bulks().len(),
+        bulks,
+        "nothing changed: nothing is sent"
+    );
+
+    // One attribute goes; another mapping takes over and everything moves to its index.
+    misp.with_store(|store| {
+        let event = store.events()[0].clone();
+        let uuid = event["uuid"].as_str().unwrap();
+        let attribute = event["Attribute"][0]["uuid"].as_str().unwrap();
+        store.hard_delete(uuid, attribute);
+        store.publish(uuid);
+    });
+    runs(&setup, &["run", "--once"]).await;
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    runs(&setup, &["mapping", "use", "ecs-1.12"]).await;
+    runs(&setup, &["reprocess"]).await;
+    assert_eq!(has(&elastic, "ecs-1.12"), published(&misp));
+    assert_eq!(has(&elastic, "ecs-9"), BTreeSet::new());
+
+    // What goes then is deleted where it is.
+    misp.with_store(|store| {
+        let event = store.events()[1].clone();
+        store.delete(event["uuid"].as_str().unwrap());
+    });
+    runs(&setup, &["sweep"]).await;
+    assert_eq!(has(&elastic, "ecs-1.12"), published(&misp));
+    let audit = runs(&setup, &["audit"]).await;
+    assert!(audit.contains("nothing differs"), "{audit}");
+}

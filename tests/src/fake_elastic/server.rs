@@ -1,0 +1,300 @@
+//! The endpoints: what a request gets.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Response, header};
+use serde_json::{Value, json};
+
+use super::faults::{ElasticFault, ElasticHabits, answer, refusal};
+use super::store::{ElasticStore, matches};
+use super::{ELASTIC_KEY, ElasticRequest, Shared, bulk, lock};
+
+const LARGEST_REQUEST: usize = 256 << 20;
+const THIRTY_DAYS_MS: u64 = 30 * 24 * 3_600 * 1_000;
+
+pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(&parts.headers, body).await else {
+        return refusal(400, "parse_exception", "the body cannot be read");
+    };
+    let path = parts.uri.path().to_owned();
+    record(
+        &shared,
+        &parts.method,
+        &path,
+        parts.uri.query(),
+        &parts.headers,
+        &body,
+    );
+    let habits = lock(&shared.habits).clone();
+    if habits.refuse_key || !knows_key(&parts.headers) {
+        // The real one does not repeat the key either, but others on the way might.
+        let reason = format!("unable to authenticate with provided credentials {ELASTIC_KEY}");
+        return refusal(401, "security_exception", &reason);
+    }
+    let forbidden = habits.forbid
+        || (habits.write_only && !matches!(path.as_str(), "/_bulk" | "/_security/_authenticate"));
+    if forbidden {
+        return refusal(
+            403,
+            "security_exception",
+            "action is unauthorized for API key",
+        );
+    }
+    if path.ends_with("/_bulk") {
+        return write(&shared, &habits, &body).await;
+    }
+    let mut store = lock(&shared.store);
+    let answered = route(&mut store, &habits, &parts.method, &path, &body);
+    match answered {
+        Ok(value) => answer(200, "application/json", value.to_string()),
+        Err((status, kind, reason)) => refusal(status, kind, &reason),
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Option<Bytes> {
+    let body = to_bytes(body, LARGEST_REQUEST).await.ok()?;
+    let packed = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| value == "gzip");
+    if !packed {
+        return Some(body);
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(body.as_ref())
+        .take(LARGEST_REQUEST as u64)
+        .read_to_end(&mut unpacked)
+        .ok()?;
+    Some(Bytes::from(unpacked))
+}
+
+fn record(
+    shared: &Shared,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) {
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut recorded = lock(&shared.recorded);
+    recorded.push(ElasticRequest {
+        method: method.to_string(),
+        path: path.to_owned(),
+        query: query.unwrap_or_default().to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+        body: body.clone(),
+    });
+    let bulks = recorded
+        .iter()
+        .filter(|request| request.path.ends_with("/_bulk"))
+        .count();
+    shared.arrived.send_replace(bulks);
+}
+
+fn knows_key(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("ApiKey "))
+        .is_some_and(|key| key == ELASTIC_KEY)
+}
+
+async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Response<Body> {
+    let fault = lock(&shared.faults).pop_front();
+    let fault = fault.unwrap_or(ElasticFault::None);
+    let operations = match bulk::operations(body) {
+        Ok(operations) => operations,
+        Err(reason) => return refusal(400, "action_request_validation_exception", &reason),
+    };
+    let documents = operations
+        .iter()
+        .map(|operation| (operation.index.clone(), operation.id.clone()))
+        .collect::<Vec<_>>();
+    let _flight = Flight::take_off(shared, documents);
+    if let ElasticFault::Hold(release) = &fault {
+        release.notified().await;
+    } else {
+        // Let the others arrive that come at the same time.
+        tokio::task::yield_now().await;
+    }
+    if let Some(instead) = fault.instead() {
+        return instead;
+    }
+    if body.len() > habits.max_bytes {
+        return answer(413, "application/json", String::new());
+    }
+    let mut items = bulk::write(&mut lock(&shared.store), habits, &operations, &fault);
+    let errors = items
+        .iter()
+        .any(|item| item.to_string().contains("\"error\""));
+    fault.spoil_items(&mut items);
+    let body = json!({"took": 1, "errors": errors, "items": items});
+    let text = if habits.pretty {
+        format!("{body:#}\n")
+    } else {
+        body.to_string()
+    };
+    answer(200, "application/json", fault.spoil_text(text))
+}
+
+/// A bulk under way, until it is dropped.
+struct Flight<'s> {
+    shared: &'s Shared,
+    documents: Vec<(String, String)>,
+}
+
+impl<'s> Flight<'s> {
+    fn take_off(shared: &'s Shared, documents: Vec<(String, String)>) -> Self {
+        let mut flights = lock(&shared.flights);
+        let overlaps: Vec<String> = documents
+            .iter()
+            .filter(|document| flights.now.iter().any(|other| other.contains(document)))
+            .map(|(_, id)| id.clone())
+            .collect();
+        flights.overlaps.extend(overlaps);
+        flights.now.push(documents.clone());
+        flights.most = flights.most.max(flights.now.len());
+        Self { shared, documents }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut flights = lock(&self.shared.flights);
+        let found = flights.now.iter().position(|now| *now == self.documents);
+        if let Some(at) = found {
+            flights.now.swap_remove(at);
+        }
+    }
+}
+
+type Refusal = (u16, &'static str, String);
+
+fn route(
+    store: &mut ElasticStore,
+    habits: &ElasticHabits,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> Result<Value, Refusal> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match (method.as_str(), parts.as_slice()) {
+        ("GET", [""]) => Ok(root(habits)),
+        ("GET", ["_component_template", name]) => {
+            let found = store.component_templates.get(*name);
+            found
+                .map(|template| {
+                    let named = json!({"name": name, "component_template": template});
+                    json!({ "component_templates": [named] })
+                })
+                .ok_or_else(|| missing(name))
+        }
+        ("GET", ["_index_template", name]) => {
+            let found: Vec<Value> = store
+                .index_templates
+                .iter()
+                .filter(|(held, _)| matches(name, held))
+                .map(|(held, template)| json!({"name": held, "index_template": template}))
+                .collect();
+            if found.is_empty() && !name.contains('*') {
+                return Err(missing(name));
+            }
+            Ok(json!({ "index_templates": found }))
+        }
+        ("GET", ["_security", "_authenticate"]) => Ok(json!({"username": "made-up"})),
+        ("PUT", ["_component_template", name]) => {
+            let template = parse(body)?;
+            store
+                .component_templates
+                .insert((*name).to_owned(), template);
+            Ok(json!({"acknowledged": true}))
+        }
+        ("PUT", ["_index_template", name]) => {
+            let template = parse(body)?;
+            put_index_template(store, habits, name, template)
+        }
+        ("POST", [target, "_count"]) => {
+            let query = parse(body)?;
+            let old = query
+                .pointer("/query/range/@timestamp/lt")
+                .and_then(Value::as_str)
+                == Some("now-30d/d");
+            let count = store
+                .behind(target)
+                .flat_map(|(_, index)| index.documents().into_values())
+                .filter(|document| !old || is_old(document))
+                .count();
+            Ok(json!({ "count": count }))
+        }
+        _ => Err((
+            400,
+            "illegal_argument_exception",
+            format!("no handler found for {path}"),
+        )),
+    }
+}
+
+fn root(habits: &ElasticHabits) -> Value {
+    let number = &habits.version;
+    let (version, tagline) = if habits.open_search {
+        let version = json!({"number": number, "distribution": "opensearch"});
+        (version, "The OpenSearch Project: https://opensearch.org/")
+    } else {
+        let version = json!({"number": number, "build_flavor": "default"});
+        (version, "You Know, for Search")
+    };
+    json!({"name": "n1", "cluster_name": "made-up", "version": version, "tagline": tagline})
+}
+
+fn put_index_template(
+    store: &mut ElasticStore,
+    habits: &ElasticHabits,
+    name: &str,
+    template: Value,
+) -> Result<Value, Refusal> {
+    let components = template
+        .get("composed_of")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let absent = components
+        .filter_map(Value::as_str)
+        .find(|component| !store.component_templates.contains_key(*component));
+    if let Some(absent) = absent {
+        let reason = format!(
+            "index template [{name}] specifies component templates [{absent}] that do not exist"
+        );
+        return Err((400, "invalid_index_template_exception", reason));
+    }
+    if habits.open_search && template.pointer("/template/lifecycle").is_some() {
+        let reason = "[template] unknown field [lifecycle]".to_owned();
+        return Err((400, "x_content_parse_exception", reason));
+    }
+    store.index_templates.insert(name.to_owned(), template);
+    Ok(json!({"acknowledged": true}))
+}
+
+fn parse(body: &Bytes) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|error| (400, "parse_exception", error.to_string()))
+}
+
+fn missing(name: &str) -> Refusal {
+    let reason = format!("template matching [{name}] not found");
+    (404, "resource_not_found_exception", reason)
+}
+
+/// Is its `@timestamp`, UNIX milliseconds here, more than 30 days ago?
+fn is_old(document: &Value) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
+    let at = document.get("@timestamp").and_then(Value::as_u64);
+    at.is_some_and(|at| at + THIRTY_DAYS_MS < now)
+}

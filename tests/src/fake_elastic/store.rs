@@ -1,0 +1,205 @@
+//! What the server holds: indices with versions and tombstones, templates, and a log.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::bulk::{Action, Operation, failed};
+use super::faults::ElasticHabits;
+
+/// A document, or what is left of a deleted one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its version.
+    pub version: u64,
+    /// The document; `None` once it is deleted.
+    pub source: Option<Value>,
+}
+
+/// An index or a data stream.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Index {
+    /// Is it a data stream, which takes `create` only?
+    pub data_stream: bool,
+    /// Its other names.
+    pub aliases: Vec<String>,
+    /// By id.
+    pub entries: BTreeMap<String, Entry>,
+}
+
+impl Index {
+    /// What a search would find, by id.
+    pub fn documents(&self) -> BTreeMap<&str, &Value> {
+        let live = self.entries.iter();
+        live.filter_map(|(id, entry)| Some((id.as_str(), entry.source.as_ref()?)))
+            .collect()
+    }
+}
+
+/// One write that was done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// `index`, `create` or `delete`.
+    pub action: &'static str,
+    /// Where.
+    pub index: String,
+    /// Whose.
+    pub id: String,
+    /// The version it has now.
+    pub version: u64,
+    /// The document, null for a delete.
+    pub source: Value,
+}
+
+/// Everything the server holds.
+#[derive(Debug, Default)]
+pub struct ElasticStore {
+    /// By name.
+    pub indices: BTreeMap<String, Index>,
+    /// By name, as they were put.
+    pub component_templates: BTreeMap<String, Value>,
+    /// By name, as they were put.
+    pub index_templates: BTreeMap<String, Value>,
+    /// Every write in the order it was done.
+    pub applied: Vec<Applied>,
+}
+
+impl ElasticStore {
+    /// The documents of an index, by id; none if there is no such index.
+    pub fn documents(&self, index: &str) -> BTreeMap<String, Value> {
+        let documents = self.indices.get(index).map(Index::documents);
+        documents
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(id, source)| (id.to_owned(), source.clone()))
+            .collect()
+    }
+
+    /// The indices behind a name, an alias or a pattern.
+    pub fn behind<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a String, &'a Index)> {
+        self.indices.iter().filter(move |(index, held)| {
+            matches(name, index) || held.aliases.iter().any(|alias| alias == name)
+        })
+    }
+
+    /// Does one write; the fields of its item.
+    pub(super) fn apply(&mut self, operation: &Operation, habits: &ElasticHabits) -> Value {
+        if !self.indices.contains_key(&operation.index) {
+            let external_delete = operation.action == Action::Delete && operation.version.is_none();
+            if !habits.auto_create || external_delete {
+                return failed(404, "index_not_found_exception", "no such index");
+            }
+            let made = self.made(&operation.index);
+            self.indices.insert(operation.index.clone(), made);
+        }
+        let Some(index) = self.indices.get_mut(&operation.index) else {
+            return failed(404, "index_not_found_exception", "no such index");
+        };
+        if index.data_stream && operation.action != Action::Create {
+            return failed(
+                400,
+                "illegal_argument_exception",
+                "only write ops with an op_type of create are allowed in data streams",
+            );
+        }
+        if operation.action != Action::Delete
+            && let Some(reason) = mapping_error(operation, habits, index.data_stream)
+        {
+            return failed(400, "document_parsing_exception", &reason);
+        }
+        let found = index.entries.get(&operation.id);
+        let live = found.is_some_and(|entry| entry.source.is_some());
+        let last = found.map_or(0, |entry| entry.version);
+        let conflict = match operation.version {
+            Some(version) => found.is_some() && last > version,
+            None => operation.action == Action::Create && live,
+        };
+        if conflict {
+            let id = &operation.id;
+            let reason = format!("[{id}]: version conflict, current version [{last}]");
+            return failed(409, "version_conflict_engine_exception", &reason);
+        }
+        let version = operation.version.unwrap_or(last + 1);
+        let source = operation.source.clone();
+        let (status, result) = match (operation.action, live) {
+            (Action::Delete, false) => (404, "not_found"),
+            (Action::Delete, true) => (200, "deleted"),
+            (_, false) => (201, "created"),
+            (_, true) => (200, "updated"),
+        };
+        self.applied.push(Applied {
+            action: operation.action.name(),
+            index: operation.index.clone(),
+            id: operation.id.clone(),
+            version,
+            source: source.clone().unwrap_or_default(),
+        });
+        let entry = Entry { version, source };
+        index.entries.insert(operation.id.clone(), entry);
+        json!({"_version": version, "result": result, "status": status,
+               "_shards": {"total": 1, "successful": 1, "failed": 0}})
+    }
+
+    /// An index as its template has it. Elasticsearch brings one for `logs-*-*` that makes data
+    /// streams.
+    fn made(&self, name: &str) -> Index {
+        let templates = self.index_templates.values();
+        let best = templates
+            .filter(|template| patterns(template).any(|pattern| matches(pattern, name)))
+            .max_by_key(|template| template.get("priority").and_then(Value::as_u64));
+        match best {
+            Some(template) => Index {
+                data_stream: template.get("data_stream").is_some(),
+                aliases: template
+                    .pointer("/template/aliases")
+                    .and_then(Value::as_object)
+                    .map(|aliases| aliases.keys().cloned().collect())
+                    .unwrap_or_default(),
+                entries: BTreeMap::new(),
+            },
+            None => Index {
+                data_stream: matches("logs-*-*", name),
+                ..Index::default()
+            },
+        }
+    }
+}
+
+fn patterns(template: &Value) -> impl Iterator<Item = &str> {
+    let patterns = template.get("index_patterns").and_then(Value::as_array);
+    patterns.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Why a document cannot be taken.
+fn mapping_error(
+    operation: &Operation,
+    habits: &ElasticHabits,
+    data_stream: bool,
+) -> Option<String> {
+    let Some(source) = &operation.source else {
+        return Some("failed to parse".to_owned());
+    };
+    if data_stream && source.get("@timestamp").is_none() {
+        return Some("data stream timestamp field [@timestamp] is missing".to_owned());
+    }
+    habits.numbers.iter().find_map(|field| {
+        let value = field.split('.').try_fold(source, |at, key| at.get(key))?;
+        (!value.is_number()).then(|| {
+            format!(
+                "failed to parse field [{field}] of type [long] in document with id '{}'",
+                operation.id
+            )
+        })
+    })
+}
+
+/// Does a name match a pattern whose `*` stand for anything?
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            let mut ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+            ends.any(|at| name.get(at..).is_some_and(|name| matches(rest, name)))
+        }),
+    }
+}
