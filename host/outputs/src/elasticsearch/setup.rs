@@ -6,7 +6,7 @@ use pipeline::OutputError;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::check::Server;
+use super::check::{OPEN_SEARCH, Server};
 use super::error::ElasticError;
 use super::options::ElasticMode;
 use super::output::{Core, ElasticsearchOutput};
@@ -71,7 +71,7 @@ impl fmt::Display for SetupReport {
 
 impl ElasticsearchOutput {
     /// Puts the templates for documents of one mapping: `component_template` is what `mapping
-    /// show --component-template` prints, `_meta.mapping` in it names the mapping. The same again
+    /// fields --format template` prints, `_meta.mapping` in it names the mapping. The same again
     /// changes nothing; `dry_run` changes nothing at all.
     ///
     /// # Errors
@@ -144,6 +144,10 @@ impl Core {
         if let Some(meta) = meta.as_object_mut() {
             meta.insert("managed_by".to_owned(), OURS.into());
         }
+        let mut inside = inside.clone();
+        if server.product == OPEN_SEARCH {
+            without_constants(&mut inside);
+        }
         let part = json!({"template": inside, "_meta": meta});
         let mut whole = json!({
             "index_patterns": [index],
@@ -215,5 +219,18 @@ impl Core {
         Err(ElasticError::ForeignTemplate {
             name: path.to_owned(),
         })
+    }
+}
+
+/// OpenSearch takes a `constant_keyword` with its value only, Elasticsearch learns it from the
+/// first document: `keyword` finds the same.
+fn without_constants(at: &mut Value) {
+    if let Some(fields) = at.as_object_mut() {
+        let learns = fields.get("type").and_then(Value::as_str) == Some("constant_keyword")
+            && !fields.contains_key("value");
+        if learns {
+            fields.insert("type".to_owned(), "keyword".into());
+        }
+        fields.values_mut().for_each(without_constants);
     }
 }

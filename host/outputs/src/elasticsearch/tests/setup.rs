@@ -9,7 +9,10 @@ use crate::elasticsearch::{ElasticMode, ElasticsearchOptions};
 
 fn catalogue() -> Value {
     json!({
-        "template": {"mappings": {"dynamic": false, "properties": {"n": {"type": "long"}}}},
+        "template": {"mappings": {"dynamic": false, "properties": {
+            "n": {"type": "long"},
+            "event": {"properties": {"module": {"type": "constant_keyword"}}},
+        }}},
         "_meta": {"description": "Fields of misp-ecs", "mapping": "ecs-1.12", "version": "1.0.0"},
     })
 }
@@ -97,6 +100,10 @@ async fn a_stream_has_a_lifecycle_where_the_server_has_them() {
     });
     let report = output(&options).setup(&catalogue(), false).await.unwrap();
     assert_eq!(report.product, "OpenSearch");
+    // It takes no constant without a value.
+    let part = elastic.with_store(|store| store.component_templates["misp-ecs-ecs-1.12"].clone());
+    let module = &part["template"]["mappings"]["properties"]["event"]["properties"]["module"];
+    assert_eq!(*module, json!({"type": "keyword"}));
     assert!(
         report
             .to_string()
