@@ -221,6 +221,18 @@ fn route(
             let template = parse(body)?;
             put_index_template(store, habits, name, template)
         }
+        (method @ ("GET" | "PUT"), [name, "_mapping"]) => {
+            let index = store.indices.get_mut(*name).ok_or_else(|| {
+                let reason = format!("no such index [{name}]");
+                (404, "index_not_found_exception", reason)
+            })?;
+            if method == "PUT" {
+                index.fields = parse(body)?;
+                return Ok(json!({"acknowledged": true}));
+            }
+            let fields = &index.fields;
+            Ok(json!({ *name: {"mappings": fields} }))
+        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query

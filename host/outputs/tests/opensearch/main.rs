@@ -255,7 +255,16 @@ async fn what_is_too_large_is_halved(node: &Node) {
             }
         }
     }
-    drop(output);
+    // The index is there now: its fields can be put again, and more of them.
+    let mut catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
+    catalogue["template"]["mappings"]["properties"]["made_up"] = json!({"type": "keyword"});
+    let report = output.setup(&catalogue, false).await.unwrap();
+    assert_eq!(report.steps.len(), 3);
+    let index = "logs-ti_misp_ecs.latest-large-ecs-9";
+    let path = format!("{index}/_mapping");
+    let fields = node.ask(Method::GET, &path, None).await;
+    let made_up = &fields[index]["mappings"]["properties"]["made_up"];
+    assert_eq!(*made_up, json!({"type": "keyword"}));
 }
 
 async fn append_keeps_every_change(node: &Node) {

@@ -60,6 +60,21 @@ async fn setup_makes_what_the_documents_need_and_the_same_again_is_the_same() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_there_gets_the_new_fields() {
+    let elastic = elastic().await;
+    elastic.with_store(|store| store.index_templates.clear());
+    let output = output(&options(&elastic));
+    output.setup(&catalogue(), false).await.unwrap();
+    write(&output, &[put("a", 5)]).await;
+    let mut newer = catalogue();
+    newer["template"]["mappings"]["properties"]["new"] = json!({"type": "ip"});
+    let report = output.setup(&newer, false).await.unwrap();
+    assert_eq!(report.steps.len(), 3);
+    let fields = elastic.with_store(|store| store.indices[INDEX].fields.clone());
+    assert_eq!(fields["properties"]["new"]["type"], "ip");
+}
+
+#[tokio::test]
 async fn a_dry_run_says_everything_and_changes_nothing() {
     let elastic = FakeElastic::start().await;
     let report = output(&options(&elastic))
