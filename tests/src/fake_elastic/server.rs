@@ -233,6 +233,13 @@ fn route(
             let fields = &index.fields;
             Ok(json!({ *name: {"mappings": fields} }))
         }
+        ("GET", [name, "_settings"]) if store.indices.contains_key(*name) => {
+            Ok(json!({ *name: {"settings": {"index": {"uuid": "made-up"}}} }))
+        }
+        ("GET", [name, "_settings"]) => {
+            let reason = format!("no such index [{name}]");
+            Err((404, "index_not_found_exception", reason))
+        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query
