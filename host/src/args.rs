@@ -110,6 +110,9 @@ pub(crate) enum Setup {
         /// Only show what would be put.
         #[arg(long)]
         dry_run: bool,
+        /// For this mapping; may be repeated. Default: the configured one and the one at work.
+        #[arg(long, value_name = "NAME|PATH|DIGEST")]
+        mapping: Vec<String>,
     },
 }
 

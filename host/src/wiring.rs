@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
-use outputs::{StdoutOptions, StdoutOutput};
+use outputs::{OutputOptions, StdoutOptions, StdoutOutput};
 use pipeline::{Cursor, Output, OutputKey, Source, Transform as _};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
 use splitter::{SplitLimits, SpoolLimits};
@@ -69,11 +69,27 @@ pub(crate) fn open_outputs(config: &Config) -> anyhow::Result<Vec<Arc<dyn Output
         let stdout = StdoutOutput::new("stdout", &StdoutOptions::default());
         return Ok(vec![Arc::new(stdout)]);
     }
+    check_names(config)?;
     let open = config
         .outputs
         .iter()
         .map(|(name, options)| options.open(name).with_context(|| format!("output {name}")));
     open.collect()
+}
+
+/// Refuses names that belong to Elastic's own integration.
+pub(crate) fn check_names(config: &Config) -> anyhow::Result<()> {
+    let static_fields = config.static_fields.object(&Facts::default(), &[]);
+    let module = static_fields
+        .pointer("/event/module")
+        .and_then(serde_json::Value::as_str);
+    for (name, options) in &config.outputs {
+        if let OutputOptions::Elasticsearch(options) = options {
+            let checked = options.check_names(module);
+            checked.with_context(|| format!("output {name}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// How the outputs are remembered, without touching them.

@@ -87,6 +87,11 @@ async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     runs(&setup, &["run", "--once"]).await;
     assert_eq!(has(&elastic, "ecs-9"), published(&misp));
     runs(&setup, &["mapping", "use", "ecs-1.12"]).await;
+    let made = runs(&setup, &["setup", "elasticsearch"]).await;
+    assert!(
+        made.contains("created") && made.contains("ecs-1.12"),
+        "{made}"
+    );
     runs(&setup, &["reprocess"]).await;
     assert_eq!(has(&elastic, "ecs-1.12"), published(&misp));
     assert_eq!(has(&elastic, "ecs-9"), BTreeSet::new());

@@ -53,6 +53,8 @@ fn leaf(field: &Field, epoch_seconds: &BTreeSet<String>) -> Value {
         "date" if epoch_seconds.contains(&field.name) => {
             json!({ "type": kind, "format": "epoch_second" })
         }
+        // A data stream takes no other.
+        "date" if field.name == "@timestamp" => json!({ "type": kind }),
         // An odd value is kept and not indexed: it costs no document.
         "ip" | "long" | "integer" | "float" | "double" | "date" => {
             json!({ "type": kind, "ignore_malformed": true })

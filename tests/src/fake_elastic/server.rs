@@ -221,6 +221,25 @@ fn route(
             let template = parse(body)?;
             put_index_template(store, habits, name, template)
         }
+        (method @ ("GET" | "PUT"), [name, "_mapping"]) => {
+            let index = store.indices.get_mut(*name).ok_or_else(|| {
+                let reason = format!("no such index [{name}]");
+                (404, "index_not_found_exception", reason)
+            })?;
+            if method == "PUT" {
+                index.fields = parse(body)?;
+                return Ok(json!({"acknowledged": true}));
+            }
+            let fields = &index.fields;
+            Ok(json!({ *name: {"mappings": fields} }))
+        }
+        ("GET", [name, "_settings"]) if store.indices.contains_key(*name) => {
+            Ok(json!({ *name: {"settings": {"index": {"uuid": "made-up"}}} }))
+        }
+        ("GET", [name, "_settings"]) => {
+            let reason = format!("no such index [{name}]");
+            Err((404, "index_not_found_exception", reason))
+        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query

@@ -23,6 +23,8 @@ pub struct Index {
     pub data_stream: bool,
     /// Its other names.
     pub aliases: Vec<String>,
+    /// The fields that were put, null if none were.
+    pub fields: Value,
     /// By id.
     pub entries: BTreeMap<String, Entry>,
 }
@@ -155,7 +157,7 @@ impl ElasticStore {
                     .and_then(Value::as_object)
                     .map(|aliases| aliases.keys().cloned().collect())
                     .unwrap_or_default(),
-                entries: BTreeMap::new(),
+                ..Index::default()
             },
             None => Index {
                 data_stream: matches("logs-*-*", name),

@@ -8,6 +8,8 @@ use super::error::ElasticError;
 use super::options::ElasticMode;
 use super::output::{Core, ElasticsearchOutput};
 
+pub(super) const OPEN_SEARCH: &str = "OpenSearch";
+
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
@@ -32,7 +34,7 @@ impl Server {
         let numbers = (number(), number());
         let server = Self {
             product: if open_search {
-                "OpenSearch"
+                OPEN_SEARCH
             } else {
                 "Elasticsearch"
             },

@@ -173,7 +173,7 @@ impl Core {
                     before.extend(steps_before(&self.names, *place, delivery)?);
                 }
             }
-            self.take_away(&before, &mut verdicts).await?;
+            self.take_away(before, &mut verdicts).await?;
         }
         let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
         if verdicts.len() != batch.len() {
@@ -188,11 +188,17 @@ impl Core {
     /// beside the new document, so a refusal counts for the delivery; a newer one may stay.
     async fn take_away(
         &self,
-        steps: &[Step],
+        mut steps: Vec<Step>,
         verdicts: &mut [Option<Verdict>],
     ) -> Result<(), ElasticError> {
-        let sent = match bulk::send(&self.client, self.limits, steps).await {
-            // No such index: nothing to take away.
+        let indices: BTreeSet<String> = steps.iter().map(|step| step.index.clone()).collect();
+        for index in indices {
+            if !self.is_there(&index).await? {
+                steps.retain(|step| step.index != index);
+            }
+        }
+        let sent = match bulk::send(&self.client, self.limits, &steps).await {
+            // Gone in between: nothing to take away.
             Err(ElasticError::NoIndex { .. }) => return Ok(()),
             sent => sent?,
         };
@@ -202,6 +208,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// A delete with a version would make the index, and without its template a data stream that
+    /// refuses the delete.
+    async fn is_there(&self, index: &str) -> Result<bool, ElasticError> {
+        let path = format!("{index}/_settings?filter_path=*.settings.index.uuid");
+        match self.client.json(Method::GET, &path, None).await {
+            Ok(found) => Ok(found.is_some()),
+            // The credentials may not look: then it is tried.
+            Err(ElasticError::Forbidden { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn breaker(&self, verdicts: &[Verdict]) -> Result<(), ElasticError> {

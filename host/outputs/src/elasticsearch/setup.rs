@@ -6,7 +6,7 @@ use pipeline::OutputError;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::check::Server;
+use super::check::{OPEN_SEARCH, Server};
 use super::error::ElasticError;
 use super::options::ElasticMode;
 use super::output::{Core, ElasticsearchOutput};
@@ -36,14 +36,14 @@ pub struct SetupReport {
     pub notes: Vec<String>,
 }
 
-/// One template that is put.
+/// One template, or the fields of an index that is there, that is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupStep {
     /// The path of the `PUT`.
     pub path: String,
     /// Its body.
     pub body: Value,
-    /// Is there one of ours already, which this one replaces?
+    /// Is there one of ours already, which this one replaces, or an index to add fields to?
     pub replaces: bool,
 }
 
@@ -103,6 +103,7 @@ impl Core {
                 replaces,
             });
         }
+        steps.extend(self.fields_of_index(component, &server).await?);
         if !dry_run {
             for step in &steps {
                 let put = self.client.json(Method::PUT, &step.path, Some(&step.body));
@@ -144,7 +145,7 @@ impl Core {
         if let Some(meta) = meta.as_object_mut() {
             meta.insert("managed_by".to_owned(), OURS.into());
         }
-        let part = json!({"template": inside, "_meta": meta});
+        let part = json!({"template": server.taken(inside), "_meta": meta});
         let mut whole = json!({
             "index_patterns": [index],
             "priority": PRIORITY,
@@ -168,7 +169,6 @@ impl Core {
     fn inside(&self, server: &Server, notes: &mut Vec<String>) -> Value {
         if self.names.mode == ElasticMode::Latest {
             let searched = &self.names.searched;
-            notes.push("an index that is there already keeps the fields it has".to_owned());
             return json!({
                 "settings": {"index": {"gc_deletes": KEEP_DELETES}},
                 "aliases": { searched: {} },
@@ -197,6 +197,30 @@ impl Core {
         inside
     }
 
+    /// A template is for indices to come: one that is there gets its new fields by itself. What
+    /// it has keeps its type, or the server refuses.
+    async fn fields_of_index(
+        &self,
+        component: &Value,
+        server: &Server,
+    ) -> Result<Option<SetupStep>, ElasticError> {
+        let mapping = component.pointer("/_meta/mapping").and_then(Value::as_str);
+        let fields = component.pointer("/template/mappings");
+        let (ElasticMode::Latest, Some(mapping), Some(fields)) = (self.names.mode, mapping, fields)
+        else {
+            return Ok(None);
+        };
+        let path = format!("{}/_mapping", self.names.of_mapping(mapping)?);
+        if self.client.json(Method::GET, &path, None).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(SetupStep {
+            path,
+            body: server.taken(fields),
+            replaces: true,
+        }))
+    }
+
     /// Is there a template of ours? An error if there is one of somebody else's.
     async fn ours(&self, path: &str) -> Result<bool, ElasticError> {
         let Some(found) = self.client.json(Method::GET, path, None).await? else {
@@ -215,5 +239,29 @@ impl Core {
         Err(ElasticError::ForeignTemplate {
             name: path.to_owned(),
         })
+    }
+}
+
+impl Server {
+    /// A catalogue's fields as this server takes them.
+    fn taken(&self, fields: &Value) -> Value {
+        let mut fields = fields.clone();
+        if self.product == OPEN_SEARCH {
+            without_constants(&mut fields);
+        }
+        fields
+    }
+}
+
+/// OpenSearch takes a `constant_keyword` with its value only, Elasticsearch learns it from the
+/// first document: `keyword` finds the same.
+fn without_constants(at: &mut Value) {
+    if let Some(fields) = at.as_object_mut() {
+        let learns = fields.get("type").and_then(Value::as_str) == Some("constant_keyword")
+            && !fields.contains_key("value");
+        if learns {
+            fields.insert("type".to_owned(), "keyword".into());
+        }
+        fields.values_mut().for_each(without_constants);
     }
 }

@@ -80,6 +80,16 @@ async fn another_mapping_takes_its_document_out_of_the_old_index() {
 }
 
 #[tokio::test]
+async fn an_old_index_that_somebody_deleted_is_not_made_again() {
+    let elastic = elastic().await;
+    elastic.with_store(|store| store.index_templates.remove(INDEX));
+    let output = output(&options(&elastic));
+    let batch = [mapped(put("a", 6), "ecs-9", Some("ecs-1.12"))];
+    assert_eq!(write(&output, &batch).await, [Verdict::Stored]);
+    assert!(elastic.with_store(|store| !store.indices.contains_key(INDEX)));
+}
+
+#[tokio::test]
 async fn what_the_new_index_refuses_stays_in_the_old_one() {
     let elastic = elastic().await;
     elastic.habits(|habits| {
@@ -205,4 +215,7 @@ async fn credentials_that_may_only_write_are_enough() {
     let output = output(&options(&elastic));
     output.check().await.unwrap();
     assert_eq!(write(&output, &[put("a", 5)]).await, [Verdict::Stored]);
+    let moved = mapped(put("a", 6), "ecs-9", Some("ecs-1.12"));
+    assert_eq!(write(&output, &[moved]).await, [Verdict::Stored]);
+    assert_eq!(ids(&elastic, INDEX), Vec::<String>::new());
 }

@@ -9,7 +9,10 @@ use crate::elasticsearch::{ElasticMode, ElasticsearchOptions};
 
 fn catalogue() -> Value {
     json!({
-        "template": {"mappings": {"dynamic": false, "properties": {"n": {"type": "long"}}}},
+        "template": {"mappings": {"dynamic": false, "properties": {
+            "n": {"type": "long"},
+            "event": {"properties": {"module": {"type": "constant_keyword"}}},
+        }}},
         "_meta": {"description": "Fields of misp-ecs", "mapping": "ecs-1.12", "version": "1.0.0"},
     })
 }
@@ -57,6 +60,21 @@ async fn setup_makes_what_the_documents_need_and_the_same_again_is_the_same() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_there_gets_the_new_fields() {
+    let elastic = elastic().await;
+    elastic.with_store(|store| store.index_templates.clear());
+    let output = output(&options(&elastic));
+    output.setup(&catalogue(), false).await.unwrap();
+    write(&output, &[put("a", 5)]).await;
+    let mut newer = catalogue();
+    newer["template"]["mappings"]["properties"]["new"] = json!({"type": "ip"});
+    let report = output.setup(&newer, false).await.unwrap();
+    assert_eq!(report.steps.len(), 3);
+    let fields = elastic.with_store(|store| store.indices[INDEX].fields.clone());
+    assert_eq!(fields["properties"]["new"]["type"], "ip");
+}
+
+#[tokio::test]
 async fn a_dry_run_says_everything_and_changes_nothing() {
     let elastic = FakeElastic::start().await;
     let report = output(&options(&elastic))
@@ -97,6 +115,10 @@ async fn a_stream_has_a_lifecycle_where_the_server_has_them() {
     });
     let report = output(&options).setup(&catalogue(), false).await.unwrap();
     assert_eq!(report.product, "OpenSearch");
+    // It takes no constant without a value.
+    let part = elastic.with_store(|store| store.component_templates["misp-ecs-ecs-1.12"].clone());
+    let module = &part["template"]["mappings"]["properties"]["event"]["properties"]["module"];
+    assert_eq!(*module, json!({"type": "keyword"}));
     assert!(
         report
             .to_string()

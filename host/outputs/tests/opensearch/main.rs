@@ -1,0 +1,353 @@
+//! The output elasticsearch against a real OpenSearch: see tests/services/opensearch/README.md.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says when it is skipped"
+)]
+
+mod node;
+
+use std::sync::Arc;
+
+use node::Node;
+use outputs::{ElasticMode, ElasticsearchOptions, ElasticsearchOutput};
+use pipeline::{Class, Classify, Delivery, Document, MappingIdentity, Operation, Output, Verdict};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const CATALOGUES: [(&str, &str); 2] = [
+    (
+        "ecs-9",
+        include_str!("../../../../crates/mapping-ecs-9/generated/component-template.json"),
+    ),
+    (
+        "ecs-1.12",
+        include_str!("../../../../crates/mapping-ecs-1-12/generated/component-template.json"),
+    ),
+];
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+/// The node refuses larger bodies.
+const LARGEST_BODY: usize = 256 << 10;
+
+fn identity(name: &str) -> Arc<MappingIdentity> {
+    Arc::new(MappingIdentity {
+        name: name.to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: "0".repeat(64),
+    })
+}
+
+fn delivery(id: &str, version: u64, operation: Operation, body: &Value) -> Delivery {
+    Delivery {
+        event: Arc::from("11111111-2222-4333-8444-555555555555"),
+        version,
+        mapping: identity("ecs-9"),
+        before: Vec::new(),
+        revision: 1,
+        document: Document {
+            id: id.to_owned(),
+            attribute: None,
+            attribute_timestamp: None,
+            operation,
+            dataset: None,
+            timestamp_ms: 0,
+            modified_ms: 0,
+            expires_ms: None,
+            fingerprint: 0xab,
+            body: body.to_string().into(),
+            notes: Vec::new(),
+        },
+    }
+}
+
+/// A document as the mappings make them, of some days ago.
+fn document(days: i64, indicator: &Value) -> Value {
+    json!({
+        "@timestamp": pipeline::now_ms() - days * DAY_MS,
+        "data_stream": {"type": "logs", "dataset": "ti_misp_ecs.threat", "namespace": "default"},
+        "event": {"module": "ti_misp_ecs", "dataset": "ti_misp_ecs.threat", "kind": "enrichment"},
+        "threat": {"indicator": indicator},
+    })
+}
+
+fn put(id: &str, version: u64, tag: &str) -> Delivery {
+    let mut body = document(0, &json!({"type": "domain-name"}));
+    body["tags"] = json!([tag]);
+    delivery(id, version, Operation::Put, &body)
+}
+
+fn delete(id: &str, version: u64) -> Delivery {
+    delivery(id, version, Operation::Delete, &json!({}))
+}
+
+fn output(node: &Node, namespace: &str, mode: ElasticMode) -> ElasticsearchOutput {
+    let options = ElasticsearchOptions {
+        namespace: namespace.to_owned(),
+        mode,
+        ..ElasticsearchOptions::new([node.url()])
+    };
+    ElasticsearchOutput::with_environment("out", &options, |_| None)
+}
+
+async fn write(output: &ElasticsearchOutput, batch: &[Delivery]) -> Vec<Verdict> {
+    output.write(batch).await.unwrap()
+}
+
+/// An output whose templates are there, put twice.
+async fn ready(node: &Node, namespace: &str, mode: ElasticMode) -> ElasticsearchOutput {
+    let output = output(node, namespace, mode);
+    let error = output.check().await.unwrap_err();
+    assert_eq!(error.class(), Class::Fatal);
+    assert!(error.to_string().contains("misp-ecs setup"), "{error}");
+    let catalogues = match mode {
+        ElasticMode::Latest => &CATALOGUES[..],
+        ElasticMode::Append => &CATALOGUES[..1],
+    };
+    for (_, catalogue) in catalogues {
+        let catalogue: Value = serde_json::from_str(catalogue).unwrap();
+        let dry = output.setup(&catalogue, true).await.unwrap();
+        let first = output.setup(&catalogue, false).await.unwrap();
+        assert_eq!(first.product, "OpenSearch");
+        assert_eq!(dry.steps, first.steps);
+        assert!(!first.steps[1].replaces);
+        let second = output.setup(&catalogue, false).await.unwrap();
+        assert!(second.steps.iter().all(|step| step.replaces));
+    }
+    output.check().await.unwrap();
+    output
+}
+
+#[tokio::test]
+async fn a_real_opensearch_takes_what_the_output_sends() {
+    let limit = format!("http.max_content_length={LARGEST_BODY}b");
+    let Some(node) = Node::start(&[&limit]) else {
+        return;
+    };
+    latest_keeps_the_newest(&node).await;
+    another_mapping_has_another_index(&node).await;
+    what_the_fields_do_not_take_is_refused(&node).await;
+    what_is_too_large_is_halved(&node).await;
+    append_keeps_every_change(&node).await;
+    a_foreign_template_stays(&node).await;
+    the_indicator_rules_find_what_they_should(&node).await;
+}
+
+async fn latest_keeps_the_newest(node: &Node) {
+    let output = ready(node, "newest", ElasticMode::Latest).await;
+    let alias = "logs-ti_misp_ecs.latest-newest";
+    assert_eq!(
+        write(&output, &[put("a", 5, "five")]).await,
+        [Verdict::Stored]
+    );
+    assert_eq!(
+        write(&output, &[put("a", 6, "six")]).await,
+        [Verdict::Stored]
+    );
+    assert_eq!(
+        write(&output, &[put("a", 6, "six")]).await,
+        [Verdict::Stored]
+    );
+    assert_eq!(
+        write(&output, &[put("a", 5, "five")]).await,
+        [Verdict::Stale]
+    );
+    assert_eq!(write(&output, &[delete("a", 5)]).await, [Verdict::Stale]);
+    let six = json!({"term": {"tags": "six"}});
+    assert_eq!(node.found(alias, &six).await, ["a"]);
+    let path = format!("{alias}-ecs-9/_doc/a");
+    let found = node.ask(Method::GET, &path, None).await;
+    assert_eq!(found["_version"], 6);
+    assert!(found["_source"].get("data_stream").is_none());
+    let batch = [delete("a", 7), delete("never", 7)];
+    assert_eq!(write(&output, &batch).await, vec![Verdict::Stored; 2]);
+    assert_eq!(write(&output, &[delete("a", 7)]).await, [Verdict::Stored]);
+    assert_eq!(
+        write(&output, &[put("a", 6, "six")]).await,
+        [Verdict::Stale]
+    );
+    assert!(
+        node.found(alias, &json!({"match_all": {}}))
+            .await
+            .is_empty()
+    );
+    let settings = node
+        .ask(Method::GET, &format!("{alias}/_settings"), None)
+        .await;
+    let index = &settings[format!("{alias}-ecs-9")]["settings"]["index"];
+    assert_eq!(index["gc_deletes"], "2h");
+}
+
+async fn another_mapping_has_another_index(node: &Node) {
+    let output = ready(node, "swap", ElasticMode::Latest).await;
+    let alias = "logs-ti_misp_ecs.latest-swap";
+    write(&output, &[put("a", 5, "x"), put("b", 5, "x")]).await;
+    let mut moved = put("a", 6, "x");
+    moved.mapping = identity("ecs-1.12");
+    moved.before = vec![identity("ecs-9")];
+    assert_eq!(write(&output, &[moved.clone()]).await, [Verdict::Stored]);
+    assert_eq!(write(&output, &[moved]).await, [Verdict::Stored]);
+    let all = json!({"match_all": {}});
+    assert_eq!(node.found(&format!("{alias}-ecs-9"), &all).await, ["b"]);
+    assert_eq!(node.found(&format!("{alias}-ecs-1.12"), &all).await, ["a"]);
+    assert_eq!(node.found(alias, &all).await, ["a", "b"]);
+}
+
+async fn what_the_fields_do_not_take_is_refused(node: &Node) {
+    let output = ready(node, "refused", ElasticMode::Latest).await;
+    let mut odd = put("b", 5, "x");
+    let body = json!({"@timestamp": 1, "event": "no object"});
+    odd.document.body = body.to_string().into();
+    let mut broken = put("c", 5, "x");
+    broken.document.body = "{broken}".into();
+    let long = "i".repeat(600);
+    let batch = [
+        put("a", 5, "x"),
+        odd,
+        broken,
+        put(&long, 5, "x"),
+        put("d", 5, "x"),
+    ];
+    let verdicts = write(&output, &batch).await;
+    assert_eq!(
+        (&verdicts[0], &verdicts[4]),
+        (&Verdict::Stored, &Verdict::Stored)
+    );
+    for (verdict, text) in verdicts[1..4]
+        .iter()
+        .zip(["[event]", "400", "Validation Failed"])
+    {
+        let Verdict::Rejected { text: said } = verdict else {
+            panic!("{verdicts:?}");
+        };
+        assert!(said.contains(text), "{said}");
+    }
+}
+
+async fn what_is_too_large_is_halved(node: &Node) {
+    let output = ready(node, "large", ElasticMode::Latest).await;
+    let batch: Vec<Delivery> = [10, 100 << 10, 100 << 10, 100 << 10, 300 << 10, 10]
+        .iter()
+        .enumerate()
+        .map(|(id, size)| {
+            let mut text = String::new();
+            while text.len() < *size {
+                text.push_str(&format!("{:x}", u64::MAX / (text.len() as u64 + 3)));
+            }
+            put(&id.to_string(), 5, &text)
+        })
+        .collect();
+    for gzip in [true, false] {
+        let mut options = ElasticsearchOptions::new([node.url()]);
+        options.namespace = "large".to_owned();
+        options.gzip = gzip;
+        let plain = ElasticsearchOutput::with_environment("out", &options, |_| None);
+        let verdicts = write(&plain, &batch).await;
+        for (id, verdict) in verdicts.iter().enumerate() {
+            match verdict {
+                Verdict::Stored => assert!(gzip || id != 4),
+                Verdict::Rejected { text } => {
+                    assert_eq!(id, 4, "{text}");
+                    assert!(text.starts_with("413"), "{text}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    // The index is there now: its fields can be put again, and more of them.
+    let mut catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
+    catalogue["template"]["mappings"]["properties"]["made_up"] = json!({"type": "keyword"});
+    let report = output.setup(&catalogue, false).await.unwrap();
+    assert_eq!(report.steps.len(), 3);
+    let index = "logs-ti_misp_ecs.latest-large-ecs-9";
+    let path = format!("{index}/_mapping");
+    let fields = node.ask(Method::GET, &path, None).await;
+    let made_up = &fields[index]["mappings"]["properties"]["made_up"];
+    assert_eq!(*made_up, json!({"type": "keyword"}));
+}
+
+async fn append_keeps_every_change(node: &Node) {
+    let output = ready(node, "changes", ElasticMode::Append).await;
+    let revised = |mut delivery: Delivery, revision| {
+        delivery.revision = revision;
+        delivery
+    };
+    let batch = [
+        put("a", 5, "x"),
+        revised(put("a", 6, "y"), 2),
+        revised(delete("a", 7), 3),
+    ];
+    assert_eq!(write(&output, &batch).await, vec![Verdict::Stored; 3]);
+    assert_eq!(write(&output, &batch).await, vec![Verdict::Duplicate; 3]);
+    let stream = "logs-ti_misp_ecs.threat-changes";
+    let all = node.found(stream, &json!({"match_all": {}})).await;
+    assert_eq!(
+        all,
+        ["a-1-00000000000000ab", "a-2-00000000000000ab", "a-3-delete"]
+    );
+    let tombstone = json!({"term": {"misp_ecs.operation": "delete"}});
+    assert_eq!(node.found(stream, &tombstone).await, ["a-3-delete"]);
+    let streams = node
+        .ask(Method::GET, &format!("_data_stream/{stream}"), None)
+        .await;
+    assert_eq!(streams["data_streams"][0]["name"], stream);
+}
+
+async fn a_foreign_template_stays(node: &Node) {
+    let name = "logs-ti_misp_ecs.latest-foreign-ecs-9";
+    let foreign = json!({"index_patterns": [name], "priority": 1});
+    let path = format!("_index_template/{name}");
+    node.ask(Method::PUT, &path, Some(&foreign)).await;
+    let catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
+    let output = output(node, "foreign", ElasticMode::Latest);
+    let error = output.setup(&catalogue, false).await.unwrap_err();
+    assert!(error.to_string().contains("did not make"), "{error}");
+    let held = node.ask(Method::GET, &path, None).await;
+    assert_eq!(held["index_templates"][0]["index_template"]["priority"], 1);
+}
+
+/// The query of Elastic's prebuilt rules "Threat Intel IP Address Indicator Match", as Kibana
+/// writes `@timestamp >= "now-30d/d" and event.module:(threatintel or ti_*) and
+/// threat.indicator.ip:*` for the server.
+async fn the_indicator_rules_find_what_they_should(node: &Node) {
+    let latest = ready(node, "rules", ElasticMode::Latest).await;
+    let append = ready(node, "rules", ElasticMode::Append).await;
+    let ip = json!({"type": "ipv4-addr", "ip": ["192.0.2.7"]});
+    let of = |id: &str, days, indicator: &Value| {
+        delivery(id, 5, Operation::Put, &document(days, indicator))
+    };
+    let batch = [
+        of("fresh", 0, &ip),
+        of("of-29-days", 29, &ip),
+        of("of-40-days", 40, &ip),
+        of("gone", 0, &ip),
+        of("no-ip", 0, &json!({"type": "domain-name"})),
+        of(
+            "odd-ip",
+            0,
+            &json!({"type": "ipv4-addr", "ip": ["no address"]}),
+        ),
+    ];
+    assert_eq!(write(&latest, &batch).await, vec![Verdict::Stored; 6]);
+    let mut moved = of("moved", 0, &ip);
+    write(&latest, &[moved.clone()]).await;
+    moved.version = 6;
+    moved.before = vec![identity("ecs-9")];
+    moved.mapping = identity("ecs-1.12");
+    write(&latest, &[moved, delete("gone", 6)]).await;
+    write(&append, &[of("change", 0, &ip), delete("change", 6)]).await;
+    let rule = json!({"bool": {"filter": [
+        {"range": {"@timestamp": {"gte": "now-30d/d"}}},
+        {"bool": {"minimum_should_match": 1, "should": [
+            {"match": {"event.module": "threatintel"}},
+            {"query_string": {"fields": ["event.module"], "query": "ti_*"}},
+        ]}},
+        {"exists": {"field": "threat.indicator.ip"}},
+    ]}});
+    assert_eq!(
+        node.found("logs-ti_*", &rule).await,
+        ["change-1-00000000000000ab", "fresh", "moved", "of-29-days"]
+    );
+    assert_eq!(latest.old_indicators().await.unwrap(), 1);
+}
