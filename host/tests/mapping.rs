@@ -23,7 +23,14 @@ fn run(words: &[&str]) -> Output {
 }
 
 fn golden() -> String {
-    let folder = "../crates/mapping-ecs-1-12/tests/golden";
+    golden_of("ecs-1.12")
+}
+
+fn golden_of(mapping: &str) -> String {
+    let folder = format!(
+        "../crates/mapping-{}/tests/golden",
+        mapping.replace('.', "-")
+    );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     folder.display().to_string()
 }
@@ -39,12 +46,17 @@ fn failed(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_mapping_of_the_house_keeps_the_contract() {
-    let output = run(&["verify", "ecs-1.12", "--golden", &golden()]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("22 cases as expected"), "{said}");
-    assert!(!said.contains("FAIL"), "{said}");
+fn the_mappings_of_the_house_keep_the_contract_and_give_what_they_give_natively() {
+    for (mapping, cases) in [("ecs-1.12", 22), ("ecs-9", 20)] {
+        let output = run(&["verify", mapping, "--golden", &golden_of(mapping)]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(
+            said.contains(&format!("{cases} cases as expected")),
+            "{said}"
+        );
+        assert!(!said.contains("FAIL"), "{said}");
+    }
 }
 
 #[test]

@@ -183,11 +183,14 @@ fn settings_are_yaml_or_json_and_wrong_ones_are_named() {
 fn a_mapping_says_what_it_is() {
     let info = text(&run(&["mapping", "info"], "").stdout);
     assert!(
-        info.contains("ecs-1.12") && info.contains("sha256:") && info.contains("only_to_ids"),
+        info.contains("ecs-9") && info.contains("sha256:") && info.contains("only_to_ids"),
         "{info}"
     );
     let list = text(&run(&["mapping", "list"], "").stdout);
-    assert!(list.contains("ecs-1.12"), "{list}");
+    assert!(
+        list.contains("ecs-1.12") && list.contains("ecs-9"),
+        "{list}"
+    );
     let fields: Value =
         serde_json::from_slice(&run(&["mapping", "fields", "--format", "json"], "").stdout)
             .unwrap();

@@ -2,8 +2,9 @@
 //! `map(slice)`, and nothing that the splitter counted gets lost on the way.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use mapping::{Document, Mapping as _, Origin, Outcome};
+use mapping::{Document, Mapping, Origin, Outcome};
 use mapping_ecs_1_12::Ecs112;
+use mapping_ecs_9::Ecs9;
 use misp_ecs_tests::events;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ fn records(event: &Value, limits: SplitLimits) -> Vec<Record> {
         .collect()
 }
 
-fn map(mapping: &Ecs112, records: &[Record]) -> Vec<Outcome> {
+fn map(mapping: &impl Mapping, records: &[Record]) -> Vec<Outcome> {
     records
         .iter()
         .map(|record| mapping.transform(&record.json, NOW_MS).unwrap())
@@ -33,9 +34,14 @@ fn documents(outcomes: Vec<Outcome>) -> Vec<Document> {
         .collect()
 }
 
-/// One slice against many.
+/// One slice against many, by every mapping.
 fn holds(event: &Value, limits: SplitLimits) {
-    let mapping = Ecs112::new(b"{}", Origin::default()).unwrap();
+    holds_for::<Ecs112>(event, limits);
+    holds_for::<Ecs9>(event, limits);
+}
+
+fn holds_for<M: Mapping>(event: &Value, limits: SplitLimits) {
+    let mapping = M::new(b"{}", Origin::default()).unwrap();
     let whole = records(event, SplitLimits::default());
     let sliced = records(event, limits);
     for records in [&whole, &sliced] {

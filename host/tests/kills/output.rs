@@ -50,7 +50,7 @@ pub(crate) fn standing(setup: &Setup) -> Shown {
         }
         let tags = document["tags"].as_array().into_iter().flatten();
         let what = What {
-            event: words(document, "/misp/uuid"),
+            event: words(document, "/misp/event/uuid"),
             value: words(document, "/threat/indicator/url/domain"),
             comment: words(document, "/misp/attribute/comment"),
             tags: tags

@@ -63,9 +63,11 @@ pub(super) fn check(
 
 fn answer(subject: &Subject, case: &Path) -> anyhow::Result<Vec<Value>> {
     let optional = |name: &str| std::fs::read(case.join(name)).unwrap_or_default();
+    let url = optional("url.txt");
+    let url = std::str::from_utf8(&url)?.trim();
     let origin = Origin {
         name: "example".to_owned(),
-        url: None,
+        url: Some(url.to_owned()).filter(|url| !url.is_empty()),
         static_fields: optional("static-fields.json"),
     };
     let settings = optional("settings.json");
