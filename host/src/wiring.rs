@@ -117,6 +117,15 @@ pub(crate) fn find_mapping(
     Places::new(directory.map(Path::to_owned)).find(&name)
 }
 
+/// The digest of what the configuration names; `None` if that cannot be read.
+pub(crate) fn configured_digest(
+    mapping: &MappingConfig,
+    directory: Option<&Path>,
+) -> Option<String> {
+    let found = find_mapping(mapping, directory).ok()?;
+    Some(runtime::digest(&found.bytes))
+}
+
 /// The `mapping` of a configuration file, read again.
 pub(crate) fn mapping_of(file: &Path) -> anyhow::Result<MappingConfig> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

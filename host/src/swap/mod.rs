@@ -132,8 +132,7 @@ impl Swap {
     }
 
     fn configured_digest(&self, configured: &MappingConfig) -> Option<String> {
-        let found = wiring::find_mapping(configured, self.loaded.directory.as_deref());
-        found.ok().map(|found| runtime::digest(&found.bytes))
+        wiring::configured_digest(configured, self.loaded.directory.as_deref())
     }
 
     async fn replace(
@@ -184,7 +183,8 @@ impl Swap {
             before,
             "another mapping is at work"
         );
-        let older = self.of_others(&new.digest);
+        // It goes through everything that is held.
+        let older = tokio::task::block_in_place(|| self.of_others(&new.digest));
         format!("{} is at work, in place of {before}\n{older}", shown(&new))
     }
 

@@ -119,7 +119,6 @@ impl AtRest {
 
     fn configured(&self) -> Option<String> {
         let directory = self.loaded.directory.as_deref();
-        let found = wiring::find_mapping(&self.loaded.config.mapping, directory);
-        found.ok().map(|found| runtime::digest(&found.bytes))
+        wiring::configured_digest(&self.loaded.config.mapping, directory)
     }
 }
