@@ -3,6 +3,7 @@
 pub mod events;
 pub mod fake_misp;
 pub mod fake_receiver;
+pub mod services;
 
 pub use fake_misp::FakeMisp;
 pub use fake_receiver::FakeReceiver;

@@ -10,11 +10,19 @@ mod file;
 mod http;
 mod line_file;
 mod lines;
+#[cfg(feature = "nats")]
+mod nats;
 mod options;
 mod retry_after;
 mod said;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+mod secret;
 mod stdout;
 mod tls;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+mod tls_client;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+mod unrepeated;
 
 #[cfg(test)]
 mod contract;
@@ -23,6 +31,12 @@ pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
 pub use file::{FileOptions, FileOutput};
 pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
 pub use line_file::{Fsync, LineFileError};
+#[cfg(feature = "nats")]
+pub use nats::{NatsError, NatsOptions, NatsOutput};
 pub use options::OutputOptions;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+pub use secret::SecretError;
 pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};
 pub use tls::{Address, Tls};
+#[cfg(any(feature = "nats", feature = "kafka"))]
+pub use tls_client::TlsError;

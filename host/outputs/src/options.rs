@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{FileOptions, FileOutput, HttpOptions, HttpOutput, StdoutOptions, StdoutOutput};
+#[cfg(feature = "nats")]
+use crate::{NatsOptions, NatsOutput};
 
 /// One output of the configuration; `type` says which kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,6 +20,9 @@ pub enum OutputOptions {
     File(FileOptions),
     /// Documents posted to an HTTP receiver.
     Http(HttpOptions),
+    /// Documents published to a stream of NATS JetStream.
+    #[cfg(feature = "nats")]
+    Nats(NatsOptions),
 }
 
 impl OutputOptions {
@@ -28,6 +33,8 @@ impl OutputOptions {
             Self::Stdout(options) => Arc::new(StdoutOutput::new(name, options)),
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
             Self::Http(options) => Arc::new(HttpOutput::new(name, options)),
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => Arc::new(NatsOutput::new(name, options)),
         }
     }
 
@@ -41,6 +48,8 @@ impl OutputOptions {
             Self::Stdout(options) => Ok(Arc::new(StdoutOutput::new(name, options))),
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
             Self::Http(options) => Ok(Arc::new(HttpOutput::open(name, options)?)),
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => Ok(Arc::new(NatsOutput::open(name, options)?)),
         }
     }
 }
