@@ -8,6 +8,8 @@ mod dead_letters;
 pub mod envelope;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod line_file;
 mod lines;
 #[cfg(feature = "nats")]
@@ -21,8 +23,6 @@ mod stdout;
 mod tls;
 #[cfg(any(feature = "nats", feature = "kafka"))]
 mod tls_client;
-#[cfg(any(feature = "nats", feature = "kafka"))]
-mod unrepeated;
 
 #[cfg(test)]
 mod contract;
@@ -30,6 +30,10 @@ mod contract;
 pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
 pub use file::{FileOptions, FileOutput};
 pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    KafkaCompression, KafkaError, KafkaOptions, KafkaOutput, KafkaSasl, SaslMechanism,
+};
 pub use line_file::{Fsync, LineFileError};
 #[cfg(feature = "nats")]
 pub use nats::{NatsError, NatsOptions, NatsOutput};

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{FileOptions, FileOutput, HttpOptions, HttpOutput, StdoutOptions, StdoutOutput};
+#[cfg(feature = "kafka")]
+use crate::{KafkaOptions, KafkaOutput};
 #[cfg(feature = "nats")]
 use crate::{NatsOptions, NatsOutput};
 
@@ -20,6 +22,9 @@ pub enum OutputOptions {
     File(FileOptions),
     /// Documents posted to an HTTP receiver.
     Http(HttpOptions),
+    /// Documents produced to a topic of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaOptions),
     /// Documents published to a stream of NATS JetStream.
     #[cfg(feature = "nats")]
     Nats(NatsOptions),
@@ -33,6 +38,8 @@ impl OutputOptions {
             Self::Stdout(options) => Arc::new(StdoutOutput::new(name, options)),
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
             Self::Http(options) => Arc::new(HttpOutput::new(name, options)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => Arc::new(KafkaOutput::new(name, options)),
             #[cfg(feature = "nats")]
             Self::Nats(options) => Arc::new(NatsOutput::new(name, options)),
         }
@@ -48,6 +55,8 @@ impl OutputOptions {
             Self::Stdout(options) => Ok(Arc::new(StdoutOutput::new(name, options))),
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
             Self::Http(options) => Ok(Arc::new(HttpOutput::open(name, options)?)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => Ok(Arc::new(KafkaOutput::open(name, options)?)),
             #[cfg(feature = "nats")]
             Self::Nats(options) => Ok(Arc::new(NatsOutput::open(name, options)?)),
         }

@@ -116,10 +116,6 @@ impl KafkaBroker {
         let mut command = Command::new("java");
         command
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx384m"])
-            .arg(format!(
-                "-Dlog4j2.configurationFile={}",
-                own("log4j2.properties").display()
-            ))
             .arg("-cp")
             .arg(self.jars.join("*"))
             .arg(class);

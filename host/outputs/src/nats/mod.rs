@@ -11,6 +11,7 @@ mod output;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod unrepeated;
 
 pub use error::NatsError;
 pub use options::NatsOptions;

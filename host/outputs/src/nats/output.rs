@@ -20,11 +20,11 @@ use super::error::{AtStart, NatsError};
 use super::message::{Message, messages};
 use super::options::NatsOptions;
 use super::subject::Subject;
+use super::unrepeated::unrepeated;
 use crate::lines::encode;
 use crate::said;
 use crate::secret::Secret;
 use crate::tls_client::{client_config, is_tls};
-use crate::unrepeated::unrepeated;
 
 /// Publishes documents. A batch is acknowledged when the stream has acknowledged each message.
 pub struct NatsOutput {

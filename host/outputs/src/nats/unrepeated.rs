@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// Cuts ids, in order, into runs in which none comes twice: what is within a run may be on its
 /// way at once, the next begins when it is acknowledged.
-pub(crate) fn unrepeated(ids: &[&str]) -> Vec<Range<usize>> {
+pub(super) fn unrepeated(ids: &[&str]) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut seen = HashSet::new();
     let mut start = 0;
