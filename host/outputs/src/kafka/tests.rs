@@ -152,7 +152,13 @@ async fn a_real_broker_gets_everything() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut broker = KafkaBroker::start(folder.path(), "feeder", PASSWORD).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = folder.path().join("certificate.pem");
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    let pem = folder.path().join("broker.pem");
+    let both = format!("{}{}", made.signing_key.serialize_pem(), made.cert.pem());
+    std::fs::write(&pem, both).unwrap();
+    let mut broker = KafkaBroker::start(folder.path(), "feeder", PASSWORD, &pem).unwrap();
     for compression in [
         KafkaCompression::None,
         KafkaCompression::Gzip,
@@ -166,6 +172,7 @@ async fn a_real_broker_gets_everything() {
     what_is_too_large_is_rejected(&subject).await;
     a_topic_that_is_not_there_is_an_error(&subject).await;
     a_password_is_used_and_shown_nowhere(&subject, &broker).await;
+    a_certificate_is_checked(&subject, &broker, certificate).await;
     a_broker_that_is_away_is_an_error_and_then_everything_arrives(&subject, &mut broker).await;
 }
 
@@ -284,6 +291,40 @@ async fn a_password_is_used_and_shown_nowhere(subject: &Broker, broker: &KafkaBr
         assert_eq!(output.write(&puts(1)).await.unwrap(), [Verdict::Stored]);
         output.check().await.unwrap();
     }
+}
+
+async fn a_certificate_is_checked(
+    subject: &Broker,
+    broker: &KafkaBroker,
+    certificate: std::path::PathBuf,
+) {
+    subject.make_topic(1).await;
+    let with = |tls| KafkaOptions {
+        brokers: vec![format!("127.0.0.1:{}", broker.tls_port())],
+        tls: Some(tls),
+        ..subject.options()
+    };
+    let error = KafkaOutput::new("out", &with(crate::Tls::default()))
+        .check()
+        .await
+        .unwrap_err();
+    assert_eq!(error.class(), Class::Fatal, "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    for tls in [
+        crate::Tls {
+            ca_file: Some(certificate),
+            ..Default::default()
+        },
+        crate::Tls {
+            verify: false,
+            ..Default::default()
+        },
+    ] {
+        let output = KafkaOutput::new("out", &with(tls));
+        output.check().await.unwrap();
+        assert_eq!(output.write(&puts(1)).await.unwrap(), [Verdict::Stored]);
+    }
+    assert_eq!(subject.records(0).await.len(), 2);
 }
 
 async fn a_broker_that_is_away_is_an_error_and_then_everything_arrives(
