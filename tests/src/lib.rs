@@ -4,6 +4,7 @@ pub mod events;
 pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;
+pub mod services;
 
 pub use fake_elastic::{ELASTIC_KEY, ElasticFault, FakeElastic};
 pub use fake_misp::FakeMisp;

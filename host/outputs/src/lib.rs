@@ -9,13 +9,21 @@ mod elasticsearch;
 pub mod envelope;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod line_file;
 mod lines;
+#[cfg(feature = "nats")]
+mod nats;
 mod options;
 mod retry_after;
 mod said;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+mod secret;
 mod stdout;
 mod tls;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+mod tls_client;
 
 #[cfg(test)]
 mod contract;
@@ -26,7 +34,17 @@ pub use elasticsearch::{
 };
 pub use file::{FileOptions, FileOutput};
 pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    KafkaCompression, KafkaError, KafkaOptions, KafkaOutput, KafkaSasl, SaslMechanism,
+};
 pub use line_file::{Fsync, LineFileError};
+#[cfg(feature = "nats")]
+pub use nats::{NatsError, NatsOptions, NatsOutput};
 pub use options::OutputOptions;
+#[cfg(any(feature = "nats", feature = "kafka"))]
+pub use secret::SecretError;
 pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};
 pub use tls::{Address, Tls};
+#[cfg(any(feature = "nats", feature = "kafka"))]
+pub use tls_client::TlsError;

@@ -45,6 +45,19 @@ impl Lines {
             .unwrap_or_default()
     }
 
+    /// Every line by itself, without its newline; nothing is copied.
+    #[cfg(any(feature = "nats", feature = "kafka"))]
+    pub(crate) fn into_each(self) -> impl Iterator<Item = bytes::Bytes> {
+        let mut rest = bytes::Bytes::from(self.bytes);
+        let mut start = 0;
+        self.ends.into_iter().map(move |end| {
+            let mut line = rest.split_to(end - start);
+            line.truncate(line.len().saturating_sub(1));
+            start = end;
+            line
+        })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

@@ -11,6 +11,10 @@ use crate::{
     ElasticsearchOptions, ElasticsearchOutput, FileOptions, FileOutput, HttpOptions, HttpOutput,
     StdoutOptions, StdoutOutput,
 };
+#[cfg(feature = "kafka")]
+use crate::{KafkaOptions, KafkaOutput};
+#[cfg(feature = "nats")]
+use crate::{NatsOptions, NatsOutput};
 
 /// One output of the configuration; `type` says which kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -24,6 +28,12 @@ pub enum OutputOptions {
     Http(HttpOptions),
     /// Elasticsearch 8 or 9, OpenSearch 2 or 3.
     Elasticsearch(Box<ElasticsearchOptions>),
+    /// Documents produced to a topic of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaOptions),
+    /// Documents published to a stream of NATS JetStream.
+    #[cfg(feature = "nats")]
+    Nats(NatsOptions),
 }
 
 impl OutputOptions {
@@ -34,6 +44,10 @@ impl OutputOptions {
             Self::File(options) => vec![&mut options.path],
             Self::Http(options) => options.files_mut().collect(),
             Self::Elasticsearch(options) => options.files_mut().collect(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => options.files_mut().collect(),
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => options.files_mut().collect(),
         }
     }
 
@@ -45,6 +59,10 @@ impl OutputOptions {
             Self::File(options) => Arc::new(FileOutput::new(name, options)),
             Self::Http(options) => Arc::new(HttpOutput::new(name, options)),
             Self::Elasticsearch(options) => Arc::new(ElasticsearchOutput::new(name, options)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => Arc::new(KafkaOutput::new(name, options)),
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => Arc::new(NatsOutput::new(name, options)),
         }
     }
 
@@ -59,6 +77,10 @@ impl OutputOptions {
             Self::File(options) => Ok(Arc::new(FileOutput::open(name, options)?)),
             Self::Http(options) => Ok(Arc::new(HttpOutput::open(name, options)?)),
             Self::Elasticsearch(options) => Ok(Arc::new(ElasticsearchOutput::open(name, options)?)),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => Ok(Arc::new(KafkaOutput::open(name, options)?)),
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => Ok(Arc::new(NatsOutput::open(name, options)?)),
         }
     }
 }
