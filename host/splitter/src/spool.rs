@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -85,10 +85,7 @@ impl Spool {
         match &mut self.file {
             Some(file) => file.write_all(piece)?,
             None if taken > self.limits.memory as u64 => {
-                let file = match &self.limits.directory {
-                    Some(directory) => tempfile::tempfile_in(directory)?,
-                    None => tempfile::tempfile()?,
-                };
+                let file = temporary_file(self.limits.directory.as_deref())?;
                 let mut file = BufWriter::with_capacity(WRITE, file);
                 file.write_all(&std::mem::take(&mut self.memory))?;
                 file.write_all(piece)?;
@@ -185,6 +182,25 @@ impl Body {
             Store::File(file, _) => read_exact_at(file, offset, into),
         }
     }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn temporary_file(directory: Option<&Path>) -> io::Result<File> {
+    match directory {
+        Some(directory) => tempfile::tempfile_in(directory),
+        None => tempfile::tempfile(),
+    }
+}
+
+/// In wasm there is memory only.
+#[cfg(target_family = "wasm")]
+fn temporary_file(_: Option<&Path>) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(target_family = "wasm")]
+fn read_exact_at(_: &File, _: u64, _: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]

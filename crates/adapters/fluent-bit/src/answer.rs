@@ -1,0 +1,101 @@
+//! The text that goes back to Fluent Bit.
+
+use std::ops::ControlFlow;
+
+use adapter_shell::{Answer, Refusal};
+
+/// An answer may be this long, bytes: Fluent Bit copies it twice and keeps it in a chunk.
+pub(crate) const LONGEST: usize = 32 << 20;
+
+/// How several documents are one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One record is one document: for attributes that are already split.
+    One,
+    /// `{"docs":[..]}`, for a `lua` filter that makes records of it.
+    Docs,
+    /// The first document, and behind it whole events of Fluent Bit: `{..}[[TS,{}],{..}]`. It
+    /// works, and nowhere does Fluent Bit promise it.
+    FanOut,
+}
+
+/// The answer of one call, written as the documents come.
+#[derive(Debug)]
+pub(crate) struct Writer<'b> {
+    mode: Mode,
+    text: &'b mut Vec<u8>,
+    count: u64,
+}
+
+impl<'b> Writer<'b> {
+    pub(crate) fn new(mode: Mode, text: &'b mut Vec<u8>) -> Self {
+        text.clear();
+        if mode == Mode::Docs {
+            text.extend_from_slice(br#"{"docs":["#);
+        }
+        Self {
+            mode,
+            text,
+            count: 0,
+        }
+    }
+
+    pub(crate) fn take(&mut self, answer: Answer<'_>, now_ms: i64) -> ControlFlow<()> {
+        let (json, timestamp_ms) = match answer {
+            Answer::Document { json, timestamp_ms } => (json, timestamp_ms),
+            Answer::Refused {
+                json: Some(json),
+                timestamp_ms,
+                ..
+            } => (json, timestamp_ms),
+            Answer::Refused { json: None, .. } => return ControlFlow::Continue(()),
+        };
+        if self.text.len().saturating_add(json.len()) > LONGEST {
+            let text = format!(
+                "the answer is larger than {LONGEST} bytes: the rest of the record is left out, split it before"
+            );
+            let refusal = Refusal::new("too-large", text);
+            self.push(&refusal.document(now_ms), now_ms);
+            return ControlFlow::Break(());
+        }
+        self.push(json, timestamp_ms);
+        ControlFlow::Continue(())
+    }
+
+    fn push(&mut self, json: &[u8], timestamp_ms: i64) {
+        self.count += 1;
+        match self.mode {
+            Mode::One if self.count > 1 => return,
+            Mode::Docs if self.count > 1 => self.text.push(b','),
+            Mode::FanOut if self.count > 1 => {
+                // Fluent Bit's times are unsigned seconds.
+                let ms = timestamp_ms.clamp(0, i64::from(u32::MAX) * 1000);
+                let time = format!("[[{}.{:03},{{}}],", ms / 1000, ms % 1000);
+                self.text.extend_from_slice(time.as_bytes());
+                self.text.extend_from_slice(json);
+                self.text.push(b']');
+                return;
+            }
+            Mode::One | Mode::Docs | Mode::FanOut => {}
+        }
+        self.text.extend_from_slice(json);
+    }
+
+    /// Ends the answer with its NUL. Without a document it is empty: Fluent Bit drops the record.
+    pub(crate) fn end(self, now_ms: i64) {
+        let Self { mode, text, count } = self;
+        match (mode, count) {
+            (_, 0) => text.clear(),
+            (Mode::Docs, _) => text.extend_from_slice(b"]}"),
+            (Mode::One, 2..) => {
+                let why = format!(
+                    "the record makes {count} documents, and this function gives one: use misp_to_ecs_docs or misp_to_ecs"
+                );
+                text.clear();
+                text.extend(Refusal::new("unsupported", why).document(now_ms));
+            }
+            _ => {}
+        }
+        text.push(0);
+    }
+}

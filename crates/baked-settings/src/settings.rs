@@ -1,0 +1,101 @@
+//! What is baked in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The mapping's settings, and beside them under `adapter` what a host would decide.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// What the host would decide.
+    #[serde(default, skip_serializing_if = "Adapter::is_default")]
+    pub adapter: Adapter,
+    /// The settings of the mapping, as everywhere else.
+    #[serde(flatten)]
+    pub mapping: Map<String, Value>,
+}
+
+/// What a host would decide, for an artifact that runs without one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adapter {
+    /// The mapping of those who name none; default `ecs-9`.
+    pub mapping: String,
+    /// The name of the MISP instance; empty (the default) for none.
+    pub instance: String,
+    /// Its base URL; none by default.
+    pub url: Option<String>,
+    /// An object of fields, merged into each document once; empty by default.
+    pub static_fields: Map<String, Value>,
+    /// Write `misp_ecs.{id,operation,mapping}` into each document; true by default.
+    pub envelope: bool,
+    /// Pass on what MISP has deleted, as `{"misp_ecs":{"id":..,"operation":"delete"}}`; false by default.
+    pub deletes: bool,
+    /// Write a document with `event.kind: pipeline_error` for what was refused. By default
+    /// where there is no other way to say it.
+    pub errors: Option<bool>,
+}
+
+impl Default for Adapter {
+    fn default() -> Self {
+        Self {
+            mapping: "ecs-9".to_owned(),
+            instance: String::new(),
+            url: None,
+            static_fields: Map::new(),
+            envelope: true,
+            deletes: false,
+            errors: None,
+        }
+    }
+}
+
+impl Adapter {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Settings {
+    /// Reads a JSON object; no bytes mean `{}`.
+    ///
+    /// # Errors
+    /// When it is no JSON object, or `adapter` has a key or a value that cannot be; one
+    /// sentence. The mapping's settings are the mapping's to judge.
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        if json.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(json)
+            .map_err(|error| format!("the settings cannot be read: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mappings_settings_are_beside_the_adapters() {
+        let read = Settings::read(
+            br#"{"tags":["a"],"adapter":{"deletes":true,"url":"https://misp.example.org"}}"#,
+        );
+        let read = read.unwrap();
+        assert!(read.adapter.deletes && read.adapter.envelope);
+        assert_eq!(read.adapter.mapping, "ecs-9");
+        assert_eq!(Value::Object(read.mapping).to_string(), r#"{"tags":["a"]}"#);
+        assert_eq!(Settings::read(b"{}"), Settings::read(b""));
+        assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn what_the_adapter_does_not_know_is_an_error() {
+        for bad in [
+            &b"[]"[..],
+            b"{",
+            br#"{"adapter":{"delete":true}}"#,
+            br#"{"adapter":{"deletes":1}}"#,
+        ] {
+            assert!(Settings::read(bad).is_err());
+        }
+    }
+}
