@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{OutputOptions, StdoutOptions, StdoutOutput};
-use pipeline::{Cursor, Output, OutputKey, Source, Transform as _};
+use pipeline::{BeginWalk, Output, OutputKey, SourceError, Transform as _};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
 use splitter::{SplitLimits, SpoolLimits};
 
@@ -190,24 +190,34 @@ impl Server {
         })
     }
 
-    /// The walk of an instance: it goes on at the cursor, or begins.
-    pub(crate) fn source(
-        &self,
+    /// What begins walks of an instance. What its records come from is looked at now.
+    pub(crate) fn begin_walk(
+        self,
         instance: &Instance,
         mapper: &Mapper,
-        cursor: Option<&Cursor>,
-    ) -> anyhow::Result<Box<dyn Source>> {
+    ) -> anyhow::Result<BeginWalk> {
         let client = match self {
-            Self::Misp(client) => client.clone(),
-            Self::Feed(options) => return Ok(Box::new(FeedSource::new(options, cursor)?)),
+            Self::Misp(client) => client,
+            Self::Feed(options) => {
+                FeedSource::new(&options, None)?;
+                return Ok(Box::new(move |cursor| {
+                    let source = FeedSource::new(&options, cursor);
+                    Ok(Box::new(source.map_err(SourceError::new)?))
+                }));
+            }
         };
         let options = walk_options(instance, mapper);
-        Ok(match instance.endpoint {
-            Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
-            Endpoint::Events | Endpoint::Feed => {
-                Box::new(EventsWalk::new(client, options, cursor)?)
-            }
-        })
+        let loose = instance.endpoint == Endpoint::Attributes;
+        Ok(Box::new(move |cursor| {
+            let (client, options) = (client.clone(), options.clone());
+            Ok(if loose {
+                let walk = AttributesWalk::new(client, options, cursor);
+                Box::new(walk.map_err(SourceError::new)?)
+            } else {
+                let walk = EventsWalk::new(client, options, cursor);
+                Box::new(walk.map_err(SourceError::new)?)
+            })
+        }))
     }
 }
 

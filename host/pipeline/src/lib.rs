@@ -3,6 +3,7 @@
 
 mod attempts;
 mod batch;
+mod catch_up;
 mod clock;
 mod context;
 mod crash;
@@ -15,6 +16,7 @@ mod plan;
 mod record;
 mod retry;
 mod run;
+mod sink;
 mod slot;
 mod stages;
 mod sweep;
@@ -37,7 +39,8 @@ pub use record::{
     Refused, Tally, Verdict, Whole,
 };
 pub use retry::Backoff;
-pub use run::{Pipeline, catch_up_walk};
+pub use run::{BeginWalk, Pipeline, catch_up_walk};
+pub use sink::Sink;
 pub use slot::Slot;
 pub use traits::{Commit, Comparison, DeadLetters, Listing, Output, Source, State, Transform};
 

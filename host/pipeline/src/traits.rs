@@ -160,18 +160,24 @@ pub trait State: Send + Sync {
     /// When the store cannot be read.
     fn standing(&self, instance: &str, output: &OutputKey) -> Result<Standing, StateError>;
 
-    /// Stores how far an output is, durably. [`Standing::Current`] also ends the walk of
-    /// its own that is kept under `walk`.
+    /// Stores, durably, that an output lacks what comes now. Its own walk
+    /// ([`crate::catch_up_walk`]) begins where the instance's cursor is, if it has not begun yet;
+    /// with `everything` it begins again at the very beginning.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn set_standing(
+    fn leave_behind(
         &self,
         instance: &str,
         output: &OutputKey,
-        standing: Standing,
-        walk: &str,
+        everything: bool,
     ) -> Result<(), StateError>;
+
+    /// Stores, durably, that an output has everything that the cursor is past; its own walk ends.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn caught_up(&self, instance: &str, output: &OutputKey) -> Result<(), StateError>;
 
     /// What is remembered of these documents (their events and ids), in order.
     ///

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use crate::context::{Context, Sink};
+use crate::context::Context;
 use crate::crash;
 use crate::error::RunError;
 use crate::memory::{Changes, Fate, Held, LetGo};
 use crate::record::{Delivery, Document, MappingIdentity, Operation, Verdict};
+use crate::sink::Sink;
 
 /// Withdrawn in one go: what is held in memory, and what an output gets at once.
 const AT_ONCE: usize = 1_000;
@@ -23,7 +24,7 @@ pub(crate) async fn older(
     version: u64,
     now_ms: i64,
 ) -> Result<(), RunError> {
-    let outputs = context.sinks.iter().map(|sink| async move {
+    let outputs = context.current().map(|sink| async move {
         loop {
             let (instance, key) = (context.instance.to_owned(), sink.key.clone());
             let event = event.to_owned();
@@ -33,7 +34,9 @@ pub(crate) async fn older(
             if held.is_empty() {
                 return Ok(());
             }
-            these(context, sink, held, Fate::Deleted, version, now_ms).await?;
+            if !these(context, sink, held, Fate::Deleted, version, now_ms).await? {
+                return Ok(());
+            }
         }
     });
     try_join_all(outputs).await.map(drop)
@@ -41,7 +44,7 @@ pub(crate) async fn older(
 
 /// Withdraws what this instance sent and what has stopped being valid.
 pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), RunError> {
-    let outputs = context.sinks.iter().map(|sink| async move {
+    let outputs = context.current().map(|sink| async move {
         loop {
             let (instance, key) = (context.instance.to_owned(), sink.key.clone());
             let held = context.on_state(move |state| state.due(&instance, &key, now_ms, AT_ONCE));
@@ -52,14 +55,16 @@ pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), Ru
             let version = context
                 .on_state(move |state| state.next_version(now_ms))
                 .await?;
-            these(context, sink, held, Fate::Expired, version, now_ms).await?;
+            if !these(context, sink, held, Fate::Expired, version, now_ms).await? {
+                return Ok(());
+            }
         }
     });
     try_join_all(outputs).await.map(drop)
 }
 
 /// Withdraws these from one output. What another instance, or another event, still wants is
-/// let go without a word to the output.
+/// let go without a word to the output. `false`: the output was left behind.
 pub(crate) async fn these(
     context: &Context<'_>,
     sink: &Sink,
@@ -67,7 +72,7 @@ pub(crate) async fn these(
     fate: Fate,
     version: u64,
     now_ms: i64,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let mapping = context.mapping.current().identity();
     let (deletes, rest): (Vec<Held>, Vec<Held>) = held
         .into_iter()
@@ -77,7 +82,9 @@ pub(crate) async fn these(
         .iter()
         .map(|held| tombstone(held, version, &mapping, now_ms))
         .collect();
-    let verdicts = context.send(&*sink.output, &deliveries).await?;
+    let Some(verdicts) = context.send(sink, &deliveries).await? else {
+        return Ok(false);
+    };
     for (held, verdict) in deletes.iter().zip(&verdicts) {
         if let Verdict::Rejected { text } = verdict {
             tracing::error!(
@@ -124,7 +131,8 @@ pub(crate) async fn these(
                     .collect(),
             }])
         })
-        .await
+        .await?;
+    Ok(true)
 }
 
 /// Writes down, before a delete is sent, that nobody knows what the output has from now on.

@@ -53,7 +53,7 @@ pub(crate) async fn report(
         let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
         // The listing is bound by where the first walk began: the cursor knows.
         let cursor = State::cursor(store.as_ref(), name)?;
-        let listing = server.source(instance, &mapper, cursor.as_ref())?.listing();
+        let listing = server.begin_walk(instance, &mapper)?(cursor.as_ref())?.listing();
         let found = compare(store, name, listing, keys.clone())
             .await
             .with_context(|| format!("instance {name}"))?;

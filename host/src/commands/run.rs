@@ -87,7 +87,8 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     for instance in instances {
         let stop = stop.clone();
         let span = tracing::info_span!("instance", name = instance.name);
-        running.spawn(one(instance, stop).instrument(span));
+        let Running { name, pipeline, .. } = instance;
+        running.spawn(async move { (name, pipeline.run(stop).await) }.instrument(span));
     }
     let progress = tokio::spawn(progress(ledgers.clone()));
     let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
@@ -139,22 +140,6 @@ async fn why_nothing(loaded: &Loaded, instance: &str, folder: &Path) {
             Err(error) => tracing::debug!(%error, "why nothing came could not be asked"),
         }
     }
-}
-
-/// Runs an instance: what its outputs lack first.
-async fn one(instance: Running, stop: CancellationToken) -> (String, Result<(), RunError>) {
-    let Running {
-        name,
-        catch_up,
-        pipeline,
-        ..
-    } = instance;
-    for pipeline in catch_up {
-        if let Err(error) = pipeline.catch_up(stop.clone()).await {
-            return (name, Err(error));
-        }
-    }
-    (name, pipeline.run(stop).await)
 }
 
 /// Waits for every instance; whether all ended well. In service an instance whose source cannot

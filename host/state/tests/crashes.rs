@@ -92,8 +92,7 @@ async fn take(world: &World, step: &Step) {
                 (received.hangs_after, received.hangs_late) = (Some(batches), late);
             }
             let store = world.open();
-            let (pipeline, ledger) =
-                world.pipeline(&store, "lab", &[("out", "here")], sweeping(), false);
+            let (pipeline, ledger) = world.pipeline(&store, "lab", &[("out", "here")], sweeping());
             let run = pipeline.run(CancellationToken::new());
             // The clock is paused: this ends it where it hangs, if it does.
             let _ = tokio::time::timeout(Duration::from_secs(3_600), run).await;

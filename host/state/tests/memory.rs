@@ -324,9 +324,8 @@ async fn an_output_that_is_new_alone_gets_everything() {
         store.standing("other", &key("here")).unwrap(),
         Standing::New
     );
-    let (pipeline, _) =
-        world.pipeline(&store, "lab", &[("out", "there")], Options::default(), true);
-    pipeline.catch_up(CancellationToken::new()).await.unwrap();
+    let (pipeline, _) = world.pipeline(&store, "lab", &[("out", "there")], Options::default());
+    pipeline.run(CancellationToken::new()).await.unwrap();
     assert_eq!(
         store.standing("lab", &key("there")).unwrap(),
         Standing::Current
@@ -401,7 +400,7 @@ async fn many_polls_of_a_changing_server_end_where_it_is() {
             }
         }
         let (pipeline, ledger) =
-            world.pipeline(&store, "lab", &[("out", "here")], Options::default(), false);
+            world.pipeline(&store, "lab", &[("out", "here")], Options::default());
         pipeline.run(CancellationToken::new()).await.unwrap();
         assert_eq!(ledger.counts().balance(), Ok(()));
         assert_eq!(world.values("out"), world.server("lab").published());

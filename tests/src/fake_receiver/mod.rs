@@ -110,6 +110,11 @@ impl FakeReceiver {
         self.shared.lock().script.extend(replies);
     }
 
+    /// From now on every request is taken.
+    pub fn script_ends(&self) {
+        self.shared.lock().script.clear();
+    }
+
     /// Larger requests, decompressed, get 413.
     pub fn limit(&self, bytes: usize) {
         self.shared.lock().limit = Some(bytes);

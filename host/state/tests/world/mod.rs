@@ -11,14 +11,15 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
     Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
     ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
-    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Slot, Source,
-    SourceError, State, Transform, TransformError, Verdict, Whole,
+    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
+    Source, SourceError, State, Transform, TransformError, Verdict, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -43,6 +44,10 @@ pub(crate) struct Received {
     pub(crate) hangs_after: Option<u32>,
     /// Does it hang after it has taken the batch, so that nobody hears of it?
     pub(crate) hangs_late: bool,
+    /// Does everything fail?
+    pub(crate) down: bool,
+    /// Batches until everything fails.
+    pub(crate) down_after: Option<u32>,
 }
 
 /// Everything around one state folder.
@@ -119,27 +124,31 @@ impl World {
         instance: &'static str,
         outputs: &[(&str, &str)],
         options: Options,
-        fresh: bool,
     ) -> (Pipeline, Arc<Ledger>) {
-        let cursor = State::cursor(store.as_ref(), instance).unwrap();
-        let start = if fresh { None } else { cursor };
         let ledger = Arc::new(Ledger::default());
+        let server = Arc::clone(&self.servers[instance]);
         let pipeline = Pipeline {
             instance: instance.to_owned(),
-            source: Box::new(FakeSource {
-                server: Arc::clone(&self.servers[instance]),
-                after: start.map_or(0, |cursor| cursor.0.parse().unwrap()),
+            begin_walk: Box::new(move |cursor| {
+                Ok(Box::new(FakeSource {
+                    server: Arc::clone(&server),
+                    after: cursor.map_or(0, |cursor| cursor.0.parse().unwrap()),
+                }))
             }),
             mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(&self.mapping)))),
             wake: Arc::default(),
             outputs: outputs
                 .iter()
-                .map(|(name, target)| -> Arc<dyn Output> {
-                    Arc::new(FakeOutput {
+                .map(|(name, target)| {
+                    let output = Arc::new(FakeOutput {
                         name: (*name).to_owned(),
                         target: (*target).to_owned(),
                         received: self.received(name, target),
-                    })
+                    });
+                    match name.starts_with("optional") {
+                        true => Sink::optional(output, Duration::from_secs(30)),
+                        false => Sink::required(output),
+                    }
                 })
                 .collect(),
             dead_letters: Arc::new(FakeLetters(Arc::clone(&self.letters))),
@@ -153,8 +162,7 @@ impl World {
     /// One poll by a host that starts and ends with it.
     pub(crate) async fn poll_with(&self, instance: &'static str, options: Options) -> Arc<Ledger> {
         let store = self.open();
-        let (pipeline, ledger) =
-            self.pipeline(&store, instance, &[("out", "here")], options, false);
+        let (pipeline, ledger) = self.pipeline(&store, instance, &[("out", "here")], options);
         pipeline.run(CancellationToken::new()).await.unwrap();
         assert_eq!(ledger.counts().balance(), Ok(()));
         ledger
@@ -168,7 +176,7 @@ impl World {
 /// Options with which every poll sweeps.
 pub(crate) fn sweeping() -> Options {
     Options {
-        sweep: Some(std::time::Duration::ZERO),
+        sweep: Some(Duration::ZERO),
         ..Options::default()
     }
 }
@@ -407,6 +415,11 @@ impl Output for FakeOutput {
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
         let hangs = {
             let mut received = self.received.lock().unwrap();
+            received.down |= received.down_after == Some(0);
+            received.down_after = received.down_after.and_then(|left| left.checked_sub(1));
+            if received.down {
+                return Err(OutputError::new(Told));
+            }
             if received.fails_after == Some(0) {
                 received.fails_after = None;
                 return Err(OutputError::new(Told));
@@ -428,7 +441,10 @@ impl Output for FakeOutput {
     }
 
     async fn check(&self) -> Result<(), OutputError> {
-        Ok(())
+        match self.received.lock().unwrap().down {
+            true => Err(OutputError::new(Told)),
+            false => Ok(()),
+        }
     }
 }
 
