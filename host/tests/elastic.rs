@@ -67,6 +67,9 @@ async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     runs(&setup, &["check"]).await;
     runs(&setup, &["run", "--once"]).await;
     assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    // The events of the demonstration are old, and the rules would not see them.
+    let checked = runs(&setup, &["check"]).await;
+    assert!(checked.contains("30 days ago"), "{checked}");
 
     let bulks = elastic.bulks().len();
     runs(&setup, &["run", "--once"]).await;

@@ -103,6 +103,14 @@ pub trait Output: Send + Sync {
     /// # Errors
     /// What is in the way.
     async fn check(&self) -> Result<(), OutputError>;
+
+    /// What a person should know of what is there, a sentence each. Most know nothing.
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    async fn advice(&self) -> Result<Vec<String>, OutputError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where refused input is kept.

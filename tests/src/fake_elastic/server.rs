@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -14,7 +14,7 @@ use super::store::{ElasticStore, matches};
 use super::{ELASTIC_KEY, ElasticRequest, Shared, bulk, lock};
 
 const LARGEST_REQUEST: usize = 256 << 20;
-const THIRTY_DAYS_MS: u64 = 30 * 24 * 3_600 * 1_000;
+const THIRTY_DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -312,8 +312,11 @@ fn missing(name: &str) -> Refusal {
 
 /// Is its `@timestamp`, UNIX milliseconds here, more than 30 days ago?
 fn is_old(document: &Value) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
-    let at = document.get("@timestamp").and_then(Value::as_u64);
-    at.is_some_and(|at| at + THIRTY_DAYS_MS < now)
+    let then = SystemTime::now().checked_sub(THIRTY_DAYS);
+    let at = match document.get("@timestamp") {
+        Some(Value::String(text)) => humantime::parse_rfc3339(text).ok(),
+        Some(Value::Number(ms)) => ms.as_u64().map(|ms| UNIX_EPOCH + Duration::from_millis(ms)),
+        _ => None,
+    };
+    at.zip(then).is_some_and(|(at, then)| at < then)
 }

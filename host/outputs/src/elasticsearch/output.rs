@@ -294,4 +294,9 @@ impl Output for ElasticsearchOutput {
         let core = self.core().map_err(OutputError::new)?;
         core.check().await.map_err(OutputError::new)
     }
+
+    async fn advice(&self) -> Result<Vec<String>, OutputError> {
+        let core = self.core().map_err(OutputError::new)?;
+        core.advice().await.map_err(OutputError::new)
+    }
 }
