@@ -1,7 +1,8 @@
-//! Real brokers on loopback ports of their own: started and ended by the test that needs them.
+//! Real brokers and search engines on loopback ports of their own: started and ended by the test that needs them.
 
 mod kafka;
 mod nats;
+mod opensearch;
 mod process;
 
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 
 pub use kafka::KafkaBroker;
 pub use nats::{NatsServer, NatsSettings};
+pub use opensearch::OpenSearchNode;
 
 /// The tools a service needs, if all are here. Else says in one line what is missing; the test
 /// is then to be passed over.
