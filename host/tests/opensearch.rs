@@ -18,7 +18,7 @@ use std::sync::Arc;
 use common::{Setup, output, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{attr, event, hex};
-use misp_ecs_tests::services::{OpenSearchNode, have};
+use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -203,12 +203,13 @@ fn edit(misp: &FakeMisp) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_opensearch_ends_with_what_misp_has() {
-    if !have(&["java", "mvn"]) {
+    let Some(java) = OpenSearch::Two.java() else {
         return;
-    }
+    };
     let misp = misp().await;
     let home = tempfile::tempdir().unwrap();
-    let mut node = OpenSearchNode::start(home.path(), &SHORT_QUEUE).unwrap();
+    let mut node =
+        OpenSearchNode::start(OpenSearch::Two, &java, home.path(), &SHORT_QUEUE).unwrap();
 
     let main = setup(&misp, &node, "main");
     runs(&main, &["setup", "elasticsearch"]).await;

@@ -12,15 +12,74 @@ use serde_json::{Value, json};
 use transport::{ProxyChoice, Reach, TlsOptions};
 
 use super::process::Process;
-use super::{folder, once, run};
+use super::{folder, have, missing, once, run};
 
 /// Hits in one answer of a walk through an index.
 const PAGE: u64 = 5_000;
+
+/// Which OpenSearch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenSearch {
+    /// 2.19, on Java 17 or later.
+    Two,
+    /// 3.8, on Java 21 or later.
+    Three,
+}
+
+impl OpenSearch {
+    /// The `java` to start it with, if that and Maven are here; else it is said, and the test is
+    /// to be passed over.
+    ///
+    /// # Panics
+    /// Where they are missing and `CI` is set: there nothing is passed over.
+    #[must_use]
+    pub fn java(self) -> Option<PathBuf> {
+        let least = match self {
+            Self::Two => 17,
+            Self::Three => 21,
+        };
+        let found = javas().find(|java| version(java).is_some_and(|version| version >= least));
+        if found.is_none() {
+            missing(&[&format!("a Java of at least {least}")]);
+        }
+        found.filter(|_| have(&["mvn"]))
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Two => "opensearch-2",
+            Self::Three => "opensearch-3",
+        }
+    }
+
+    fn own(self, file: &str) -> PathBuf {
+        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
+        services.join(self.folder()).join(file)
+    }
+}
+
+/// Everything that may be a `java`: that of the environment first.
+fn javas() -> impl Iterator<Item = PathBuf> {
+    let home = std::env::var_os("JAVA_HOME").map(PathBuf::from);
+    let installed = fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten();
+    let homes = home.into_iter().chain(installed.map(|entry| entry.path()));
+    std::iter::once(PathBuf::from("java")).chain(homes.map(|home| home.join("bin/java")))
+}
+
+/// The major version; `None` if it does not run.
+fn version(java: &Path) -> Option<u32> {
+    let said = Command::new(java).arg("-version").output().ok()?;
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let (_, quoted) = said.split_once("version \"")?;
+    quoted.split(['.', '"', '-']).next()?.parse().ok()
+}
 
 /// A node on a loopback port of its own, which it keeps over restarts. Ends when dropped, and by
 /// itself when this process ends, whose end closes its standard input.
 pub struct OpenSearchNode {
     process: Option<Process>,
+    generation: OpenSearch,
+    java: PathBuf,
     classpath: String,
     home: PathBuf,
     settings: Vec<String>,
@@ -29,23 +88,30 @@ pub struct OpenSearchNode {
 }
 
 impl OpenSearchNode {
-    /// Starts a node with its data in `home` and settings such as
-    /// `http.max_content_length=256kb`. Downloads it the first time; blocks.
+    /// Starts a node with the `java` of [`OpenSearch::java`], its data in `home` and settings such
+    /// as `http.max_content_length=256kb`. Downloads it the first time; blocks.
     ///
     /// # Errors
     /// When it cannot be downloaded or does not start.
-    pub fn start(home: &Path, settings: &[&str]) -> io::Result<Self> {
-        let kept = folder("opensearch")?;
+    pub fn start(
+        generation: OpenSearch,
+        java: &Path,
+        home: &Path,
+        settings: &[&str],
+    ) -> io::Result<Self> {
+        let kept = folder(generation.folder())?;
         let classpath = kept.join("classpath");
         once(&kept, "done", || {
             run(Command::new("mvn")
                 .args(["-q", "-B", "-f"])
-                .arg(own("pom.xml"))
+                .arg(generation.own("pom.xml"))
                 .arg("dependency:build-classpath")
                 .arg(format!("-Dmdep.outputFile={}", classpath.display())))
         })?;
         let mut node = Self {
             process: None,
+            generation,
+            java: java.to_owned(),
             classpath: fs::read_to_string(classpath)?.trim().to_owned(),
             home: home.to_owned(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
@@ -78,12 +144,12 @@ impl OpenSearchNode {
     /// When it does not start.
     pub fn resume(&mut self) -> io::Result<()> {
         let port = self.url.rsplit_once(':').map_or("0", |(_, port)| port);
-        let mut command = Command::new("java");
+        let mut command = Command::new(&self.java);
         command
             .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .args(["-Dlog4j2.disable.jmx=true", "-Dosnode.stdin=true", "-cp"])
             .arg(&self.classpath)
-            .arg(own("OsNode.java"))
+            .arg(self.generation.own("OsNode.java"))
             .arg(&self.home)
             .arg(port)
             .args(&self.settings);
@@ -142,12 +208,6 @@ impl OpenSearchNode {
                 .await?;
         }
     }
-}
-
-fn own(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("services/opensearch")
-        .join(file)
 }
 
 fn client() -> io::Result<reqwest::Client> {

@@ -1,4 +1,4 @@
-//! The output elasticsearch against a real OpenSearch: see tests/services/opensearch/README.md.
+//! The output elasticsearch against a real OpenSearch: see tests/services/README.md.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use misp_ecs_tests::services::{OpenSearchNode, have};
+use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
 use outputs::{ElasticMode, ElasticsearchOptions, ElasticsearchOutput};
 use pipeline::{Class, Classify, Delivery, Document, MappingIdentity, Operation, Output, Verdict};
 use reqwest::Method;
@@ -137,13 +137,23 @@ async fn ready(node: &Node, namespace: &str, mode: ElasticMode) -> Elasticsearch
 }
 
 #[tokio::test]
-async fn a_real_opensearch_takes_what_the_output_sends() {
-    let limit = format!("http.max_content_length={LARGEST_BODY}b");
-    if !have(&["java", "mvn"]) {
+async fn opensearch_2_takes_what_the_output_sends() {
+    takes_what_the_output_sends(OpenSearch::Two).await;
+}
+
+#[tokio::test]
+async fn opensearch_3_takes_what_the_output_sends() {
+    takes_what_the_output_sends(OpenSearch::Three).await;
+}
+
+async fn takes_what_the_output_sends(generation: OpenSearch) {
+    let Some(java) = generation.java() else {
         return;
-    }
+    };
+    let limit = format!("http.max_content_length={LARGEST_BODY}b");
     let home = tempfile::tempdir().unwrap();
-    let node = Node(OpenSearchNode::start(home.path(), &[&limit]).unwrap());
+    let node = OpenSearchNode::start(generation, &java, home.path(), &[&limit]);
+    let node = Node(node.unwrap());
     latest_keeps_the_newest(&node).await;
     another_mapping_has_another_index(&node).await;
     what_the_fields_do_not_take_is_refused(&node).await;
