@@ -18,7 +18,6 @@ mod nats;
 mod options;
 mod retry_after;
 mod said;
-#[cfg(any(feature = "nats", feature = "kafka"))]
 mod secret;
 mod stdout;
 mod tls;
@@ -42,7 +41,6 @@ pub use line_file::{Fsync, LineFileError};
 #[cfg(feature = "nats")]
 pub use nats::{NatsError, NatsOptions, NatsOutput};
 pub use options::OutputOptions;
-#[cfg(any(feature = "nats", feature = "kafka"))]
 pub use secret::SecretError;
 pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};
 pub use tls::{Address, Tls};
