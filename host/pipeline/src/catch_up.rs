@@ -4,9 +4,15 @@ use crate::context::Context;
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::memory::Standing;
-use crate::run::{BeginWalk, catch_up_walk};
 use crate::sink::Sink;
 use crate::stages::{Asked, Ended, pass};
+use crate::traits::BeginWalk;
+
+/// The name under which the cursor of an output that catches up is kept.
+pub fn catch_up_walk(instance: &str, output: &str) -> String {
+    // No name in a configuration file holds a control character.
+    format!("{instance}\u{1f}{output}")
+}
 
 /// Finds out which outputs are behind.
 pub(crate) async fn find(context: &Context<'_>) -> Result<(), RunError> {

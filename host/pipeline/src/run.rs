@@ -12,15 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up::{self, catch_up};
 use crate::clock::now_ms;
 use crate::context::Context;
-use crate::error::{RunError, SourceError};
+use crate::error::RunError;
 use crate::ledger::{Health, Ledger};
 use crate::options::Options;
-use crate::record::Cursor;
 use crate::sink::Sink;
 use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
 use crate::sweep::{self, Found};
-use crate::traits::{DeadLetters, Source, State};
+use crate::traits::{BeginWalk, DeadLetters, Source, State};
 use crate::withdraw;
 
 /// Events that are asked for by name in one pass.
@@ -29,10 +28,6 @@ const NAMED_AT_ONCE: usize = 500;
 const SWEEP: &str = "sweep";
 /// What [`State::last_done`] knows a full walk as.
 const FULL_WALK: &str = "full walk";
-
-/// Begins a walk: it goes on at the cursor, or begins at the beginning.
-pub type BeginWalk =
-    Box<dyn Fn(Option<&Cursor>) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
 /// What an instance is made of.
 pub struct Pipeline {
@@ -54,12 +49,6 @@ pub struct Pipeline {
     pub options: Options,
     /// Wakes it between two rounds, when [`State::wanted`] has got more.
     pub wake: Arc<Notify>,
-}
-
-/// The name under which the cursor of an output that catches up is kept.
-pub fn catch_up_walk(instance: &str, output: &str) -> String {
-    // No name in a configuration file holds a control character.
-    format!("{instance}\u{1f}{output}")
 }
 
 impl Pipeline {

@@ -14,6 +14,10 @@ use crate::record::{
     MappingIdentity, Page, Verdict,
 };
 
+/// Begins a walk: it goes on at the cursor, or begins at the beginning.
+pub type BeginWalk =
+    Box<dyn Fn(Option<&Cursor>) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+
 /// Where records come from. One walk at a time; never called twice at once.
 #[async_trait]
 pub trait Source: Send {
