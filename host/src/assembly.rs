@@ -14,6 +14,7 @@ use state::Store;
 
 use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
 use crate::control::What;
+use crate::replay::{Picked, Replay};
 use crate::swap::{Member, Setting, Swap, at_start};
 use crate::wiring::{self, Server};
 
@@ -30,6 +31,8 @@ pub(crate) struct Mode {
     pub(crate) only: Option<String>,
     /// Want these read again before it begins.
     pub(crate) reprocess: Option<What>,
+    /// Ask again for what was refused, before it begins.
+    pub(crate) replay: Option<Picked>,
 }
 
 /// Everything that runs.
@@ -37,6 +40,8 @@ pub(crate) struct Assembled {
     pub(crate) instances: Vec<Running>,
     /// What replaces their mapping.
     pub(crate) swap: Arc<Swap>,
+    /// What asks again for what was refused.
+    pub(crate) replay: Arc<Replay>,
     /// Where dead letters are, for people.
     pub(crate) dead_letters: String,
 }
@@ -68,12 +73,13 @@ pub(crate) async fn assemble(
     let chosen = chosen(loaded, mode.only.as_deref())?;
     let of_mapping: Vec<Instance> = chosen.iter().map(|(one, _)| (*one).clone()).collect();
     let ready = tokio::task::block_in_place(|| at_start(&setting, loaded, &of_mapping))?;
+    let letters = Arc::new(letters);
     let assembly = Assembly {
         config,
         store,
         mode,
         outputs: wiring::open_outputs(config)?,
-        dead_letters: Arc::new(letters),
+        dead_letters: Arc::clone(&letters) as Arc<dyn DeadLetters>,
     };
     let (mut instances, mut members) = (Vec::new(), Vec::new());
     for ((instance, credential), mapper) in chosen.into_iter().zip(ready.mappers) {
@@ -87,11 +93,22 @@ pub(crate) async fn assemble(
         });
         instances.push(running);
     }
+    let wakes = members.iter().map(|member| {
+        let name = member.instance.label().to_owned();
+        (name, Arc::clone(&member.wake))
+    });
+    let replay = Replay {
+        store: Arc::clone(store),
+        letters,
+        path: letters_path.clone(),
+        wakes: wakes.collect(),
+    };
     let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
     let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
     Ok(Assembled {
         instances,
         swap: Arc::new(swap),
+        replay: Arc::new(replay),
         dead_letters: letters_path.display().to_string(),
     })
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands;
 use crate::config::Loaded;
+use crate::replay::{Picked, Replay};
 use crate::swap::Swap;
 
 const SOCKET: &str = "control.sock";
@@ -47,6 +48,8 @@ pub(crate) enum Request {
         /// Which events.
         what: What,
     },
+    /// `misp-ecs dead-letter replay`
+    Replay(Picked),
     /// `misp-ecs mapping use`
     Use {
         /// A kept digest, a name or an absolute path.
@@ -184,6 +187,8 @@ pub(crate) struct Host {
     pub(crate) loaded: Arc<Loaded>,
     /// What replaces the mapping.
     pub(crate) swap: Arc<Swap>,
+    /// What asks again for what was refused.
+    pub(crate) replay: Arc<Replay>,
     /// Each instance and its account.
     pub(crate) ledgers: Vec<(String, Arc<Ledger>)>,
     /// When it started.
@@ -253,6 +258,11 @@ impl Host {
                     swap.reprocess(instance.as_deref(), what.in_store().as_ref())
                 });
                 to.send(Reply::Text(text.await??)).await?;
+                Ok(0)
+            }
+            Request::Replay(picked) => {
+                to.send(Reply::Text(self.replay.run(&picked).await?))
+                    .await?;
                 Ok(0)
             }
             Request::Use { mapping } => {

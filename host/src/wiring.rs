@@ -54,13 +54,16 @@ pub(crate) fn folder_of(configured: &Configured) -> anyhow::Result<PathBuf> {
     state_folder(configured, config.as_ref())
 }
 
+/// The file of dead letters in the state folder.
+pub(crate) const DEAD_LETTERS: &str = "dead-letters.ndjson";
+
 /// Where dead letters are kept.
 pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
     config
         .dead_letters
         .path
         .clone()
-        .unwrap_or_else(|| folder.join("dead-letters.ndjson"))
+        .unwrap_or_else(|| folder.join(DEAD_LETTERS))
 }
 
 /// The outputs of the configuration; stdout where there are none.

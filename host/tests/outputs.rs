@@ -159,7 +159,7 @@ async fn the_others_go_on_without_an_optional_one_and_it_catches_up() {
     assert!(said.contains("not sent while it was behind"), "{said}");
     assert_eq!(standing(&receiver).1, 0);
 
-    receiver.script_ends();
+    receiver.takes_all();
     let ran = output(setup.command(&["run", "--once"])).await;
     let said = text(&ran.stderr);
     assert!(ran.status.success(), "{said}");

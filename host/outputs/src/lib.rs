@@ -27,7 +27,9 @@ mod tls_client;
 #[cfg(test)]
 mod contract;
 
-pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
+pub use dead_letters::{
+    DeadLetterFile, DeadLetterOptions, LetterStanding, ReadLettersError, Replayed, each_letter,
+};
 pub use elasticsearch::{
     ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupReport, SetupStep,
 };

@@ -8,6 +8,7 @@ use crate::attempts::Attempts;
 use crate::error::{RunError, StateError};
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::record::DeadLetter;
 use crate::sink::Sink;
 use crate::slot::Slot;
 use crate::traits::{DeadLetters, State};
@@ -41,6 +42,28 @@ impl<'p> Context<'p> {
         F: Fn(&Arc<dyn State>) -> Result<T, StateError> + Send + Sync + 'static,
     {
         on_state(self.state, self.attempts("state"), work).await
+    }
+
+    /// Keeps what was refused, until it is kept.
+    pub(crate) async fn keep(&self, letters: &[DeadLetter]) -> Result<(), RunError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        for letter in letters.iter().take(3) {
+            tracing::warn!(
+                event = letter.event,
+                attribute = letter.attribute,
+                reason = letter.reason.text,
+                "refused, kept in the dead letters"
+            );
+        }
+        let mut attempts = self.attempts("dead letters");
+        loop {
+            match self.dead_letters.write(letters).await {
+                Ok(()) => return Ok(()),
+                Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
+            }
+        }
     }
 }
 

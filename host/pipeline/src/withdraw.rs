@@ -9,8 +9,9 @@ use futures_util::future::try_join_all;
 use crate::context::Context;
 use crate::crash;
 use crate::error::RunError;
+use crate::letters;
 use crate::memory::{Changes, Fate, Held, LetGo};
-use crate::record::{Delivery, Document, MappingIdentity, Operation, Verdict};
+use crate::record::{DeadLetter, Delivery, Document, MappingIdentity, Operation, Verdict};
 use crate::sink::Sink;
 
 /// Withdrawn in one go: what is held in memory, and what an output gets at once.
@@ -64,7 +65,8 @@ pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), Ru
 }
 
 /// Withdraws these from one output. What another instance, or another event, still wants is
-/// let go without a word to the output. `false`: the output was left behind.
+/// let go without a word to the output. What the output refuses to delete stays held, with a dead
+/// letter, to be tried again. `false`: the output was left behind, or refused something.
 pub(crate) async fn these(
     context: &Context<'_>,
     sink: &Sink,
@@ -85,17 +87,20 @@ pub(crate) async fn these(
     let Some(verdicts) = context.send(sink, &deliveries).await? else {
         return Ok(false);
     };
-    for (held, verdict) in deletes.iter().zip(&verdicts) {
-        if let Verdict::Rejected { text } = verdict {
-            tracing::error!(
-                id = held.id,
-                output = sink.key.name,
-                text,
-                "a delete was refused: the output may still have the document"
-            );
-        }
-    }
     crash::point("deleted");
+    let letters: Vec<DeadLetter> = deliveries
+        .iter()
+        .zip(&verdicts)
+        .filter_map(|(delivery, verdict)| {
+            letters::of_delete(context.instance, &sink.key.name, delivery, verdict, now_ms)
+        })
+        .collect();
+    context.keep(&letters).await?;
+    let verdicts_of = deletes.into_iter().zip(&verdicts);
+    let deletes: Vec<Held> = verdicts_of
+        .filter(|(_, verdict)| !matches!(verdict, Verdict::Rejected { .. }))
+        .map(|(held, _)| held)
+        .collect();
     context.ledger.withdrawn(&sink.key.name, &verdicts);
     tracing::info!(
         output = sink.key.name,
@@ -132,7 +137,7 @@ pub(crate) async fn these(
             }])
         })
         .await?;
-    Ok(true)
+    Ok(letters.is_empty())
 }
 
 /// Writes down, before a delete is sent, that nobody knows what the output has from now on.

@@ -53,12 +53,16 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let Assembled {
         instances,
         swap,
+        replay,
         dead_letters,
     } = assemble(&loaded, configured.config.as_deref(), &folder, &store, mode).await?;
     if let Some(what) = &mode.reprocess {
         let only = mode.only.as_deref();
         let text = tokio::task::block_in_place(|| swap.reprocess(only, what.in_store().as_ref()))?;
         crate::say(text.trim_end());
+    }
+    if let Some(picked) = &mode.replay {
+        crate::say(replay.run(picked).await?.trim_end());
     }
     let ledgers: Vec<(String, Arc<Ledger>)> = instances
         .iter()
@@ -69,6 +73,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         store,
         loaded: Arc::clone(&loaded),
         swap: Arc::clone(&swap),
+        replay,
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),

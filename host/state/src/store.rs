@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use pipeline::Fate;
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::StoreError;
@@ -14,9 +15,11 @@ use crate::lock::Lock;
 use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
+use crate::tables::documents;
 use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
+use crate::tables::names::{self, Kind};
 use crate::versions::Versions;
 
 const FILE: &str = "state.redb";
@@ -149,6 +152,30 @@ impl Store {
             mappings::want(transaction, instance, &events)
         })?;
         Ok(events.len() as u64)
+    }
+
+    /// Wants these events read again, and lets what outputs refused of them be sent again; says
+    /// how many documents that are.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn replay(&self, instance: &str, events: &[String]) -> Result<u64, StoreError> {
+        self.write(&mut self.inner(), |transaction| {
+            mappings::want(transaction, instance, events)?;
+            let number = names::number(transaction, Kind::Instance, instance)?;
+            let outputs = names::outputs(transaction)?;
+            let mut refused = 0;
+            for event in events {
+                let event = names::number(transaction, Kind::Event, event)?;
+                for output in &outputs {
+                    let place = (*output, number, event);
+                    refused += documents::send_again(transaction, place, &|_, fate| {
+                        fate == Fate::Refused
+                    })?;
+                }
+            }
+            Ok(refused)
+        })
     }
 
     /// Forgets an instance: its next walk is a first one. Write versions go on. Says

@@ -407,3 +407,40 @@ async fn many_polls_of_a_changing_server_end_where_it_is() {
     }
     assert_eq!(Arc::strong_count(&store), 1);
 }
+
+#[tokio::test]
+async fn a_delete_that_is_refused_stays_held_and_is_tried_again() {
+    let world = World::new(&["lab"]);
+    for attribute in ["stays", "goes", "is-refused"] {
+        world.server("lab").set("e", attribute, "x");
+    }
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    let refuse = |id: Option<&str>| {
+        let received = world.received("out", "here");
+        received.lock().unwrap().refuses = id.map(str::to_owned).into_iter().collect();
+    };
+    refuse(Some("is-refused"));
+    world.server("lab").remove("e", "goes");
+    world.server("lab").remove("e", "is-refused");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(
+        world.values("out"),
+        has(&[("is-refused", "x"), ("stays", "x")])
+    );
+    {
+        let letters = world.letters.lock().unwrap();
+        let letter = letters.last().unwrap();
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letter.attribute.as_deref(), Some("is-refused"));
+        assert_eq!(letter.output.as_deref(), Some("out"));
+        assert!(letter.input.contains("\"delete\""), "{}", letter.input);
+    }
+    refuse(None);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out"), has(&[("stays", "x")]));
+    let told_now = told(&world);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(told(&world), told_now);
+}

@@ -111,8 +111,10 @@ impl FakeReceiver {
     }
 
     /// From now on every request is taken.
-    pub fn script_ends(&self) {
-        self.shared.lock().script.clear();
+    pub fn takes_all(&self) {
+        let mut inner = self.shared.lock();
+        inner.script.clear();
+        inner.poison = None;
     }
 
     /// Larger requests, decompressed, get 413.

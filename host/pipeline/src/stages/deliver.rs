@@ -81,7 +81,7 @@ impl<'p> Deliver<'p> {
         let answers: Vec<Answered<'_>> = answers.await?.into_iter().flatten().collect();
         crash::point("acknowledged");
         let (letters, refused) = self.refusals(&batch, &deliveries, &answers);
-        self.keep(&letters).await?;
+        self.context.keep(&letters).await?;
         crash::point("kept");
         self.see(&batch);
         self.remember(&batch, &deliveries, &answers).await?;
@@ -328,27 +328,6 @@ impl<'p> Deliver<'p> {
                 state.record(&changes)
             })
             .await
-    }
-
-    async fn keep(&self, letters: &[DeadLetter]) -> Result<(), RunError> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        for letter in letters.iter().take(3) {
-            tracing::warn!(
-                event = letter.event,
-                attribute = letter.attribute,
-                reason = letter.reason.text,
-                "refused, kept in the dead letters"
-            );
-        }
-        let mut attempts = self.context.attempts("dead letters");
-        loop {
-            match self.context.dead_letters.write(letters).await {
-                Ok(()) => return Ok(()),
-                Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
-            }
-        }
     }
 
     /// Withdraws what its whole events no longer hold, then moves the cursor.

@@ -13,7 +13,7 @@ use crate::tables::names::{self, Kind};
 pub(crate) use read::{
     KnownAttribute, Mappings, attributes_of, due, each, older, one_held, open_documents, remembered,
 };
-pub(crate) use write::record;
+pub(crate) use write::{record, send_again};
 
 pub(crate) type DocumentKey = (u32, &'static str);
 pub(crate) type DocumentRow = (
