@@ -40,8 +40,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Compare what went out with what MISP has now: what is missing, stale or orphaned, by event.
     ///
-    /// Changes nothing. Exit code: 0 nothing differs, 1 something does.
-    Audit(OneInstance),
+    /// Changes nothing but with --repair. Exit code: 0 nothing differs, 1 something does.
+    Audit(Audit),
     /// One pass that ends with a sweep: fetches what never came, withdraws what is gone.
     Sweep {
         #[command(flatten)]
@@ -102,6 +102,23 @@ pub(crate) struct OneInstance {
     /// Only this instance.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) instance: OneInstance,
+    /// Also compare what is remembered with what this output really has: its ids and versions
+    /// (`elasticsearch`, `mode: latest`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Delete there what is not remembered, and send what is missing. The index must be this
+    /// host's alone.
+    #[arg(long, requires = "output")]
+    pub(crate) repair: bool,
+    /// Delete however much it is.
+    #[arg(long, requires = "repair")]
+    pub(crate) confirm: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -61,6 +61,8 @@ pub(crate) enum Request {
     Audit {
         /// Only this instance.
         instance: Option<String>,
+        /// What an output really has, too.
+        deeper: Option<commands::Deeper>,
     },
 }
 
@@ -273,15 +275,22 @@ impl Host {
                 to.send(Reply::Text(self.swap.back().await?)).await?;
                 Ok(0)
             }
-            Request::Audit { instance } => {
+            Request::Audit { instance, deeper } => {
                 let report = commands::audit_report(
                     &self.store,
                     &self.loaded,
                     &self.folder,
                     instance.as_deref(),
                 );
-                let (text, differs) = report.await?;
+                let (text, mut differs) = report.await?;
                 to.send(Reply::Text(text)).await?;
+                if let Some(deeper) = deeper {
+                    let report = commands::inventory_report(&self.store, &self.loaded, &deeper);
+                    let (text, there) = report.await?;
+                    differs |= there;
+                    to.send(Reply::Text(text)).await?;
+                    self.replay.wake_all();
+                }
                 Ok(u8::from(differs))
             }
         }

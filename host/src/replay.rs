@@ -96,6 +96,11 @@ impl Replay {
         Ok(text)
     }
 
+    /// Lets every instance look at once whether something is to be read again.
+    pub(crate) fn wake_all(&self) {
+        self.wakes.iter().for_each(|(_, wake)| wake.notify_one());
+    }
+
     async fn some(&self, instance: &str, events: Vec<String>) -> anyhow::Result<u64> {
         let (store, name, wanted) = (Arc::clone(&self.store), instance.to_owned(), events.clone());
         let refused = tokio::task::spawn_blocking(move || store.replay(&name, &wanted)).await??;

@@ -109,3 +109,111 @@ async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     let audit = runs(&setup, &["audit"]).await;
     assert!(audit.contains("nothing differs"), "{audit}");
 }
+
+/// A document that is gone, one nobody here wrote, one that is older than it was, and a copy that
+/// another mapping left.
+fn meddle(elastic: &FakeElastic) {
+    elastic.with_store(|store| {
+        let ours = format!("{ALIAS}-ecs-9");
+        let index = store.indices.get_mut(&ours).unwrap();
+        let ids: Vec<String> = index.entries.keys().cloned().collect();
+        index.entries.remove(&ids[0]);
+        index.entries.get_mut(&ids[1]).unwrap().version = 1;
+        let copy = index.entries[&ids[2]].clone();
+        index.entries.insert("foreign".to_owned(), copy.clone());
+        let mut other = index.clone();
+        other.entries = [(ids[2].clone(), copy)].into();
+        store.indices.insert(format!("{ALIAS}-ecs-1.12"), other);
+    });
+}
+
+async fn audit(setup: &Setup, more: &[&str]) -> (bool, String) {
+    let words: Vec<&str> = ["audit", "--output", "siem"]
+        .iter()
+        .chain(more)
+        .copied()
+        .collect();
+    let ran = output(setup.command(&words)).await;
+    (ran.status.success(), text(&ran.stdout) + &text(&ran.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_sees_what_an_index_really_has_and_mends_it() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let setup = setup(&misp, &elastic);
+    let both = ["--mapping", "ecs-9", "--mapping", "ecs-1.12"];
+    runs(&setup, &[&["setup", "elasticsearch"][..], &both].concat()).await;
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(
+        !same && said.contains("missing"),
+        "nothing was ever polled: {said}"
+    );
+    runs(&setup, &["run", "--once"]).await;
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(same, "{said}");
+
+    meddle(&elastic);
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(!same, "{said}");
+    for line in [
+        "         1  missing: acknowledged and not there",
+        "         1  older than what was acknowledged",
+        "         1  orphaned: there, and not by what is remembered here",
+        "         1  orphaned: left under another mapping",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let (mended, said) = audit(&setup, &["--repair"]).await;
+    assert!(mended && said.contains("         2  deleted"), "{said}");
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    assert!(has(&elastic, "ecs-1.12").is_empty());
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(same, "{said}");
+
+    // In the running host.
+    meddle(&elastic);
+    let mut host = setup
+        .command(&["run"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    let socket = setup.folder.path().join("state/control.sock");
+    let repaired = async {
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            tokio::task::yield_now().await;
+        }
+        let (_, said) = audit(&setup, &["--repair"]).await;
+        assert!(said.contains("         2  deleted"), "{said}");
+        while has(&elastic, "ecs-9") != published(&misp) {
+            tokio::task::yield_now().await;
+        }
+        let (same, said) = audit(&setup, &[]).await;
+        assert!(same, "{said}");
+    };
+    tokio::time::timeout(minute, repaired).await.unwrap();
+    common::signal(&host, "TERM");
+    assert!(host.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_somebody_else_is_not_emptied() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let mine = setup(&misp, &elastic);
+    runs(&mine, &["setup", "elasticsearch"]).await;
+    runs(&mine, &["run", "--once"]).await;
+    // Another state knows nothing of it.
+    let other = setup(&misp, &elastic);
+    let (_, said) = audit(&other, &["--repair"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    let wrong = output(other.command(&["audit", "--output", "sime"])).await;
+    assert!(
+        text(&wrong.stderr).contains("siem"),
+        "{}",
+        text(&wrong.stderr)
+    );
+}

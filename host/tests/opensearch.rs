@@ -238,7 +238,35 @@ async fn a_real_opensearch_ends_with_what_misp_has() {
     let said = runs(&main, &["run", "--once"]).await;
     assert!(said.contains("written   0 to siem"), "{said}");
 
+    what_somebody_did_to_the_index(&main, &node, &edited).await;
     what_an_index_does_not_take(&misp, &node, &edited).await;
+}
+
+/// A document is deleted behind the host's back, another one appears.
+async fn what_somebody_did_to_the_index(
+    main: &Setup,
+    node: &OpenSearchNode,
+    expected: &BTreeMap<String, Value>,
+) {
+    let index = format!("{ALIAS}-main-ecs-9");
+    let (gone, document) = expected.iter().next().unwrap();
+    let path = format!("{index}/_doc/{gone}");
+    let deleted = node.ask(Method::DELETE, &path, None).await.unwrap();
+    assert_eq!(deleted["result"], "deleted", "{deleted:#}");
+    let path = format!("{index}/_doc/foreign");
+    let made = node.ask(Method::PUT, &path, Some(document)).await.unwrap();
+    assert_eq!(made["result"], "created", "{made:#}");
+    let audit = output(main.command(&["audit", "--output", "siem"])).await;
+    let said = text(&audit.stdout);
+    assert_eq!(audit.status.code(), Some(1), "{said}");
+    assert!(said.contains("         1  missing: acknowledged"), "{said}");
+    assert!(
+        said.contains("         1  orphaned: there, and not"),
+        "{said}"
+    );
+    runs(main, &["audit", "--output", "siem", "--repair"]).await;
+    same(&held(node, "main").await, expected);
+    runs(main, &["audit", "--output", "siem"]).await;
 }
 
 /// An index that somebody made by hand, in which an address is a number.

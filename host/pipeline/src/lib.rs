@@ -45,7 +45,8 @@ pub use run::Pipeline;
 pub use sink::Sink;
 pub use slot::Slot;
 pub use traits::{
-    BeginWalk, Commit, Comparison, DeadLetters, Listing, Output, Source, State, Transform,
+    BeginWalk, Commit, Comparison, DeadLetters, Inventory, Listing, Output, Source, State,
+    StoredDocument, Transform,
 };
 
 #[cfg(test)]

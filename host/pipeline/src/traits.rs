@@ -108,6 +108,11 @@ pub trait Output: Send + Sync {
     /// What is in the way.
     async fn check(&self) -> Result<(), OutputError>;
 
+    /// What is there, for an audit; `None` if this output cannot say.
+    fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {
+        None
+    }
+
     /// What a person should know of what is there, a sentence each. Most know nothing.
     ///
     /// # Errors
@@ -115,6 +120,27 @@ pub trait Output: Send + Sync {
     async fn advice(&self) -> Result<Vec<String>, OutputError> {
         Ok(Vec::new())
     }
+}
+
+/// A document that an output has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its id.
+    pub id: String,
+    /// The write version it was written with.
+    pub version: u64,
+    /// The name of the mapping under which it is there; `None` if the place tells none.
+    pub mapping: Option<String>,
+}
+
+/// Lists what an output has, without reading it.
+#[async_trait]
+pub trait Inventory: Send {
+    /// The next documents; `None` when all have come.
+    ///
+    /// # Errors
+    /// When the listing is not whole.
+    async fn documents(&mut self) -> Result<Option<Vec<StoredDocument>>, OutputError>;
 }
 
 /// Where refused input is kept.

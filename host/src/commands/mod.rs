@@ -12,7 +12,7 @@ mod state;
 mod status;
 mod transform;
 
-pub(crate) use audit::{audit, report as audit_report};
+pub(crate) use audit::{Deeper, audit, inventory_report, report as audit_report};
 pub(crate) use check::check;
 pub(crate) use dead_letter::dead_letter;
 pub(crate) use mapping::mapping;

@@ -1,12 +1,13 @@
 //! The store: one database, one host, one transaction a commit.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use pipeline::Fate;
+use pipeline::{Fate, OutputKey};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::StoreError;
@@ -15,7 +16,7 @@ use crate::lock::Lock;
 use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
-use crate::tables::documents;
+use crate::tables::documents::{self, KnownDocument};
 use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
@@ -175,6 +176,42 @@ impl Store {
                 }
             }
             Ok(refused)
+        })
+    }
+
+    /// What is known of these documents at an output, whoever holds them, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn known(
+        &self,
+        output: &OutputKey,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownDocument>>, StoreError> {
+        self.read(|transaction| documents::known(transaction, output, ids))
+    }
+
+    /// Wants an event read again, and lets these documents of it be sent again to one output
+    /// whatever it has.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn send_again(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        event: &str,
+        ids: &HashSet<String>,
+    ) -> Result<(), StoreError> {
+        self.write(&mut self.inner(), |transaction| {
+            mappings::want(transaction, instance, &[event.to_owned()])?;
+            let place = (
+                names::number(transaction, Kind::Output, &names::of_output(output))?,
+                names::number(transaction, Kind::Instance, instance)?,
+                names::number(transaction, Kind::Event, event)?,
+            );
+            documents::send_again(transaction, place, &|id, _| ids.contains(id))?;
+            Ok(())
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod faults;
+mod scroll;
 mod server;
 mod store;
 #[cfg(test)]

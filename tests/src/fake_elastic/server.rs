@@ -240,6 +240,21 @@ fn route(
             let reason = format!("no such index [{name}]");
             Err((404, "index_not_found_exception", reason))
         }
+        ("POST", [target, "_refresh"]) if store.behind(target).next().is_some() => {
+            Ok(json!({"_shards": {"failed": 0}}))
+        }
+        ("POST", [_, "_refresh"]) => Err((404, "index_not_found_exception", String::new())),
+        ("POST", ["_search", "scroll"]) => {
+            let asked = parse(body)?;
+            let id = asked.get("scroll_id").and_then(Value::as_str);
+            let page = id.and_then(|id| store.scroll_on(id));
+            page.ok_or((404, "search_context_missing_exception", String::new()))
+        }
+        ("DELETE", ["_search", "scroll"]) => Ok(json!({"succeeded": true})),
+        ("POST", [target, "_search"]) => {
+            let query = parse(body)?;
+            Ok(store.scroll(target, &query))
+        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query

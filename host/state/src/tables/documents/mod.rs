@@ -10,8 +10,10 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 
+pub use read::KnownDocument;
 pub(crate) use read::{
-    KnownAttribute, Mappings, attributes_of, due, each, older, one_held, open_documents, remembered,
+    KnownAttribute, Mappings, attributes_of, due, each, known, older, one_held, open_documents,
+    remembered,
 };
 pub(crate) use write::{record, send_again};
 

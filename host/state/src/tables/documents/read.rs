@@ -57,6 +57,45 @@ pub(crate) fn remembered(
     Ok(found)
 }
 
+/// What is known of a document at an output, whoever holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDocument {
+    /// What became of it.
+    pub fate: Fate,
+    /// The write version of what was sent last.
+    pub version: u64,
+    /// The names of the mappings under which the output may have it.
+    pub mappings: Vec<String>,
+}
+
+/// What is known of these documents, in order.
+pub(crate) fn known(
+    transaction: &ReadTransaction,
+    output: &OutputKey,
+    ids: &[String],
+) -> Result<Vec<Option<KnownDocument>>, Trouble> {
+    let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
+        return Ok(vec![None; ids.len()]);
+    };
+    let table = transaction.open_table(DOCUMENTS)?;
+    let mut mappings = Mappings::default();
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(row) = table.get((output, id.as_str()))? else {
+            found.push(None);
+            continue;
+        };
+        let document = Document::read(row.value())?;
+        let places = mappings.all(transaction, &document.places)?;
+        found.push(Some(KnownDocument {
+            fate: document.fate,
+            version: document.version,
+            mappings: places.iter().map(|mapping| mapping.name.clone()).collect(),
+        }));
+    }
+    Ok(found)
+}
+
 /// The mappings that were looked up last.
 #[derive(Debug, Default)]
 pub(crate) struct Mappings(BTreeMap<u32, Arc<MappingIdentity>>);
