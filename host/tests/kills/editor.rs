@@ -49,7 +49,7 @@ pub(crate) fn start(misp: Arc<FakeMisp>, mut random: fastrand::Rng) -> JoinHandl
             misp.arrived(next).await;
             seed += 10;
             misp.with_store(|store| some_acts(store, &mut random, seed));
-            next = misp.requests().len() + random.usize(1..4);
+            next = misp.request_count() + random.usize(1..4);
         }
     })
 }
