@@ -211,7 +211,6 @@ async fn latest_from_events_by_publish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn append_from_attributes_by_timestamp() {
-    let instance = ", endpoint: attributes, cursor: timestamp";
-    killed_again_and_again(Mode::Append, instance, 1).await;
+async fn append_from_attributes_by_publish() {
+    killed_again_and_again(Mode::Append, ", endpoint: attributes", 1).await;
 }

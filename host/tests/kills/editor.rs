@@ -8,7 +8,7 @@ use misp_ecs_tests::fake_misp::Store;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::output::{Shown, What};
+use crate::output::{Shown, what};
 
 const EVENTS: u64 = 14;
 
@@ -181,12 +181,12 @@ pub(crate) fn database(store: &Store, drafts: bool) -> Shown {
         let inside = objects.flat_map(|one| one["Attribute"].as_array().into_iter().flatten());
         for attribute in loose.chain(inside).filter(|one| one["deleted"] != true) {
             let tags = event["Tag"].as_array().into_iter().flatten();
-            let what = What {
-                event: name(event, "uuid"),
-                value: name(attribute, "value"),
-                comment: name(attribute, "comment"),
-                tags: tags.map(|tag| name(tag, "name")).collect(),
-            };
+            let what = what(
+                &name(event, "uuid"),
+                &name(attribute, "value"),
+                &name(attribute, "comment"),
+                &tags.filter_map(|tag| tag["name"].as_str()).collect(),
+            );
             shown.insert(name(attribute, "uuid"), what);
         }
     }

@@ -11,6 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::common::{self, Setup, text};
 
+/// So many requests are a long life.
+const LONG: usize = 60;
+
 /// When a process is disturbed, unless it ends before.
 #[derive(Debug)]
 pub(crate) enum Moment {
@@ -92,7 +95,8 @@ impl Host {
         }
     }
 
-    /// Waits for the moment; gives how the process ended if it did so before.
+    /// Waits for the moment, or for many requests if it does not come; gives how the process
+    /// ended if it did so before.
     pub(crate) async fn until(&mut self, moment: &Moment, signs: &Signs<'_>) -> Option<ExitStatus> {
         let requests = signs.misp.request_count();
         let (size, mut lines) = ((signs.size)(), self.said.lines.subscribe());
@@ -122,6 +126,7 @@ impl Host {
         tokio::select! {
             ended = self.child.wait() => Some(ended.unwrap()),
             () = comes => None,
+            () = signs.misp.arrived(requests + LONG) => None,
         }
     }
 

@@ -1,23 +1,18 @@
 //! What the output says: its lines folded by id, and the account that a pass gives.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::Setup;
 
-/// What of an attribute is compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct What {
-    pub(crate) event: String,
-    pub(crate) value: String,
-    pub(crate) comment: String,
-    pub(crate) tags: BTreeSet<String>,
-}
+/// What of an attribute is compared, by its uuid: event, value, comment, tags of the editor.
+pub(crate) type Shown = BTreeMap<String, Value>;
 
-/// By attribute uuid.
-pub(crate) type Shown = BTreeMap<String, What>;
+/// One of them.
+pub(crate) fn what(event: &str, value: &str, comment: &str, tags: &BTreeSet<&str>) -> Value {
+    json!({"event": event, "value": value, "comment": comment, "tags": tags})
+}
 
 fn words(document: &Value, pointer: &str) -> String {
     let found = document.pointer(pointer).and_then(Value::as_str);
@@ -55,18 +50,15 @@ pub(crate) fn shown<'a>(documents: impl Iterator<Item = &'a Value>) -> Shown {
             continue;
         }
         let tags = document["tags"].as_array().into_iter().flatten();
+        let tags = tags.filter_map(Value::as_str);
         // Where `ecs-9` has it, or `ecs-1.12`.
         let event = words(document, "/misp/event/uuid") + &words(document, "/misp/uuid");
-        let what = What {
-            event,
-            value: words(document, "/threat/indicator/url/domain"),
-            comment: words(document, "/misp/attribute/comment"),
-            tags: tags
-                .filter_map(Value::as_str)
-                .filter(|tag| tag.starts_with("lab:"))
-                .map(str::to_owned)
-                .collect(),
-        };
+        let what = what(
+            &event,
+            &words(document, "/threat/indicator/url/domain"),
+            &words(document, "/misp/attribute/comment"),
+            &tags.filter(|tag| tag.starts_with("lab:")).collect(),
+        );
         let twice = shown.insert(uuid.clone(), what);
         assert!(twice.is_none(), "two documents of {uuid}");
     }
@@ -74,18 +66,34 @@ pub(crate) fn shown<'a>(documents: impl Iterator<Item = &'a Value>) -> Shown {
 }
 
 /// Holds that both have the same keys with the same values.
-pub(crate) fn same<T: PartialEq + Debug>(
-    wanted: &BTreeMap<String, T>,
-    found: &BTreeMap<String, T>,
+pub(crate) fn same(
+    wanted: &BTreeMap<String, Value>,
+    found: &BTreeMap<String, Value>,
     said: &str,
 ) {
     let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
-    let differ = keys.into_iter().filter_map(|key| {
-        let (wanted, found) = (wanted.get(key), found.get(key));
-        (wanted != found).then_some((key, wanted, found))
-    });
-    let differ: Vec<_> = differ.take(5).collect();
-    assert!(differ.is_empty(), "wanted and found differ: {differ:#?}\n{said}");
+    let mut differences = Vec::new();
+    for key in keys {
+        differ(key, wanted.get(key), found.get(key), &mut differences);
+    }
+    let all = differences.len();
+    differences.truncate(10);
+    assert_eq!(all, 0, "differences, such as {differences:#?}\n{said}");
+}
+
+/// The places below `at` where two values differ.
+fn differ(at: &str, wanted: Option<&Value>, found: Option<&Value>, differences: &mut Vec<String>) {
+    match (wanted, found) {
+        (Some(Value::Object(wanted)), Some(Value::Object(found))) => {
+            let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+            for key in keys {
+                let at = format!("{at} {key}");
+                differ(&at, wanted.get(key), found.get(key), differences);
+            }
+        }
+        _ if wanted == found => {}
+        _ => differences.push(format!("{at}: {wanted:?} is wanted and {found:?} found")),
+    }
 }
 
 /// Lines in the output, also if a kill cut the last one.

@@ -34,6 +34,10 @@ pub(crate) type Shared<T> = Arc<Mutex<T>>;
 pub(crate) struct Received {
     /// Body and write version by id.
     pub(crate) documents: BTreeMap<String, (String, u64)>,
+    /// The newest revision by id, and what it was; `None`: a delete.
+    revisions: BTreeMap<String, (u64, Option<String>)>,
+    /// The mappings by whose name each document is there.
+    pub(crate) under: BTreeMap<String, BTreeSet<String>>,
     pub(crate) puts: u64,
     pub(crate) deletes: u64,
     /// Ids that are refused.
@@ -55,9 +59,36 @@ pub(crate) struct World {
     pub(crate) mapping: Arc<Mutex<Mapping>>,
 }
 
+impl Received {
+    /// Notes a change that came. What it has of a revision does not change, and revisions do not
+    /// go back: the newest is what counts where all of them are kept.
+    fn change(&mut self, delivery: &Delivery) {
+        let id = &delivery.document.id;
+        let put = delivery.document.operation == Operation::Put;
+        let body = String::from_utf8(delivery.document.body.to_vec()).unwrap();
+        let change = (delivery.revision, put.then_some(body));
+        if let Some(before) = self.revisions.insert(id.clone(), change.clone()) {
+            assert!(before.0 < change.0 || before == change, "{id}: {before:?}, then {change:?}");
+        }
+        let under = self.under.entry(id.clone()).or_default();
+        for place in &delivery.before {
+            under.remove(&place.name);
+        }
+        if put {
+            under.insert(delivery.mapping.name.clone());
+            assert_eq!(under.len(), 1, "{id} is there under {under:?}");
+        } else {
+            under.remove(&delivery.mapping.name);
+            assert!(under.is_empty(), "{id} is still there under {under:?}");
+        }
+    }
+}
+
 /// How the mapping behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
+    /// The name that it goes by, after `fake`.
+    pub(crate) name: String,
     /// Attributes that are refused.
     pub(crate) refuses: BTreeSet<String>,
     /// Values that make a delete.
@@ -311,7 +342,7 @@ struct FakeMapping(Arc<Mutex<Mapping>>);
 impl Transform for FakeMapping {
     fn identity(&self) -> Arc<MappingIdentity> {
         Arc::new(MappingIdentity {
-            name: "fake".to_owned(),
+            name: format!("fake{}", self.0.lock().unwrap().name),
             version: "1".to_owned(),
             digest: "0".repeat(64),
         })
@@ -452,6 +483,7 @@ impl FakeOutput {
                 .get(id)
                 .map_or(0, |(_, version)| *version);
             assert!(before <= delivery.version, "{id} goes back from {before}");
+            received.change(delivery);
             match operation {
                 Operation::Put => {
                     received.puts += 1;
