@@ -17,9 +17,11 @@ pub(crate) fn remembered(
     output: &OutputKey,
     documents: &[Delivery],
 ) -> Result<Vec<Option<Remembered>>, Trouble> {
-    let Some((output, instance)) = place(transaction, instance, output)? else {
+    let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
         return Ok(vec![None; documents.len()]);
     };
+    // An instance that has never written here (0 is nobody's number) may bring what another has.
+    let instance = names::find(transaction, Kind::Instance, instance)?.unwrap_or(0);
     let table = transaction.open_table(DOCUMENTS)?;
     let held = transaction.open_table(HELD)?;
     let mut last: Option<(&str, u32)> = None;
