@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
 use redb::{ReadTransaction, ReadableTable};
 
-use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, place};
+use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD};
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
