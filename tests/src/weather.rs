@@ -34,7 +34,11 @@ pub(crate) fn one_of<T: Clone + Default>(random: &mut fastrand::Rng, these: &[T]
 }
 
 /// The connection breaks after these bytes of an answer that was to be of `length` bytes.
-pub(crate) fn cut_after(mut response: Response<Body>, kept: Bytes, length: usize) -> Response<Body> {
+pub(crate) fn cut_after(
+    mut response: Response<Body>,
+    kept: Bytes,
+    length: usize,
+) -> Response<Body> {
     let first = stream::once(async { Ok(kept) });
     let then = stream::once(async {
         // The server sends what it has when its body has nothing more for now.

@@ -29,11 +29,7 @@ pub(crate) enum Plan {
 /// has changed back meanwhile would be taken for what the output has. What was noted and never
 /// answered is noted again when it is something else by now: the next change must not have its
 /// revision, and where it may be under another mapping it must be found.
-pub(crate) fn needs_note(
-    plan: Plan,
-    delivery: &Delivery,
-    remembered: Option<&Remembered>,
-) -> bool {
+pub(crate) fn needs_note(plan: Plan, delivery: &Delivery, remembered: Option<&Remembered>) -> bool {
     let Some(known) = remembered.filter(|known| known.fate == Fate::Sent) else {
         return !matches!(plan, Plan::Nothing(_));
     };

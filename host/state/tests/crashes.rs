@@ -221,6 +221,17 @@ async fn what_two_kills_left_under_two_mappings_is_under_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_kill_left_by_the_ids_of_two_mappings_is_withdrawn_with_its_event() {
+    let world = with_two_attributes().await;
+    "'".clone_into(&mut world.mapping.lock().unwrap().ids);
+    becomes(&world, Some(2), true).await;
+    assert_eq!(world.values("out").len(), 4, "by both");
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Sweep).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_back_behind_the_cursor_after_a_kill_in_a_sweep_is_found_by_the_next() {
     let world = with_two_attributes().await;
     let before = world.server("lab").events["e0"].clone();

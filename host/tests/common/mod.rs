@@ -193,6 +193,20 @@ impl Setup {
         setup
     }
 
+    /// Compiled mappings are kept beside the tests, for the next setup and the next run: each
+    /// takes seconds to compile.
+    pub fn with_compiled(self) -> Self {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+        let state = self.folder.path().join("state");
+        let cache = self.folder.path().join(".cache");
+        for folder in [&kept, &state, &cache] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::os::unix::fs::symlink(&kept, state.join("compiled")).unwrap();
+        std::os::unix::fs::symlink(&kept, cache.join("misp-ecs")).unwrap();
+        self
+    }
+
     /// Replaces a line of the configuration, or adds it.
     pub fn set(&self, key: &str, value: &str) {
         let config = self.folder.path().join("misp-ecs.yaml");

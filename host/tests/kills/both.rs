@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) elastic: FakeElastic,
     pub(crate) setup: Setup,
     pub(crate) random: fastrand::Rng,
-    name: String,
+    pub(crate) name: String,
     mode: Mode,
     instance: String,
     /// Numbers what editors make.
@@ -105,9 +105,7 @@ impl World {
         well(&self.setup, &["reprocess"]).await;
         self.elastic.end_of_late();
         let said = format!("{}\n{swept}", self.name);
-        let wanted: Shown = self
-            .misp
-            .with_store(|store| editor::database(store, true));
+        let wanted: Shown = self.misp.with_store(|store| editor::database(store, true));
         let found = self.standing(&self.elastic);
         let clean = self.first_reading().await;
         index::holds(&found, &clean, &wanted, &said);
@@ -116,11 +114,22 @@ impl World {
         let bulks = self.elastic.bulk_count();
         let again = well(&self.setup, &["run", "--once"]).await;
         let nothing = self::account(&again).stored;
-        assert_eq!((nothing, self.elastic.bulk_count()), (0, bulks), "{said}\n{again}");
+        assert_eq!(
+            (nothing, self.elastic.bulk_count()),
+            (0, bulks),
+            "{said}\n{again}"
+        );
         Verdict {
             account,
             documents: found.len(),
         }
+    }
+
+    /// What is not needed any more, so that a long run stays small.
+    pub(crate) fn forget(&self) {
+        self.misp.forget_requests();
+        self.elastic.forget_requests();
+        std::fs::remove_file(self.setup.folder.path().join("trace.ndjson")).unwrap();
     }
 
     fn standing(&self, elastic: &FakeElastic) -> Documents {
@@ -158,10 +167,14 @@ async fn connected(mode: Mode, instance: &str, misp: &FakeMisp, elastic: &FakeEl
     };
     let more = format!(", mode: {mode}, retry_wait: 5ms, max_bulk_count: 200");
     let extra = format!(", attributes_page: 40{instance}");
-    let setup = Setup::with_elastic(misp, &extra, elastic, &more);
+    let setup = Setup::with_elastic(misp, &extra, elastic, &more).with_compiled();
     setup.set("mapping", "{name: ecs-9}");
     let templates = MAPPINGS.map(|name| ["--mapping", name]).concat();
-    well(&setup, &[&["setup", "elasticsearch"], &templates[..]].concat()).await;
+    well(
+        &setup,
+        &[&["setup", "elasticsearch"], &templates[..]].concat(),
+    )
+    .await;
     setup
 }
 
@@ -193,15 +206,14 @@ async fn killed_again_and_again(mode: Mode, instance: &str, nth: u64) {
             Some(_) => gave_up += u64::from(!host.end().await.0.success()),
         }
     }
-    let faults = world.elastic.bulk_count();
     let Verdict { account, documents } = world.verdict(editing).await;
     eprintln!(
-        "{}: {starts} starts, {killed} killed, {gave_up} gave up; {} requests, {faults} bulks; \
-         {documents} documents, {} received and {} sent at the end",
+        "{}: {starts} starts, {killed} killed, {gave_up} gave up; {} requests, {} bulks, \
+         {documents} documents; at the end {}",
         world.name,
         world.misp.request_count(),
-        account.received,
-        account.stored
+        world.elastic.bulk_count(),
+        account.text
     );
 }
 

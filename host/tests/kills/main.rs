@@ -18,9 +18,9 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod both;
 #[path = "../common/mod.rs"]
 mod common;
-mod both;
 mod editor;
 mod host;
 mod index;

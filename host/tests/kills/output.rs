@@ -66,11 +66,7 @@ pub(crate) fn shown<'a>(documents: impl Iterator<Item = &'a Value>) -> Shown {
 }
 
 /// Holds that both have the same keys with the same values.
-pub(crate) fn same(
-    wanted: &BTreeMap<String, Value>,
-    found: &BTreeMap<String, Value>,
-    said: &str,
-) {
+pub(crate) fn same(wanted: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>, said: &str) {
     let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
     let mut differences = Vec::new();
     for key in keys {
@@ -108,38 +104,37 @@ pub(crate) fn length(setup: &Setup) -> u64 {
 }
 
 /// The account of a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
-    pub(crate) received: u64,
     /// What was sent and taken.
     pub(crate) stored: u64,
+    /// As the host says it.
+    pub(crate) text: String,
 }
 
 /// Holds that received = documents + refused + in flight, that nothing is in flight nor refused,
 /// and that the output has a verdict for every document.
 pub(crate) fn account(said: &str) -> Account {
-    let line = said
-        .lines()
-        .find(|line| line.contains("  account   "))
-        .unwrap_or_else(|| panic!("no account: {said}"));
-    let numbers = numbers(line);
-    let [received, documents, refused, in_flight] = numbers[..] else {
-        panic!("{line}");
+    let find = |label: &str| {
+        let line = said.lines().find(|line| line.contains(label));
+        line.unwrap_or_else(|| panic!("no{label}: {said}"))
     };
-    assert_eq!(received, documents + refused + in_flight, "{line}");
-    assert_eq!((refused, in_flight), (0, 0), "{line}");
-    let line = said
-        .lines()
-        .find(|line| line.contains("  written   "))
-        .unwrap_or_else(|| panic!("nothing about an output: {said}"));
+    let (account, written) = (find("  account   "), find("  written   "));
+    let [received, documents, refused, in_flight] = numbers(account)[..] else {
+        panic!("{account}");
+    };
+    assert_eq!(received, documents + refused + in_flight, "{account}");
+    assert_eq!((refused, in_flight), (0, 0), "{account}");
     // `written   1,234 to siem, 5 unchanged`; what is withdrawn is no document of the pass.
-    let verdicts = line.split(", ").filter(|part| !part.contains("withdrawn"));
-    let verdicts: Vec<u64> = verdicts.flat_map(self::numbers).collect();
-    assert_eq!(verdicts.iter().sum::<u64>(), documents, "{line}");
-    assert!(!line.contains("rejected"), "{line}");
+    let verdicts = written
+        .split(", ")
+        .filter(|part| !part.contains("withdrawn"));
+    let verdicts: Vec<u64> = verdicts.flat_map(numbers).collect();
+    assert_eq!(verdicts.iter().sum::<u64>(), documents, "{written}");
+    assert!(!written.contains("rejected"), "{written}");
     Account {
-        received,
         stored: verdicts[0],
+        text: format!("{}; {}", account.trim(), written.trim()),
     }
 }
 

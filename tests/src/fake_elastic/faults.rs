@@ -177,7 +177,10 @@ impl ElasticFault {
             4..=6 => Self::Items(some_items(random, items)),
             7..=8 => Self::ItemsDone(some_items(random, items)),
             9 => Self::Truncated(random.usize(0..2_000)),
-            10 => one_of(random, &[Self::OneItemLess, Self::OtherOrder, Self::NoStatus]),
+            10 => one_of(
+                random,
+                &[Self::OneItemLess, Self::OtherOrder, Self::NoStatus],
+            ),
             11 => Self::Cut,
             12..=13 => Self::Lost(random.usize(0..2_000)),
             14..=15 => Self::Late(random.usize(1..30)),

@@ -11,7 +11,8 @@ use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 
 pub(crate) use read::{
-    KnownAttribute, Mappings, attributes_of, due, each, older, one_held, open_documents, remembered,
+    KnownAttribute, Mappings, attributes_of, by_other_ids, due, each, older, one_held,
+    open_documents, remembered,
 };
 pub(crate) use write::record;
 

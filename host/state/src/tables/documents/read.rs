@@ -160,6 +160,36 @@ pub(crate) fn attributes_of(
     }))
 }
 
+/// What an event holds of attributes by other ids than their last.
+pub(crate) fn by_other_ids(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    event: u32,
+) -> Result<Vec<KnownAttribute>, Trouble> {
+    let held = transaction.open_table(HELD)?;
+    let attributes = transaction.open_table(ATTRIBUTES)?;
+    let from = (output, instance, event, "");
+    let to = (output, instance, event.saturating_add(1), "");
+    let mut found = Vec::new();
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        let (id, attribute) = (key.value().3, row.value().2);
+        if AttributeKey::text(attribute).is_none() {
+            continue;
+        }
+        let last = attributes.get((output, instance, attribute))?;
+        if last.is_none_or(|row| row.value().2 != id) {
+            found.push(KnownAttribute {
+                key: attribute.to_vec(),
+                event,
+                timestamp: None,
+                id: id.to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// What is known of a document that an event holds.
 pub(crate) fn one_held(
     (transaction, documents): (
