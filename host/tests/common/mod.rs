@@ -111,6 +111,13 @@ impl Setup {
         command
     }
 
+    /// A command that takes no configuration.
+    pub fn bare(&self, words: &[&str]) -> Command {
+        let mut command = misp_ecs(self.folder.path());
+        command.args(words);
+        command
+    }
+
     /// How often each attribute is in the output. Every line must be whole.
     pub fn attributes(&self) -> BTreeMap<String, usize> {
         let text =

@@ -79,6 +79,8 @@ pub struct ElasticHabits {
     /// Everything is answered with this status and an error that repeats the request's headers,
     /// the key among them, as some proxies do.
     pub echo: Option<u16>,
+    /// The same of bulks alone.
+    pub echo_bulks: Option<u16>,
 }
 
 impl Default for ElasticHabits {
@@ -95,6 +97,7 @@ impl Default for ElasticHabits {
             auto_create: true,
             queue: None,
             echo: None,
+            echo_bulks: None,
         }
     }
 }

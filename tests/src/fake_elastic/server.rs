@@ -32,7 +32,8 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         &body,
     );
     let habits = lock(&shared.habits).clone();
-    if let Some(status) = habits.echo {
+    let bulk = path.ends_with("/_bulk");
+    if let Some(status) = habits.echo.or(habits.echo_bulks.filter(|_| bulk)) {
         let reason = format!("what is {:?}?", parts.headers);
         return refusal(status, "made_up_exception", &reason);
     }
@@ -50,7 +51,7 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
             "action is unauthorized for API key",
         );
     }
-    if path.ends_with("/_bulk") {
+    if bulk {
         return write(&shared, &habits, &body).await;
     }
     if let Some(instead) = shared.next_fault(None).instead() {
