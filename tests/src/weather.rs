@@ -58,3 +58,22 @@ pub(crate) async fn turns(count: u32) {
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_is_the_same_weather() {
+        let draws = |seed| -> Vec<Option<u32>> {
+            let mut weather = Weather::new(seed, 4);
+            (0..400)
+                .map(|_| weather.strikes().map(|random| random.u32(..)))
+                .collect()
+        };
+        assert_eq!(draws(7), draws(7));
+        assert_ne!(draws(7), draws(8));
+        let faults = draws(7).iter().flatten().count();
+        assert!((50..150).contains(&faults), "{faults} of 400");
+    }
+}

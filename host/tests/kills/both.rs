@@ -153,6 +153,28 @@ impl World {
     }
 }
 
+/// What a failure is found by stays: the host's folder, and every write in the order it was done.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.setup.folder.disable_cleanup(true);
+        let folder = self.setup.folder.path();
+        let writes: String = self.elastic.with_store(|store| {
+            let lines = store.applied.iter().map(|one| {
+                let attribute = &one.source["misp"]["attribute"]["uuid"];
+                let (action, index, id, version) = (one.action, &one.index, &one.id, one.version);
+                format!("{action} {index} {id} {version} {attribute}\n")
+            });
+            lines.collect()
+        });
+        // It has failed already.
+        let _ = std::fs::write(folder.join("writes"), writes);
+        eprintln!("{}: left in {}", self.name, folder.display());
+    }
+}
+
 /// What a verdict was about.
 pub(crate) struct Verdict {
     /// Of the pass that brought everything up to date.
