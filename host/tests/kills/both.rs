@@ -63,13 +63,15 @@ impl World {
     pub(crate) fn disturb(&mut self) -> JoinHandle<()> {
         self.misp.weather(self.random.u64(..), FAULTS);
         self.elastic.weather(self.random.u64(..), FAULTS);
-        editor::start(Arc::clone(&self.misp), self.random.fork())
+        self.made += 1;
+        let seed = self.made * 10_000_000;
+        editor::start(Arc::clone(&self.misp), self.random.fork(), seed)
     }
 
     /// Nobody waits for a host that is down.
     pub(crate) fn edit(&mut self) {
         self.made += 1;
-        let seed = 2_000_000 + self.made * 100;
+        let seed = self.made * 10_000_000;
         let random = &mut self.random;
         self.misp
             .with_store(|store| editor::some_acts(store, random, seed));

@@ -40,11 +40,15 @@ pub(crate) fn fill(store: &mut Store) {
     }
 }
 
-/// Edits with every few requests that come, until it is aborted.
-pub(crate) fn start(misp: Arc<FakeMisp>, mut random: fastrand::Rng) -> JoinHandle<()> {
+/// Edits with every few requests that come, until it is aborted. What it makes is numbered from
+/// `seed` on: no two editors may make the same uuids.
+pub(crate) fn start(
+    misp: Arc<FakeMisp>,
+    mut random: fastrand::Rng,
+    mut seed: u64,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut seed = 1_000;
-        let mut next = 3;
+        let mut next = misp.request_count() + 3;
         loop {
             misp.arrived(next).await;
             seed += 10;

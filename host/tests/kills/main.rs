@@ -50,7 +50,7 @@ async fn killed_again_and_again(endpoint: &str, cursor: &str, nth: u64) {
     misp.with_store(editor::fill);
     let extra = format!(", endpoint: {endpoint}, cursor: {cursor}, attributes_page: 40");
     let setup = Setup::with_deletes(&misp, &extra);
-    let editing = editor::start(Arc::clone(&misp), random.fork());
+    let editing = editor::start(Arc::clone(&misp), random.fork(), 1_000);
     let (mut starts, mut killed, mut asked, mut wrote) = (0, 0, 0, 0);
     while killed < kills {
         starts += 1;

@@ -1,11 +1,11 @@
 //! When nobody knows whether a bulk was written, or the cluster takes no more for now.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use misp_ecs_tests::{ElasticFault, FakeElastic};
 use pipeline::Verdict;
 use tokio::sync::Notify;
+use units::Duration;
 
 use super::{INDEX, elastic, options, output, puts, write};
 use crate::contract::fixtures::{delete, put};
