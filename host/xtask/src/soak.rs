@@ -8,7 +8,7 @@ use crate::tools::{cargo, run};
 /// round.
 pub(crate) fn soak(minutes: u64, seed: Option<u64>) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let seed = seed.unwrap_or_else(|| now.as_secs() % 100_000);
+    let seed = seed.unwrap_or(now.as_secs() % 100_000);
     println!("The same again: cargo xtask soak --minutes {minutes} --seed {seed}");
     let words =
         "test --locked --package misp-ecs --test kills -- --ignored --exact soak::soak --nocapture";
