@@ -10,25 +10,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Setup, demo, output, published, text};
-use misp_ecs_tests::fake_elastic::{ELASTIC_KEY, FakeElastic};
-use misp_ecs_tests::{FakeMisp, fake_elastic};
+use misp_ecs_tests::fake_elastic::{self, ELASTIC_KEY, ElasticFault, FakeElastic};
 
 const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
-
-fn setup(misp: &FakeMisp, elastic: &FakeElastic) -> Setup {
-    let setup = Setup::new(misp, "");
-    std::fs::write(setup.folder.path().join("elastic-key"), ELASTIC_KEY).unwrap();
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let (head, rest) = yaml.split_once("outputs:").unwrap();
-    let (_, rest) = rest.split_once('\n').unwrap();
-    let url = elastic.url();
-    let output = format!(
-        "outputs: {{siem: {{type: elasticsearch, urls: ['{url}'], api_key_file: elastic-key, proxy: none}}}}"
-    );
-    std::fs::write(&config, format!("{head}{output}\n{rest}")).unwrap();
-    setup
-}
 
 async fn runs(setup: &Setup, words: &[&str]) -> String {
     let ran = output(setup.command(words)).await;
@@ -53,7 +37,7 @@ fn has(elastic: &FakeElastic, mapping: &str) -> BTreeSet<String> {
 async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     let misp = demo().await;
     let elastic = FakeElastic::start().await;
-    let setup = setup(&misp, &elastic);
+    let setup = Setup::with_elastic(&misp, "", &elastic, "");
     let dry = runs(&setup, &["setup", "elasticsearch", "--dry-run"]).await;
     assert!(dry.contains("would create"), "{dry}");
     // Without templates nothing is written: a wrong field type cannot be taken back.
@@ -141,7 +125,7 @@ async fn audit(setup: &Setup, more: &[&str]) -> (bool, String) {
 async fn an_audit_sees_what_an_index_really_has_and_mends_it() {
     let misp = demo().await;
     let elastic = FakeElastic::start().await;
-    let setup = setup(&misp, &elastic);
+    let setup = Setup::with_elastic(&misp, "", &elastic, "");
     let both = ["--mapping", "ecs-9", "--mapping", "ecs-1.12"];
     runs(&setup, &[&["setup", "elasticsearch"][..], &both].concat()).await;
     let (same, said) = audit(&setup, &[]).await;
@@ -202,11 +186,11 @@ async fn an_audit_sees_what_an_index_really_has_and_mends_it() {
 async fn an_index_of_somebody_else_is_not_emptied() {
     let misp = demo().await;
     let elastic = FakeElastic::start().await;
-    let mine = setup(&misp, &elastic);
+    let mine = Setup::with_elastic(&misp, "", &elastic, "");
     runs(&mine, &["setup", "elasticsearch"]).await;
     runs(&mine, &["run", "--once"]).await;
     // Another state knows nothing of it.
-    let other = setup(&misp, &elastic);
+    let other = Setup::with_elastic(&misp, "", &elastic, "");
     let (_, said) = audit(&other, &["--repair"]).await;
     assert!(said.contains("HELD BACK"), "{said}");
     assert_eq!(has(&elastic, "ecs-9"), published(&misp));
@@ -216,4 +200,28 @@ async fn an_index_of_somebody_else_is_not_emptied() {
         "{}",
         text(&wrong.stderr)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_is_lost_is_a_duplicate_in_the_account() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let setup = Setup::with_elastic(&misp, "", &elastic, ", mode: append, retry_wait: 10ms");
+    runs(&setup, &["setup", "elasticsearch"]).await;
+    // The first is written and nobody hears of it; of the second nothing is written.
+    elastic.next(ElasticFault::Lost(0));
+    elastic.next(ElasticFault::Cut);
+    let said = runs(&setup, &["run", "--once"]).await;
+    let bulks = elastic.bulks();
+    assert_eq!(bulks[0].ids(), bulks[1].ids());
+    assert_eq!(bulks[0].ids(), bulks[2].ids());
+    let twice = bulks[0].ids().len();
+    assert!(said.contains(&format!(", {twice} already there")), "{said}");
+    let stream = "logs-ti_misp_ecs.threat-default";
+    let documents = elastic.with_store(|store| store.documents(stream));
+    let attributes: Vec<&str> = documents
+        .values()
+        .filter_map(|document| document["misp"]["attribute"]["uuid"].as_str())
+        .collect();
+    assert_eq!(attributes.len(), published(&misp).len());
 }

@@ -5,6 +5,7 @@ pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;
 pub mod services;
+mod weather;
 
 pub use fake_elastic::{ELASTIC_KEY, ElasticFault, FakeElastic};
 pub use fake_misp::FakeMisp;

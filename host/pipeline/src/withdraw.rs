@@ -147,11 +147,11 @@ async fn note(
     deletes: &[Held],
     version: u64,
 ) -> Result<(), RunError> {
-    let unnoted = deletes.iter().filter(|held| held.fate != Fate::Sent);
-    let unnoted: Vec<Held> = unnoted.cloned().collect();
-    if unnoted.is_empty() {
+    // Also what was noted before: that may have been a put.
+    if deletes.is_empty() {
         return Ok(());
     }
+    let deletes = deletes.to_vec();
     let (instance, key) = (context.instance.to_owned(), sink.key.clone());
     context
         .on_state(move |state| {
@@ -161,7 +161,7 @@ async fn note(
                 version,
                 documents: Vec::new(),
                 without: Vec::new(),
-                let_go: unnoted
+                let_go: deletes
                     .iter()
                     .map(|held| LetGo {
                         id: &held.id,

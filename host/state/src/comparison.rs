@@ -2,6 +2,7 @@
 //! both in the order of their keys: memory does not grow with either.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,6 +106,8 @@ impl StoredComparison {
             documents: documents::open_documents(state)?,
             event_ids: listing.open_table(EVENT_IDS)?,
             events: listing.open_table(EVENTS)?,
+            listed: listing.open_table(LISTED)?,
+            looked_into: BTreeSet::new(),
             place,
             mappings: documents::Mappings::default(),
             counts: DifferenceCounts::default(),
@@ -198,6 +201,9 @@ struct View<'t, D> {
     mappings: documents::Mappings,
     event_ids: ReadOnlyTable<&'static str, &'static str>,
     events: ReadOnlyTable<&'static str, (i64, bool)>,
+    listed: ReadOnlyTable<&'static [u8], (i64, &'static str)>,
+    /// Events whose orphans by another id were looked for.
+    looked_into: BTreeSet<u32>,
     place: Option<(u32, u32)>,
     counts: DifferenceCounts,
     see: &'t mut dyn FnMut(Difference) -> bool,
@@ -226,8 +232,11 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
                 self.stale(&listed, &known, held.fate)?
             }
             (None, Some(known)) => {
+                if !self.by_other_ids(known.event)? {
+                    return Ok(false);
+                }
                 let held = self.count_held(&known)?;
-                self.orphan(&known, held)?
+                Some(self.orphan(&known, held)?)
             }
             (None, None) => None,
         };
@@ -269,11 +278,7 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
         }))
     }
 
-    fn orphan(
-        &mut self,
-        known: &KnownAttribute,
-        held: Held,
-    ) -> Result<Option<Difference>, Trouble> {
+    fn orphan(&mut self, known: &KnownAttribute, held: Held) -> Result<Difference, Trouble> {
         let worked_on = self.is_worked_on(&held.event, known.event)?;
         // What is gone already only has its row left.
         if held.fate.may_be_there() {
@@ -283,7 +288,30 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
                 self.counts.orphaned += 1;
             }
         }
-        Ok(Some(Difference::Orphan { held, worked_on }))
+        Ok(Difference::Orphan { held, worked_on })
+    }
+
+    /// Sees the orphans of an event that are known by the id of another mapping only: a host that
+    /// was killed after a swap had no time to withdraw them, and the event may never be read
+    /// again. Before the first of its other orphans, by which they are found. Whether to go on.
+    fn by_other_ids(&mut self, event: u32) -> Result<bool, Trouble> {
+        let Some(place) = self.place else {
+            return Ok(true);
+        };
+        if !self.looked_into.insert(event) {
+            return Ok(true);
+        }
+        for known in documents::by_other_ids(self.state, place, event)? {
+            if self.listed.get(known.key.as_slice())?.is_some() {
+                continue;
+            }
+            let held = self.count_held(&known)?;
+            let orphan = self.orphan(&known, held)?;
+            if !(self.see)(orphan) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Is the event there, unpublished, and changed since it was read as published?

@@ -198,6 +198,39 @@ async fn what_came_back_after_a_kill_while_it_was_withdrawn_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_changed_between_two_kills_is_another_revision() {
+    let world = with_two_attributes().await;
+    becomes(&world, Some(2), true).await;
+    becomes(&world, None, true).await;
+    becomes(&world, Some(0), true).await;
+    // As it was when the first was killed.
+    becomes(&world, Some(2), false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_two_kills_left_under_two_mappings_is_under_one() {
+    let world = with_two_attributes().await;
+    for (value, name) in [(2, "a"), (0, "b"), (1, "a"), (2, "c")] {
+        name.clone_into(&mut world.mapping.lock().unwrap().name);
+        becomes(&world, Some(value), true).await;
+    }
+    becomes(&world, None, false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_kill_left_by_the_ids_of_two_mappings_is_withdrawn_with_its_event() {
+    let world = with_two_attributes().await;
+    "'".clone_into(&mut world.mapping.lock().unwrap().ids);
+    becomes(&world, Some(2), true).await;
+    assert_eq!(world.values("out").len(), 4, "by both");
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Sweep).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_back_behind_the_cursor_after_a_kill_in_a_sweep_is_found_by_the_next() {
     let world = with_two_attributes().await;
     let before = world.server("lab").events["e0"].clone();

@@ -13,6 +13,7 @@ mod dist;
 mod generate;
 mod javascript;
 mod release;
+mod soak;
 mod test;
 mod tools;
 
@@ -46,6 +47,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Run the host for minutes with random faults on both sides, kills, restarts and swaps.
+    Soak {
+        /// For how long; the round that is under way then is finished.
+        #[arg(long, default_value_t = 5)]
+        minutes: u64,
+        /// Where chance begins, to have the same acts again. Default: another one each time.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Write generated pages anew.
     Generate,
 }
@@ -72,6 +82,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         }
         Task::Dist => dist::dist().map(drop),
         Task::Bench { quick, json } => bench::bench(*quick, *json),
+        Task::Soak { minutes, seed } => soak::soak(*minutes, *seed),
         Task::Generate => generate::generate(),
     }
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::faults::{ElasticFault, ElasticHabits, answer, refusal};
 use super::store::{ElasticStore, matches};
-use super::{ELASTIC_KEY, ElasticRequest, Shared, bulk, lock};
+use super::{ELASTIC_KEY, ElasticRequest, Late, Shared, bulk, lock};
+use crate::weather::turns;
 
 const LARGEST_REQUEST: usize = 256 << 20;
 const THIRTY_DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -31,6 +32,11 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         &body,
     );
     let habits = lock(&shared.habits).clone();
+    let bulk = path.ends_with("/_bulk");
+    if let Some(status) = habits.echo.or(habits.echo_bulks.filter(|_| bulk)) {
+        let reason = format!("what is {:?}?", parts.headers);
+        return refusal(status, "made_up_exception", &reason);
+    }
     if habits.refuse_key || !knows_key(&parts.headers) {
         // The real one does not repeat the key either, but others on the way might.
         let reason = format!("unable to authenticate with provided credentials {ELASTIC_KEY}");
@@ -45,8 +51,11 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
             "action is unauthorized for API key",
         );
     }
-    if path.ends_with("/_bulk") {
+    if bulk {
         return write(&shared, &habits, &body).await;
+    }
+    if let Some(instead) = shared.next_fault(None).instead() {
+        return instead;
     }
     let mut store = lock(&shared.store);
     let answered = route(&mut store, &habits, &parts.method, &path, &body);
@@ -81,8 +90,7 @@ fn record(
     body: &Bytes,
 ) {
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut recorded = lock(&shared.recorded);
-    recorded.push(ElasticRequest {
+    lock(&shared.recorded).push(ElasticRequest {
         method: method.to_string(),
         path: path.to_owned(),
         query: query.unwrap_or_default().to_owned(),
@@ -92,11 +100,12 @@ fn record(
             .collect(),
         body: body.clone(),
     });
-    let bulks = recorded
-        .iter()
-        .filter(|request| request.path.ends_with("/_bulk"))
-        .count();
-    shared.arrived.send_replace(bulks);
+    shared.arrived.send_modify(|(requests, bulks)| {
+        *requests += 1;
+        *bulks += usize::from(path.ends_with("/_bulk"));
+    });
+    let requests = shared.arrived.borrow().0;
+    shared.write_late(requests);
 }
 
 fn knows_key(headers: &HeaderMap) -> bool {
@@ -108,9 +117,9 @@ fn knows_key(headers: &HeaderMap) -> bool {
 }
 
 async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Response<Body> {
-    let fault = lock(&shared.faults).pop_front();
-    let fault = fault.unwrap_or(ElasticFault::None);
-    let operations = match bulk::operations(body) {
+    let read = bulk::operations(body);
+    let fault = shared.next_fault(Some(read.as_ref().map_or(0, Vec::len)));
+    let operations = match read {
         Ok(operations) => operations,
         Err(reason) => return refusal(400, "action_request_validation_exception", &reason),
     };
@@ -119,11 +128,22 @@ async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Respons
         .map(|operation| (operation.index.clone(), operation.id.clone()))
         .collect::<Vec<_>>();
     let _flight = Flight::take_off(shared, documents);
-    if let ElasticFault::Hold(release) = &fault {
-        release.notified().await;
-    } else {
+    let full = |most| lock(&shared.flights).now.len() > most;
+    if habits.queue.is_some_and(full) {
+        return refusal(429, "es_rejected_execution_exception", "the queue is full");
+    }
+    match &fault {
+        ElasticFault::Hold(release) => release.notified().await,
+        ElasticFault::Slow(count) => turns(*count).await,
         // Let the others arrive that come at the same time.
-        tokio::task::yield_now().await;
+        _ => turns(1).await,
+    }
+    if let ElasticFault::Late(requests) = fault {
+        let request = shared.arrived.borrow().0 + requests;
+        lock(&shared.late).push(Late {
+            request,
+            operations: operations.clone(),
+        });
     }
     if let Some(instead) = fault.instead() {
         return instead;
@@ -142,7 +162,7 @@ async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Respons
     } else {
         body.to_string()
     };
-    answer(200, "application/json", fault.spoil_text(text))
+    fault.spoil_text(text)
 }
 
 /// A bulk under way, until it is dropped.

@@ -174,12 +174,12 @@ impl<'p> Deliver<'p> {
         plans: &[Plan],
         remembered: &[Option<Remembered>],
     ) -> Result<(), RunError> {
-        let noted: Vec<(usize, Plan)> = plans
+        let noted: Vec<(usize, Plan)> = deliveries
             .iter()
-            .zip(remembered)
+            .zip(plans.iter().zip(remembered))
             .enumerate()
-            .filter(|(_, (plan, known))| needs_note(**plan, known.as_ref()))
-            .map(|(place, (plan, _))| (place, *plan))
+            .filter(|(_, (delivery, (plan, known)))| needs_note(**plan, delivery, known.as_ref()))
+            .map(|(place, (_, (plan, _)))| (place, *plan))
             .collect();
         let Some(version) = deliveries.first().map(|delivery| delivery.version) else {
             return Ok(());

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test, and not every suite uses all of them"
 )]
 
+mod received;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,30 +26,11 @@ use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
+pub(crate) use received::Received;
 pub(crate) use server::Server;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Shared<T> = Arc<Mutex<T>>;
-
-/// What an output has, and what it was told.
-#[derive(Debug, Default)]
-pub(crate) struct Received {
-    /// Body and write version by id.
-    pub(crate) documents: BTreeMap<String, (String, u64)>,
-    pub(crate) puts: u64,
-    pub(crate) deletes: u64,
-    /// Ids that are refused.
-    pub(crate) refuses: BTreeSet<String>,
-    /// Batches until the next one fails, or hangs.
-    pub(crate) fails_after: Option<u32>,
-    pub(crate) hangs_after: Option<u32>,
-    /// Does it hang after it has taken the batch, so that nobody hears of it?
-    pub(crate) hangs_late: bool,
-    /// Does everything fail?
-    pub(crate) down: bool,
-    /// Batches until everything fails.
-    pub(crate) down_after: Option<u32>,
-}
 
 /// Everything around one state folder.
 pub(crate) struct World {
@@ -63,6 +45,10 @@ pub(crate) struct World {
 /// How the mapping behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
+    /// The name that it goes by, after `fake`.
+    pub(crate) name: String,
+    /// What its ids end in.
+    pub(crate) ids: String,
     /// Attributes that are refused.
     pub(crate) refuses: BTreeSet<String>,
     /// Values that make a delete.
@@ -319,7 +305,7 @@ struct FakeMapping(Arc<Mutex<Mapping>>);
 impl Transform for FakeMapping {
     fn identity(&self) -> Arc<MappingIdentity> {
         Arc::new(MappingIdentity {
-            name: "fake".to_owned(),
+            name: format!("fake{}", self.0.lock().unwrap().name),
             version: "1".to_owned(),
             digest: "0".repeat(64),
         })
@@ -378,7 +364,7 @@ fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) ->
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     Document {
-        id: id.to_owned(),
+        id: format!("{id}{}", mapping.ids),
         attribute: timestamp.map(|_| id.to_owned()),
         attribute_timestamp: timestamp,
         operation: if mapping.deletes.contains(value) {
@@ -468,6 +454,7 @@ impl FakeOutput {
                 .get(id)
                 .map_or(0, |(_, version)| *version);
             assert!(before <= delivery.version, "{id} goes back from {before}");
+            received.change(delivery);
             match operation {
                 Operation::Put => {
                     received.puts += 1;

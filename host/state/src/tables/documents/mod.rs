@@ -12,8 +12,8 @@ use crate::tables::names::{self, Kind};
 
 pub use read::KnownDocument;
 pub(crate) use read::{
-    KnownAttribute, Mappings, attributes_of, due, each, known, older, one_held, open_documents,
-    remembered,
+    KnownAttribute, Mappings, attributes_of, by_other_ids, due, each, known, older, one_held,
+    open_documents, remembered,
 };
 pub(crate) use write::{record, send_again};
 
