@@ -228,7 +228,7 @@ fn general(text: &str) -> String {
                 }
                 general.push(letter);
             }
-            '0'..='9' if !general.ends_with(char::is_alphabetic) => {
+            '0'..='9' if !general.ends_with(char::is_alphanumeric) => {
                 while chars.next_if(char::is_ascii_digit).is_some() {}
                 general.push('N');
             }
