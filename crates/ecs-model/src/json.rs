@@ -9,6 +9,15 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends several texts as one string.
+pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
+    out.push(b'"');
+    for part in parts {
+        escaped(out, part.as_bytes());
+    }
+    out.push(b'"');
+}
+
 /// Appends an integer.
 pub fn integer(out: &mut Vec<u8>, value: i64) {
     // Writing into a Vec cannot fail.

@@ -105,20 +105,22 @@ impl Template {
 /// Finds out which objects hold nothing but slots.
 fn find_empty(steps: &mut [Step]) {
     // For each open object: its step, the fields in it, and whether a member is known.
-    let mut open: Vec<(usize, Range<usize>, bool)> = Vec::new();
+    let mut open: Vec<(usize, Option<Range<usize>>, bool)> = Vec::new();
     let mut found = Vec::new();
     for (place, step) in steps.iter().enumerate() {
         match step {
-            Step::Open(..) => open.push((place, usize::MAX..0, false)),
+            Step::Open(..) => open.push((place, None, false)),
             Step::Members(_) => open.iter_mut().for_each(|(_, _, known)| *known = true),
             Step::Slot(_, field) => {
+                // Fields come in the catalogue's order.
+                let end = field.index() + 1;
                 for (_, fields, _) in &mut open {
-                    fields.start = fields.start.min(field.index());
-                    fields.end = fields.end.max(field.index() + 1);
+                    let fields = fields.get_or_insert(field.index()..end);
+                    fields.end = end;
                 }
             }
             Step::Close => {
-                if let Some((start, fields, false)) = open.pop() {
+                if let Some((start, Some(fields), false)) = open.pop() {
                     let after = place + 1;
                     found.push((start, Empty { fields, after }));
                 }

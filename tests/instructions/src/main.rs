@@ -1,17 +1,11 @@
 //! Maps one made-up event so many times, natively and nothing else: run under callgrind, the
 //! difference between two numbers of times is what the mapping costs.
 
-#[allow(
-    dead_code,
-    reason = "the events of the tests, of which only one is used"
-)]
-#[path = "../../src/events/mod.rs"]
-mod events;
-
 use anyhow::{Context as _, bail, ensure};
 use mapping::{Mapping, Origin};
 use mapping_ecs_1_12::Ecs112;
 use mapping_ecs_9::Ecs9;
+use misp_ecs_events::many_attributes;
 use serde_json::json;
 
 /// Attributes of the event.
@@ -23,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().context("MAPPING TIMES")?;
     let times: u32 = arguments.next().context("MAPPING TIMES")?.parse()?;
-    let event = json!({ "Event": events::many_attributes(1, ATTRIBUTES) });
+    let event = json!({ "Event": many_attributes(1, ATTRIBUTES) });
     let event = serde_json::to_vec(&event)?;
     match name.as_str() {
         "ecs-9" => run::<Ecs9>(&event, times),
