@@ -1,6 +1,6 @@
 //! Fakes, fixtures, oracles and the suites that run whole processes.
 
-pub mod events;
+pub use misp_ecs_events as events;
 pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;

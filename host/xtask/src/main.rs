@@ -11,6 +11,7 @@ mod component;
 mod demo;
 mod dist;
 mod generate;
+mod instructions;
 mod javascript;
 mod release;
 mod soak;
@@ -56,6 +57,12 @@ enum Task {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Count the instructions of the mappings under callgrind.
+    Instructions {
+        /// Write the counts down instead of comparing them.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Write generated pages anew.
     Generate,
 }
@@ -74,6 +81,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
+        Task::Instructions { accept } => instructions::check(*accept),
         Task::Component => {
             for path in component::build_all()? {
                 println!("{}", path.display());
