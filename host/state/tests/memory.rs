@@ -444,3 +444,24 @@ async fn a_delete_that_is_refused_stays_held_and_is_tried_again() {
     world.poll_with("lab", sweeping()).await;
     assert_eq!(told(&world), told_now);
 }
+
+#[tokio::test]
+async fn the_document_of_an_event_without_attributes_goes_with_its_event() {
+    let world = World::new(&["lab"]);
+    for event in ["bare", "full"] {
+        world.server("lab").set(event, event, "x");
+    }
+    world.server("lab").remove("bare", "bare");
+    world.server("lab").publish("bare");
+    world.server("lab").publish("full");
+    world.poll("lab").await;
+    assert_eq!(world.values("out").len(), 2);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out").len(), 2, "it is still there");
+    world.server("lab").delete("bare");
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out"), has(&[("full", "x")]));
+    let told_now = told(&world);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(told(&world), told_now);
+}

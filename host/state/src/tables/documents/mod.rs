@@ -13,7 +13,7 @@ use crate::tables::names::{self, Kind};
 pub use read::KnownDocument;
 pub(crate) use read::{
     KnownAttribute, Mappings, attributes_of, by_other_ids, due, each, known, older, one_held,
-    open_documents, remembered,
+    open_documents, remembered, without_attribute,
 };
 pub(crate) use write::{record, send_again};
 

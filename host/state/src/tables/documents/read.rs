@@ -229,6 +229,30 @@ pub(crate) fn by_other_ids(
     Ok(found)
 }
 
+/// The document of an event itself.
+pub(crate) fn without_attribute(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    event: u32,
+) -> Result<Vec<KnownAttribute>, Trouble> {
+    let held = transaction.open_table(HELD)?;
+    let from = (output, instance, event, "");
+    let to = (output, instance, event.saturating_add(1), "");
+    let mut found = Vec::new();
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        if AttributeKey::text(row.value().2).is_none() {
+            found.push(KnownAttribute {
+                key: Vec::new(),
+                event,
+                timestamp: None,
+                id: key.value().3.to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// What is known of a document that an event holds.
 pub(crate) fn one_held(
     (transaction, documents): (
