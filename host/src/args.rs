@@ -40,8 +40,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Compare what went out with what MISP has now: what is missing, stale or orphaned, by event.
     ///
-    /// Changes nothing. Exit code: 0 nothing differs, 1 something does.
-    Audit(OneInstance),
+    /// Changes nothing but with --repair. Exit code: 0 nothing differs, 1 something does.
+    Audit(Audit),
     /// One pass that ends with a sweep: fetches what never came, withdraws what is gone.
     Sweep {
         #[command(flatten)]
@@ -55,6 +55,11 @@ pub(crate) enum Command {
     /// Only what differs is sent; what the mapping of now does not make any more is withdrawn.
     /// It goes on after a restart where it was. With a running host it does this at once.
     Reprocess(Reprocess),
+    /// What was refused and why; ask for it again after a fix.
+    DeadLetter {
+        #[command(subcommand)]
+        command: DeadLetter,
+    },
     /// Put on a server what has to be there before documents come.
     Setup {
         #[command(subcommand)]
@@ -97,6 +102,67 @@ pub(crate) struct OneInstance {
     /// Only this instance.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) instance: OneInstance,
+    /// Also compare what is remembered with what this output really has: its ids and versions
+    /// (`elasticsearch`, `mode: latest`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Delete there what is not remembered, and send what is missing. The index must be this
+    /// host's alone.
+    #[arg(long, requires = "output")]
+    pub(crate) repair: bool,
+    /// Delete however much it is.
+    #[arg(long, requires = "repair")]
+    pub(crate) confirm: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetter {
+    /// The reasons, most frequent first: how often, what of, which mapping or output, one example.
+    List {
+        #[command(flatten)]
+        letters: Letters,
+        /// As JSON, one group a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The letters themselves as JSON lines, oldest first.
+    Show {
+        #[command(flatten)]
+        letters: Letters,
+        /// Only those of this group of `list`.
+        #[arg(long, value_name = "N")]
+        group: Option<usize>,
+    },
+    /// Fetch the events again and map and send what was refused of them.
+    ///
+    /// What is refused again has a new letter; the old ones count as done. With a running host it
+    /// does this at once, else this is one pass.
+    Replay(Letters),
+}
+
+/// Which letters.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Letters {
+    #[command(flatten)]
+    pub(crate) instance: OneInstance,
+    /// Only what this output refused.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Only of this event, by uuid.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) event: Option<String>,
+    /// Only what was refused since then: a time, or how long ago, such as 7d.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Also letters that were replayed, or repeated later.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use outputs::DeadLetterFile;
+use outputs::{DeadLetterFile, OutputOptions};
 use pipeline::{
-    Backoff, DeadLetters, Ledger, Options, Output, OutputKey, Pipeline, Slot, Standing, State,
-    Transform, catch_up_walk,
+    Backoff, DeadLetters, Ledger, Options, Output, Pipeline, Sink, Slot, State, Transform,
 };
 use runtime::Mapper;
 use state::Store;
 
 use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
 use crate::control::What;
+use crate::replay::{Picked, Replay};
 use crate::swap::{Member, Setting, Swap, at_start};
 use crate::wiring::{self, Server};
 
@@ -31,6 +31,8 @@ pub(crate) struct Mode {
     pub(crate) only: Option<String>,
     /// Want these read again before it begins.
     pub(crate) reprocess: Option<What>,
+    /// Ask again for what was refused, before it begins.
+    pub(crate) replay: Option<Picked>,
 }
 
 /// Everything that runs.
@@ -38,6 +40,8 @@ pub(crate) struct Assembled {
     pub(crate) instances: Vec<Running>,
     /// What replaces their mapping.
     pub(crate) swap: Arc<Swap>,
+    /// What asks again for what was refused.
+    pub(crate) replay: Arc<Replay>,
     /// Where dead letters are, for people.
     pub(crate) dead_letters: String,
 }
@@ -46,8 +50,6 @@ pub(crate) struct Assembled {
 pub(crate) struct Running {
     pub(crate) name: String,
     pub(crate) ledger: Arc<Ledger>,
-    /// Outputs that lack what the others got, each with a walk of its own, to be run first.
-    pub(crate) catch_up: Vec<Pipeline>,
     pub(crate) pipeline: Pipeline,
 }
 
@@ -71,17 +73,18 @@ pub(crate) async fn assemble(
     let chosen = chosen(loaded, mode.only.as_deref())?;
     let of_mapping: Vec<Instance> = chosen.iter().map(|(one, _)| (*one).clone()).collect();
     let ready = tokio::task::block_in_place(|| at_start(&setting, loaded, &of_mapping))?;
+    let letters = Arc::new(letters);
     let assembly = Assembly {
         config,
         store,
         mode,
         outputs: wiring::open_outputs(config)?,
-        dead_letters: Arc::new(letters),
+        dead_letters: Arc::clone(&letters) as Arc<dyn DeadLetters>,
     };
     let (mut instances, mut members) = (Vec::new(), Vec::new());
     for ((instance, credential), mapper) in chosen.into_iter().zip(ready.mappers) {
         let server = Server::of(instance, credential, folder);
-        let running = server.and_then(|server| assembly.instance(instance, &server, &mapper));
+        let running = server.and_then(|server| assembly.instance(instance, server, &mapper));
         let running = running.with_context(|| format!("instance {}", instance.label()))?;
         members.push(Member {
             instance: instance.clone(),
@@ -90,11 +93,22 @@ pub(crate) async fn assemble(
         });
         instances.push(running);
     }
+    let wakes = members.iter().map(|member| {
+        let name = member.instance.label().to_owned();
+        (name, Arc::clone(&member.wake))
+    });
+    let replay = Replay {
+        store: Arc::clone(store),
+        letters,
+        path: letters_path.clone(),
+        wakes: wakes.collect(),
+    };
     let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
     let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
     Ok(Assembled {
         instances,
         swap: Arc::new(swap),
+        replay: Arc::new(replay),
         dead_letters: letters_path.display().to_string(),
     })
 }
@@ -127,60 +141,36 @@ impl Assembly<'_> {
     fn instance(
         &self,
         instance: &Instance,
-        server: &Server,
+        server: Server,
         mapper: &Arc<Mapper>,
     ) -> anyhow::Result<Running> {
-        let name = instance.label();
-        let slot = Slot::new(Arc::clone(mapper) as Arc<dyn Transform>);
-        let mut catch_up = Vec::new();
-        for output in &self.outputs {
-            let key = OutputKey::of(&**output);
-            if self.store.standing(name, &key)? == Standing::Behind {
-                tracing::info!(
-                    instance = name,
-                    output = key.name,
-                    "this output is new, or goes elsewhere now: it gets a walk of its own first"
-                );
-                let walk = catch_up_walk(name, &key.name);
-                let outputs = vec![Arc::clone(output)];
-                catch_up.push(self.pipeline(instance, server, (mapper, &slot), &walk, outputs)?);
-            }
-        }
-        let pipeline = self.pipeline(
-            instance,
-            server,
-            (mapper, &slot),
-            name,
-            self.outputs.clone(),
-        )?;
-        Ok(Running {
-            name: name.to_owned(),
-            ledger: Arc::clone(&pipeline.ledger),
-            catch_up,
-            pipeline,
-        })
-    }
-
-    fn pipeline(
-        &self,
-        instance: &Instance,
-        server: &Server,
-        (mapper, slot): (&Mapper, &Slot),
-        walk: &str,
-        outputs: Vec<Arc<dyn Output>>,
-    ) -> anyhow::Result<Pipeline> {
-        let cursor = State::cursor(self.store.as_ref(), walk)?;
-        Ok(Pipeline {
+        let pipeline = Pipeline {
             instance: instance.label().to_owned(),
-            source: server.source(instance, mapper, cursor.as_ref())?,
-            mapping: slot.clone(),
+            begin_walk: server.begin_walk(instance, mapper)?,
+            mapping: Slot::new(Arc::clone(mapper) as Arc<dyn Transform>),
             wake: Arc::default(),
-            outputs,
+            outputs: self.sinks(),
             dead_letters: Arc::clone(&self.dead_letters),
             state: Arc::clone(self.store) as Arc<dyn State>,
             ledger: Arc::new(Ledger::default()),
             options: self.options(instance),
+        };
+        Ok(Running {
+            name: pipeline.instance.clone(),
+            ledger: Arc::clone(&pipeline.ledger),
+            pipeline,
         })
+    }
+
+    fn sinks(&self) -> Vec<Sink> {
+        let outputs = self.outputs.iter().map(|output| {
+            let options = self.config.outputs.get(output.name());
+            match options.and_then(OutputOptions::optional_after) {
+                Some(after) => Sink::optional(Arc::clone(output), after),
+                None => Sink::required(Arc::clone(output)),
+            }
+        });
+        outputs.collect()
     }
 
     fn options(&self, instance: &Instance) -> Options {

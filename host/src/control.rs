@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands;
 use crate::config::Loaded;
+use crate::replay::{Picked, Replay};
 use crate::swap::Swap;
 
 const SOCKET: &str = "control.sock";
@@ -47,6 +48,8 @@ pub(crate) enum Request {
         /// Which events.
         what: What,
     },
+    /// `misp-ecs dead-letter replay`
+    Replay(Picked),
     /// `misp-ecs mapping use`
     Use {
         /// A kept digest, a name or an absolute path.
@@ -58,6 +61,8 @@ pub(crate) enum Request {
     Audit {
         /// Only this instance.
         instance: Option<String>,
+        /// What an output really has, too.
+        deeper: Option<commands::Deeper>,
     },
 }
 
@@ -184,6 +189,8 @@ pub(crate) struct Host {
     pub(crate) loaded: Arc<Loaded>,
     /// What replaces the mapping.
     pub(crate) swap: Arc<Swap>,
+    /// What asks again for what was refused.
+    pub(crate) replay: Arc<Replay>,
     /// Each instance and its account.
     pub(crate) ledgers: Vec<(String, Arc<Ledger>)>,
     /// When it started.
@@ -255,6 +262,11 @@ impl Host {
                 to.send(Reply::Text(text.await??)).await?;
                 Ok(0)
             }
+            Request::Replay(picked) => {
+                to.send(Reply::Text(self.replay.run(&picked).await?))
+                    .await?;
+                Ok(0)
+            }
             Request::Use { mapping } => {
                 to.send(Reply::Text(self.swap.to(&mapping).await?)).await?;
                 Ok(0)
@@ -263,15 +275,22 @@ impl Host {
                 to.send(Reply::Text(self.swap.back().await?)).await?;
                 Ok(0)
             }
-            Request::Audit { instance } => {
+            Request::Audit { instance, deeper } => {
                 let report = commands::audit_report(
                     &self.store,
                     &self.loaded,
                     &self.folder,
                     instance.as_deref(),
                 );
-                let (text, differs) = report.await?;
+                let (text, mut differs) = report.await?;
                 to.send(Reply::Text(text)).await?;
+                if let Some(deeper) = deeper {
+                    let report = commands::inventory_report(&self.store, &self.loaded, &deeper);
+                    let (text, there) = report.await?;
+                    differs |= there;
+                    to.send(Reply::Text(text)).await?;
+                    self.replay.wake_all();
+                }
                 Ok(u8::from(differs))
             }
         }

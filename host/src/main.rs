@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod engine;
 mod mappings;
+mod replay;
 mod sample;
 mod signals;
 mod summary;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, DeadLetter};
 
 /// How long writes that are under way may take after the end.
 const LAST_WRITES: Duration = Duration::from_millis(200);
@@ -68,6 +69,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,
         Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,
+        Command::DeadLetter { command } => commands::dead_letter(command).await,
         Command::Setup { command } => commands::setup(command).await,
         Command::Reprocess(args) => commands::reprocess(args).await,
         Command::Check(configured) => commands::check(configured).await,
@@ -83,6 +85,9 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
 fn start_logging(args: &Args) -> anyhow::Result<()> {
     let default = match args.command {
         Command::Run(_) | Command::Sweep { .. } | Command::Reprocess(_) => "info",
+        Command::DeadLetter {
+            command: DeadLetter::Replay(_),
+        } => "info",
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);

@@ -107,11 +107,18 @@ fn write_summary(
             (verdicts.stale, "older than what is there"),
             (verdicts.skipped, "deletes left out"),
             (verdicts.rejected, "rejected"),
+            (verdicts.missed, "not sent while it was behind"),
         ];
         for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
             write!(out, ", {} {what}", thousands(*count))?;
         }
         writeln!(out)?;
+    }
+    for (name, error) in &counts.behind {
+        writeln!(
+            out,
+            "  BEHIND    {name}: {error}; it gets what it missed when it answers again"
+        )?;
     }
     if let Some(sweep) = &counts.sweep {
         writeln!(

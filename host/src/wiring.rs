@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{OutputOptions, StdoutOptions, StdoutOutput};
-use pipeline::{Cursor, Output, OutputKey, Source, Transform as _};
+use pipeline::{BeginWalk, Output, OutputKey, SourceError, Transform as _};
 use runtime::{Engine, LoadedMapping, Mapper, Origin};
 use splitter::{SplitLimits, SpoolLimits};
 
@@ -54,13 +54,16 @@ pub(crate) fn folder_of(configured: &Configured) -> anyhow::Result<PathBuf> {
     state_folder(configured, config.as_ref())
 }
 
+/// The file of dead letters in the state folder.
+pub(crate) const DEAD_LETTERS: &str = "dead-letters.ndjson";
+
 /// Where dead letters are kept.
 pub(crate) fn dead_letters_path(config: &Config, folder: &Path) -> PathBuf {
     config
         .dead_letters
         .path
         .clone()
-        .unwrap_or_else(|| folder.join("dead-letters.ndjson"))
+        .unwrap_or_else(|| folder.join(DEAD_LETTERS))
 }
 
 /// The outputs of the configuration; stdout where there are none.
@@ -190,24 +193,34 @@ impl Server {
         })
     }
 
-    /// The walk of an instance: it goes on at the cursor, or begins.
-    pub(crate) fn source(
-        &self,
+    /// What begins walks of an instance. What its records come from is looked at now.
+    pub(crate) fn begin_walk(
+        self,
         instance: &Instance,
         mapper: &Mapper,
-        cursor: Option<&Cursor>,
-    ) -> anyhow::Result<Box<dyn Source>> {
+    ) -> anyhow::Result<BeginWalk> {
         let client = match self {
-            Self::Misp(client) => client.clone(),
-            Self::Feed(options) => return Ok(Box::new(FeedSource::new(options, cursor)?)),
+            Self::Misp(client) => client,
+            Self::Feed(options) => {
+                FeedSource::new(&options, None)?;
+                return Ok(Box::new(move |cursor| {
+                    let source = FeedSource::new(&options, cursor);
+                    Ok(Box::new(source.map_err(SourceError::new)?))
+                }));
+            }
         };
         let options = walk_options(instance, mapper);
-        Ok(match instance.endpoint {
-            Endpoint::Attributes => Box::new(AttributesWalk::new(client, options, cursor)?),
-            Endpoint::Events | Endpoint::Feed => {
-                Box::new(EventsWalk::new(client, options, cursor)?)
-            }
-        })
+        let loose = instance.endpoint == Endpoint::Attributes;
+        Ok(Box::new(move |cursor| {
+            let (client, options) = (client.clone(), options.clone());
+            Ok(if loose {
+                let walk = AttributesWalk::new(client, options, cursor);
+                Box::new(walk.map_err(SourceError::new)?)
+            } else {
+                let walk = EventsWalk::new(client, options, cursor);
+                Box::new(walk.map_err(SourceError::new)?)
+            })
+        }))
     }
 }
 

@@ -10,25 +10,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Setup, demo, output, published, text};
-use misp_ecs_tests::fake_elastic::{ELASTIC_KEY, FakeElastic};
-use misp_ecs_tests::{FakeMisp, fake_elastic};
+use misp_ecs_tests::fake_elastic::{self, ELASTIC_KEY, ElasticFault, FakeElastic};
 
 const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
-
-fn setup(misp: &FakeMisp, elastic: &FakeElastic) -> Setup {
-    let setup = Setup::new(misp, "");
-    std::fs::write(setup.folder.path().join("elastic-key"), ELASTIC_KEY).unwrap();
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let (head, rest) = yaml.split_once("outputs:").unwrap();
-    let (_, rest) = rest.split_once('\n').unwrap();
-    let url = elastic.url();
-    let output = format!(
-        "outputs: {{siem: {{type: elasticsearch, urls: ['{url}'], api_key_file: elastic-key, proxy: none}}}}"
-    );
-    std::fs::write(&config, format!("{head}{output}\n{rest}")).unwrap();
-    setup
-}
 
 async fn runs(setup: &Setup, words: &[&str]) -> String {
     let ran = output(setup.command(words)).await;
@@ -53,7 +37,7 @@ fn has(elastic: &FakeElastic, mapping: &str) -> BTreeSet<String> {
 async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     let misp = demo().await;
     let elastic = FakeElastic::start().await;
-    let setup = setup(&misp, &elastic);
+    let setup = Setup::with_elastic(&misp, "", &elastic, "");
     let dry = runs(&setup, &["setup", "elasticsearch", "--dry-run"]).await;
     assert!(dry.contains("would create"), "{dry}");
     // Without templates nothing is written: a wrong field type cannot be taken back.
@@ -67,6 +51,9 @@ async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     runs(&setup, &["check"]).await;
     runs(&setup, &["run", "--once"]).await;
     assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    // The events of the demonstration are old, and the rules would not see them.
+    let checked = runs(&setup, &["check"]).await;
+    assert!(checked.contains("30 days ago"), "{checked}");
 
     let bulks = elastic.bulks().len();
     runs(&setup, &["run", "--once"]).await;
@@ -105,4 +92,136 @@ async fn what_elasticsearch_has_is_what_misp_has_under_the_mapping_of_now() {
     assert_eq!(has(&elastic, "ecs-1.12"), published(&misp));
     let audit = runs(&setup, &["audit"]).await;
     assert!(audit.contains("nothing differs"), "{audit}");
+}
+
+/// A document that is gone, one nobody here wrote, one that is older than it was, and a copy that
+/// another mapping left.
+fn meddle(elastic: &FakeElastic) {
+    elastic.with_store(|store| {
+        let ours = format!("{ALIAS}-ecs-9");
+        let index = store.indices.get_mut(&ours).unwrap();
+        let ids: Vec<String> = index.entries.keys().cloned().collect();
+        index.entries.remove(&ids[0]);
+        index.entries.get_mut(&ids[1]).unwrap().version = 1;
+        let copy = index.entries[&ids[2]].clone();
+        index.entries.insert("foreign".to_owned(), copy.clone());
+        let mut other = index.clone();
+        other.entries = [(ids[2].clone(), copy)].into();
+        store.indices.insert(format!("{ALIAS}-ecs-1.12"), other);
+    });
+}
+
+async fn audit(setup: &Setup, more: &[&str]) -> (bool, String) {
+    let words: Vec<&str> = ["audit", "--output", "siem"]
+        .iter()
+        .chain(more)
+        .copied()
+        .collect();
+    let ran = output(setup.command(&words)).await;
+    (ran.status.success(), text(&ran.stdout) + &text(&ran.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_sees_what_an_index_really_has_and_mends_it() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let setup = Setup::with_elastic(&misp, "", &elastic, "");
+    let both = ["--mapping", "ecs-9", "--mapping", "ecs-1.12"];
+    runs(&setup, &[&["setup", "elasticsearch"][..], &both].concat()).await;
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(
+        !same && said.contains("missing"),
+        "nothing was ever polled: {said}"
+    );
+    runs(&setup, &["run", "--once"]).await;
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(same, "{said}");
+
+    meddle(&elastic);
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(!same, "{said}");
+    for line in [
+        "         1  missing: acknowledged and not there",
+        "         1  older than what was acknowledged",
+        "         1  orphaned: there, and not by what is remembered here",
+        "         1  orphaned: left under another mapping",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let (mended, said) = audit(&setup, &["--repair"]).await;
+    assert!(mended && said.contains("         2  deleted"), "{said}");
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    assert!(has(&elastic, "ecs-1.12").is_empty());
+    let (same, said) = audit(&setup, &[]).await;
+    assert!(same, "{said}");
+
+    // In the running host.
+    meddle(&elastic);
+    let mut host = setup
+        .command(&["run"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    let socket = setup.folder.path().join("state/control.sock");
+    let repaired = async {
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            tokio::task::yield_now().await;
+        }
+        let (_, said) = audit(&setup, &["--repair"]).await;
+        assert!(said.contains("         2  deleted"), "{said}");
+        while has(&elastic, "ecs-9") != published(&misp) {
+            tokio::task::yield_now().await;
+        }
+        let (same, said) = audit(&setup, &[]).await;
+        assert!(same, "{said}");
+    };
+    tokio::time::timeout(minute, repaired).await.unwrap();
+    common::signal(&host, "TERM");
+    assert!(host.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_somebody_else_is_not_emptied() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let mine = Setup::with_elastic(&misp, "", &elastic, "");
+    runs(&mine, &["setup", "elasticsearch"]).await;
+    runs(&mine, &["run", "--once"]).await;
+    // Another state knows nothing of it.
+    let other = Setup::with_elastic(&misp, "", &elastic, "");
+    let (_, said) = audit(&other, &["--repair"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    assert_eq!(has(&elastic, "ecs-9"), published(&misp));
+    let wrong = output(other.command(&["audit", "--output", "sime"])).await;
+    assert!(
+        text(&wrong.stderr).contains("siem"),
+        "{}",
+        text(&wrong.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_is_lost_is_a_duplicate_in_the_account() {
+    let misp = demo().await;
+    let elastic = FakeElastic::start().await;
+    let setup = Setup::with_elastic(&misp, "", &elastic, ", mode: append, retry_wait: 10ms");
+    runs(&setup, &["setup", "elasticsearch"]).await;
+    // The first is written and nobody hears of it; of the second nothing is written.
+    elastic.next(ElasticFault::Lost(0));
+    elastic.next(ElasticFault::Cut);
+    let said = runs(&setup, &["run", "--once"]).await;
+    let bulks = elastic.bulks();
+    assert_eq!(bulks[0].ids(), bulks[1].ids());
+    assert_eq!(bulks[0].ids(), bulks[2].ids());
+    let twice = bulks[0].ids().len();
+    assert!(said.contains(&format!(", {twice} already there")), "{said}");
+    let stream = "logs-ti_misp_ecs.threat-default";
+    let documents = elastic.with_store(|store| store.documents(stream));
+    let attributes: Vec<&str> = documents
+        .values()
+        .filter_map(|document| document["misp"]["attribute"]["uuid"].as_str())
+        .collect();
+    assert_eq!(attributes.len(), published(&misp).len());
 }

@@ -131,3 +131,40 @@ async fn a_wrong_token_is_told_by_check_before_anything_is_sent() {
     assert!(ran.status.success(), "{}", text(&ran.stderr));
     assert_eq!(standing(&receiver).0, published(&misp));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_go_on_without_an_optional_one_and_it_catches_up() {
+    let misp = demo().await;
+    let receiver = FakeReceiver::start().await.unwrap();
+    let more = "optional_after: 0s, max_count: 100";
+    let setup = setup(
+        &misp,
+        &receiver,
+        &format!(", {more}}}, lines: {{type: file, path: lines.ndjson"),
+    );
+    let lines = || {
+        let text = std::fs::read_to_string(setup.folder.path().join("lines.ndjson")).unwrap();
+        let documents = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let uuids = documents.filter_map(|document: Value| {
+            Some(document["misp"]["attribute"]["uuid"].as_str()?.to_owned())
+        });
+        uuids.collect::<BTreeSet<String>>()
+    };
+    receiver.script(vec![Reply::status(503, "down"); 200]);
+    let ran = output(setup.command(&["run", "--once"])).await;
+    let said = text(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+    assert_eq!(lines(), published(&misp));
+    assert!(said.contains("BEHIND    out: "), "{said}");
+    assert!(said.contains("not sent while it was behind"), "{said}");
+    assert_eq!(standing(&receiver).1, 0);
+
+    receiver.takes_all();
+    let ran = output(setup.command(&["run", "--once"])).await;
+    let said = text(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+    assert!(!said.contains("BEHIND"), "{said}");
+    assert_eq!(standing(&receiver).0, published(&misp));
+    let audit = output(setup.command(&["audit"])).await;
+    assert!(audit.status.success(), "{}", text(&audit.stdout));
+}

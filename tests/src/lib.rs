@@ -1,10 +1,11 @@
 //! Fakes, fixtures, oracles and the suites that run whole processes.
 
-pub mod events;
+pub use misp_ecs_events as events;
 pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;
 pub mod services;
+mod weather;
 
 pub use fake_elastic::{ELASTIC_KEY, ElasticFault, FakeElastic};
 pub use fake_misp::FakeMisp;

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
+use crate::field_set::FieldSet;
 use crate::{Catalogue, FieldId};
 
 /// Fields and their values as JSON text. Reused from document to document.
 #[derive(Debug, Clone)]
 pub struct Leaves {
     text: Vec<u8>,
+    /// Where each value stands in `text`, if the field is set.
     spans: Vec<Range<usize>>,
+    set: FieldSet,
     late: Option<FieldId>,
 }
 
@@ -18,6 +21,7 @@ impl Leaves {
         Self {
             text: Vec::new(),
             spans: vec![0..0; catalogue.fields().len()],
+            set: FieldSet::new(catalogue.fields().len()),
             late: None,
         }
     }
@@ -25,7 +29,7 @@ impl Leaves {
     /// Forgets all values.
     pub fn clear(&mut self) {
         self.text.clear();
-        self.spans.fill(0..0);
+        self.set.clear();
         self.late = None;
     }
 
@@ -45,9 +49,18 @@ impl Leaves {
         let start = self.text.len();
         write(&mut self.text);
         let end = self.text.len();
-        if let Some(span) = self.spans.get_mut(field.index()) {
+        if end == start {
+            self.set.remove(field);
+        } else if let Some(span) = self.spans.get_mut(field.index()) {
             *span = start..end;
+            self.set.insert(field);
         }
+    }
+
+    /// Is one of these fields set, or late?
+    pub(crate) fn any_in(&self, fields: &Range<usize>) -> bool {
+        let late = self.late.is_some_and(|late| fields.contains(&late.index()));
+        late || self.set.any_in(fields)
     }
 
     /// Sets a field to a string.
@@ -67,22 +80,21 @@ impl Leaves {
 
     /// Takes a field's value away.
     pub fn remove(&mut self, field: FieldId) {
-        if let Some(span) = self.spans.get_mut(field.index()) {
-            *span = 0..0;
-        }
+        self.set.remove(field);
     }
 
     /// The JSON text of a field; `None` if it is absent.
     pub fn get(&self, field: FieldId) -> Option<&[u8]> {
-        let span = self.spans.get(field.index())?;
-        self.text.get(span.clone()).filter(|text| !text.is_empty())
+        self.set.has(field).then(|| self.at(field))?
+    }
+
+    fn at(&self, field: FieldId) -> Option<&[u8]> {
+        self.text.get(self.spans.get(field.index())?.clone())
     }
 
     /// The fields that are set, in catalogue order.
     pub fn iter(&self) -> impl Iterator<Item = (FieldId, &[u8])> {
-        (0..self.spans.len()).filter_map(|index| {
-            let field = FieldId::at(index);
-            Some((field, self.get(field)?))
-        })
+        let set = self.set.iter();
+        set.filter_map(|field| Some((field, self.at(field)?)))
     }
 }

@@ -5,6 +5,7 @@
 mod catalogue;
 pub mod check;
 pub mod date;
+mod field_set;
 pub mod json;
 mod leaves;
 mod template;

@@ -1,5 +1,7 @@
 //! What all documents of one event share, written once.
 
+use std::ops::Range;
+
 use crate::{Catalogue, FieldId, Leaves, json};
 
 /// A value that is the same in every document and whose field the catalogue does
@@ -22,12 +24,21 @@ pub struct Template {
 #[derive(Debug, Clone)]
 enum Step {
     /// `"key":{`, taken back if nothing follows before the matching `Close`.
-    Open(Vec<u8>),
+    Open(Vec<u8>, Option<Empty>),
     Close,
     /// Whole members, with commas between them.
     Members(Vec<u8>),
     /// `"key":` and the value, if there is one.
     Slot(Vec<u8>, FieldId),
+}
+
+/// An object that holds nothing but slots.
+#[derive(Debug, Clone)]
+struct Empty {
+    /// Its fields: if none of them is set, there is no such object.
+    fields: Range<usize>,
+    /// The step after it.
+    after: usize,
 }
 
 impl Template {
@@ -50,9 +61,9 @@ impl Template {
             builder.member(&leaf.name, &leaf.value);
         }
         builder.enter(&[]);
-        Self {
-            steps: builder.steps,
-        }
+        let mut steps = builder.steps;
+        find_empty(&mut steps);
+        Self { steps }
     }
 
     /// Appends one document: slots are filled from `leaves`, and `late` appends the
@@ -61,9 +72,12 @@ impl Template {
         // For each open object: where its text starts, and where its members do.
         let mut open: Vec<(usize, usize)> = Vec::new();
         out.push(b'{');
-        for step in &self.steps {
+        let mut next = 0;
+        while let Some(step) = self.steps.get(next) {
+            next += 1;
             match step {
-                Step::Open(key) => {
+                Step::Open(_, Some(empty)) if !leaves.any_in(&empty.fields) => next = empty.after,
+                Step::Open(key, _) => {
                     let start = out.len();
                     member(out, key);
                     open.push((start, out.len()));
@@ -85,6 +99,38 @@ impl Template {
             }
         }
         out.push(b'}');
+    }
+}
+
+/// Finds out which objects hold nothing but slots.
+fn find_empty(steps: &mut [Step]) {
+    // For each open object: its step, the fields in it, and whether a member is known.
+    let mut open: Vec<(usize, Option<Range<usize>>, bool)> = Vec::new();
+    let mut found = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
+        match step {
+            Step::Open(..) => open.push((place, None, false)),
+            Step::Members(_) => open.iter_mut().for_each(|(_, _, known)| *known = true),
+            Step::Slot(_, field) => {
+                // Fields come in the catalogue's order.
+                let end = field.index() + 1;
+                for (_, fields, _) in &mut open {
+                    let fields = fields.get_or_insert(field.index()..end);
+                    fields.end = end;
+                }
+            }
+            Step::Close => {
+                if let Some((start, Some(fields), false)) = open.pop() {
+                    let after = place + 1;
+                    found.push((start, Empty { fields, after }));
+                }
+            }
+        }
+    }
+    for (place, found) in found {
+        if let Some(Step::Open(_, empty)) = steps.get_mut(place) {
+            *empty = Some(found);
+        }
     }
 }
 
@@ -119,7 +165,7 @@ impl Builder {
             let mut key = Vec::new();
             json::string(&mut key, part);
             key.extend_from_slice(b":{");
-            self.steps.push(Step::Open(key));
+            self.steps.push(Step::Open(key, None));
             self.path.push((*part).to_owned());
         }
     }

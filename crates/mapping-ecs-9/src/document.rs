@@ -13,7 +13,7 @@ use misp_model::{Json, Object};
 
 use crate::Ecs9;
 use crate::context::{self, Context};
-use crate::event::{self, Head, Shared, TIMESTAMP};
+use crate::event::{self, Head, Shared, TIMESTAMP, one_line};
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Found, Named};
 use crate::indicator::{self, Indicator};
@@ -34,9 +34,6 @@ const ORIGINAL: FieldId = CATALOGUE.id("event.original");
 const REFERENCE: FieldId = CATALOGUE.id("threat.indicator.reference");
 const TYPE: FieldId = CATALOGUE.id("threat.indicator.type");
 const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
-
-/// How much of a value and of a title `message` repeats, in characters.
-const SHOWN: usize = 200;
 
 /// How this mapping makes documents of the parts of a record.
 pub(crate) struct Documents<'m>(pub(crate) &'m Ecs9);
@@ -204,7 +201,7 @@ impl<'m> Maker<'m> {
         if let Some(page) = &self.head.page {
             self.scratch.leaves.string(REFERENCE, page);
         }
-        let line = format!("event without attributes {}", self.origin());
+        let line = format!("event without attributes {}", self.head.origin);
         self.scratch.leaves.string(LINE, &line);
         let document = Document {
             id: id::sha1_base64url(&[&self.head.uuid]),
@@ -311,7 +308,6 @@ impl<'m> Maker<'m> {
                 }
             }
         };
-        let origin = self.origin();
         let leaves = &mut self.scratch.leaves;
         if let Some(kind) = found.kind {
             leaves.string(TYPE, kind);
@@ -328,19 +324,10 @@ impl<'m> Maker<'m> {
             leaves.string(DESCRIPTION, description);
         }
         let shown = if secret { REDACTED } else { value.as_ref() };
-        let line = format!("{} {} {origin}", one_line(&kind), one_line(shown));
-        leaves.string(LINE, &line);
+        let (kind, shown) = (one_line(&kind), one_line(shown));
+        let parts = [&kind, " ", &shown, " ", &self.head.origin];
+        leaves.set(LINE, |out| json::joined(out, &parts));
         found.kind
-    }
-
-    /// Who says so, and in which event, for the line that a person reads.
-    fn origin(&self) -> String {
-        let provider = one_line(&self.head.provider);
-        if self.head.info.is_empty() {
-            format!("({provider})")
-        } else {
-            format!("({provider}: {})", one_line(&self.head.info))
-        }
     }
 
     /// What the attribute's own tags, galaxies and value say over that of its event;
@@ -424,20 +411,6 @@ impl<'m> Maker<'m> {
 fn text<'j>(object: &'j Object<'_>, key: &str) -> Option<Cow<'j, str>> {
     let text = object.some(key)?.text()?;
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// At most [`SHOWN`] characters, without line ends.
-fn one_line(text: &str) -> Cow<'_, str> {
-    let is_end = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if text.len() <= SHOWN && !text.contains(is_end) {
-        return Cow::Borrowed(text);
-    }
-    let shown = text.chars().take(SHOWN);
-    let mut line: String = shown.map(|c| if is_end(c) { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        line.push('…');
-    }
-    Cow::Owned(line)
 }
 
 fn redacted(field: FieldId) -> Note {

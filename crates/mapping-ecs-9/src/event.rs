@@ -1,5 +1,6 @@
 //! What all documents of one event share, made once an event.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use ecs_model::{FieldId, Leaves, Template, json};
@@ -29,6 +30,9 @@ const ROLES: FieldId = CATALOGUE.id("user.roles");
 const SCANNER_STATS: FieldId = CATALOGUE.id("threat.indicator.scanner_stats");
 const SEVERITY: FieldId = CATALOGUE.id("event.severity");
 const VERSION: FieldId = CATALOGUE.id("ecs.version");
+
+/// How much of a value and of a title `message` repeats, in characters.
+const SHOWN: usize = 200;
 
 /// The event's own clocks and counters, and what moves by itself: left out of the
 /// fingerprint. A decay score falls from hour to hour; whether it is decayed counts.
@@ -80,8 +84,8 @@ pub(crate) struct Head {
     pub(crate) uuid: String,
     /// Its title.
     pub(crate) info: String,
-    /// Who made it.
-    pub(crate) provider: String,
+    /// Who says so, and in which event, for the line that a person reads.
+    pub(crate) origin: String,
     /// Its page on its instance.
     pub(crate) page: Option<String>,
     /// `timestamp`, UNIX milliseconds.
@@ -120,6 +124,7 @@ impl Head {
         let mut known = plain.clone();
         context.write(mapper.more_tags(), &mut known);
         let page = mapper.url.as_ref().zip(text("id"));
+        let info: String = text("info").unwrap_or_default().into();
         Self {
             shared: Shared::new(mapper, &known),
             plain,
@@ -128,8 +133,8 @@ impl Head {
             clusters,
             problems,
             uuid: text("uuid").unwrap_or_default().into(),
-            info: text("info").unwrap_or_default().into(),
-            provider,
+            origin: origin(&provider, &info),
+            info,
             page: page.map(|(url, id)| format!("{url}/events/view/{id}")),
             timestamp_ms: time("timestamp"),
             published_ms: time("publish_timestamp").filter(|ms| *ms > 0),
@@ -141,6 +146,29 @@ impl Head {
     pub(crate) fn bare(&self, mapper: &Ecs9) -> &Shared {
         self.bare.get_or_init(|| Shared::new(mapper, &self.plain))
     }
+}
+
+fn origin(provider: &str, info: &str) -> String {
+    let provider = one_line(provider);
+    if info.is_empty() {
+        format!("({provider})")
+    } else {
+        format!("({provider}: {})", one_line(info))
+    }
+}
+
+/// At most [`SHOWN`] characters, without line ends.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    let is_end = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if text.len() <= SHOWN && !text.contains(is_end) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().take(SHOWN);
+    let mut line: String = shown.map(|c| if is_end(c) { ' ' } else { c }).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        line.push('…');
+    }
+    Cow::Owned(line)
 }
 
 /// Adds the values that count to a fingerprint; `@timestamp` only if it does.

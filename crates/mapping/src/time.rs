@@ -58,22 +58,35 @@ pub fn iso(unix_ms: i64) -> String {
     let moment = DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
     let mut text = String::with_capacity(24);
     // By hand: chrono reads its format anew for each date, and a document has several.
-    for (number, digits, after) in [
-        (u32::try_from(moment.year()).unwrap_or_default(), 4, '-'),
-        (moment.month(), 2, '-'),
-        (moment.day(), 2, 'T'),
-        (moment.hour(), 2, ':'),
-        (moment.minute(), 2, ':'),
-        (moment.second(), 2, '.'),
-        (moment.timestamp_subsec_millis(), 3, 'Z'),
-    ] {
-        for place in (0..digits).rev() {
-            let digit = number / 10_u32.pow(place) % 10;
-            text.push(char::from_digit(digit, 10).unwrap_or('0'));
-        }
-        text.push(after);
-    }
+    let year = u32::try_from(moment.year()).unwrap_or_default();
+    two(&mut text, year / 100);
+    two(&mut text, year);
+    text.push('-');
+    two(&mut text, moment.month());
+    text.push('-');
+    two(&mut text, moment.day());
+    text.push('T');
+    two(&mut text, moment.hour());
+    text.push(':');
+    two(&mut text, moment.minute());
+    text.push(':');
+    two(&mut text, moment.second());
+    text.push('.');
+    let millis = moment.timestamp_subsec_millis();
+    text.push(digit(millis / 100));
+    two(&mut text, millis);
+    text.push('Z');
     text
+}
+
+/// The last two digits.
+fn two(text: &mut String, number: u32) {
+    text.push(digit(number / 10));
+    text.push(digit(number));
+}
+
+fn digit(number: u32) -> char {
+    char::from_digit(number % 10, 10).unwrap_or('0')
 }
 
 /// Seconds since the epoch as text: as it stands, if it is that already.

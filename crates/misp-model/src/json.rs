@@ -1,6 +1,7 @@
 //! A JSON tree that borrows from the bytes it was read from.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -76,14 +77,54 @@ impl<'a> Json<'a> {
 /// Sorted because every output of this project is: lookups and sorted copies then
 /// cost nothing more.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub struct Object<'a>(Vec<Member<'a>>);
+
+/// A member, with what most comparisons of its key need.
+#[derive(Debug, Clone, PartialEq)]
+struct Member<'a> {
+    /// The first eight bytes of the key, the first the highest, zeros after a shorter one: its
+    /// order is that of the keys, where they differ in them.
+    prefix: u64,
+    key: Cow<'a, str>,
+    value: Json<'a>,
+}
+
+impl<'a> Member<'a> {
+    fn new(key: Cow<'a, str>, value: Json<'a>) -> Self {
+        Self {
+            prefix: prefix(&key),
+            key,
+            value,
+        }
+    }
+
+    /// As the keys in byte order.
+    fn order(&self, prefix: u64, key: &str) -> Ordering {
+        let by_prefix = self.prefix.cmp(&prefix);
+        by_prefix.then_with(|| self.key.as_ref().cmp(key))
+    }
+}
+
+fn prefix(key: &str) -> u64 {
+    match key.as_bytes().first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let short = key.bytes().fold(0, |all, byte| all << 8 | u64::from(byte));
+            // A shift by all 64 bits is none in Rust: of an empty key nothing is there to shift.
+            let missing = 8_u32.saturating_sub(u32::try_from(key.len()).unwrap_or(8));
+            short.checked_shl(8 * missing).unwrap_or(0)
+        }
+    }
+}
 
 impl<'a> Object<'a> {
     /// The value of a key. Of several members with that key the last counts.
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        let end = self.0.partition_point(|(k, _)| k.as_ref() <= key);
-        let (found, value) = self.0.get(end.checked_sub(1)?)?;
-        (found == key).then_some(value)
+        let prefix = prefix(key);
+        let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
+        let end = self.0.partition_point(upto);
+        let found = self.0.get(end.checked_sub(1)?)?;
+        (found.prefix == prefix && found.key == key).then_some(&found.value)
     }
 
     /// The value of a key, unless it is absent or `null`.
@@ -93,13 +134,15 @@ impl<'a> Object<'a> {
 
     /// Every value of a key, in input order.
     pub fn all<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'s Json<'a>> + 's {
-        let start = self.0.partition_point(|(k, _)| k.as_ref() < key);
+        let prefix = prefix(key);
+        let before = |member: &Member<'_>| member.order(prefix, key) == Ordering::Less;
+        let start = self.0.partition_point(before);
         self.0
             .get(start..)
             .unwrap_or_default()
             .iter()
-            .take_while(move |(k, _)| k == key)
-            .map(|(_, value)| value)
+            .take_while(move |member| member.key == key)
+            .map(|member| &member.value)
     }
 
     /// Is the key there?
@@ -109,12 +152,18 @@ impl<'a> Object<'a> {
 
     /// The members in key order, each key once: of several the last counts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
-        let next_keys = self.0.iter().skip(1).map(|(k, _)| Some(k.as_ref()));
+        let next_keys = self.0.iter().skip(1).map(|next| Some(next.key.as_ref()));
         self.0
             .iter()
             .zip(next_keys.chain(std::iter::once(None)))
-            .filter(|((key, _), next)| *next != Some(key.as_ref()))
-            .map(|((key, value), _)| (key.as_ref(), value))
+            .filter(|(member, next)| *next != Some(member.key.as_ref()))
+            .map(|(member, _)| (member.key.as_ref(), &member.value))
+    }
+
+    fn sorted(mut members: Vec<Member<'a>>) -> Self {
+        // Stable: members of one key keep their order, and the last of them counts.
+        members.sort_by(|a, b| a.order(b.prefix, &b.key));
+        Self(members)
     }
 
     /// How many members it has.
@@ -130,9 +179,12 @@ impl<'a> Object<'a> {
 
 impl<'a> FromIterator<(Cow<'a, str>, Json<'a>)> for Object<'a> {
     fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Json<'a>)>>(members: I) -> Self {
-        let mut members: Vec<_> = members.into_iter().collect();
-        members.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self(members)
+        let members = members.into_iter();
+        Self::sorted(
+            members
+                .map(|(key, value)| Member::new(key, value))
+                .collect(),
+        )
     }
 }
 
@@ -188,13 +240,12 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        // Few objects of MISP have fewer members.
+        let mut members = Vec::with_capacity(8);
         while let Some((Key(key), value)) = map.next_entry()? {
-            members.push((key, value));
+            members.push(Member::new(key, value));
         }
-        // Stable: members of one key keep their order, and the last of them counts.
-        members.sort_by(|(a, _), (b, _): &(Cow<'_, str>, _)| a.cmp(b));
-        Ok(Json::Object(Object(members)))
+        Ok(Json::Object(Object::sorted(members)))
     }
 }
 
@@ -238,6 +289,30 @@ mod tests {
         assert_eq!(object.all("b").count(), 2);
         let keys: Vec<_> = object.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a", "b"]);
+    }
+
+    #[test]
+    fn keys_are_in_byte_order_whatever_their_length() {
+        let mut keys = [
+            "",
+            "\0",
+            "a",
+            "a\0",
+            "event_id",
+            "event_idx",
+            "event_uuid",
+            "\u{ff}",
+            "zzzzzzzzz",
+        ];
+        let members = keys.iter().rev().map(|key| ((*key).into(), Json::Null));
+        let object: Object<'_> = members.collect();
+        keys.sort_unstable();
+        let sorted: Vec<&str> = object.iter().map(|(key, _)| key).collect();
+        assert_eq!(sorted, keys);
+        for key in keys {
+            assert!(object.has(key), "{key:?}");
+        }
+        assert!(!object.has("event_i") && !object.has("a\0\0") && !object.has("event_idy"));
     }
 
     #[test]

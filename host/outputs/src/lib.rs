@@ -18,7 +18,6 @@ mod nats;
 mod options;
 mod retry_after;
 mod said;
-#[cfg(any(feature = "nats", feature = "kafka"))]
 mod secret;
 mod stdout;
 mod tls;
@@ -28,7 +27,9 @@ mod tls_client;
 #[cfg(test)]
 mod contract;
 
-pub use dead_letters::{DeadLetterFile, DeadLetterOptions};
+pub use dead_letters::{
+    DeadLetterFile, DeadLetterOptions, LetterStanding, ReadLettersError, Replayed, each_letter,
+};
 pub use elasticsearch::{
     ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupReport, SetupStep,
 };
@@ -42,7 +43,6 @@ pub use line_file::{Fsync, LineFileError};
 #[cfg(feature = "nats")]
 pub use nats::{NatsError, NatsOptions, NatsOutput};
 pub use options::OutputOptions;
-#[cfg(any(feature = "nats", feature = "kafka"))]
 pub use secret::SecretError;
 pub use stdout::{StdoutError, StdoutOptions, StdoutOutput};
 pub use tls::{Address, Tls};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline::{Output, OutputError};
 use schemars::JsonSchema;
@@ -51,6 +52,22 @@ impl OutputOptions {
         }
     }
 
+    /// How long it may fail until the others go on without it; `None`: they wait for it.
+    #[must_use]
+    pub fn optional_after(&self) -> Option<Duration> {
+        let after = match self {
+            Self::Stdout(_) => None,
+            Self::File(options) => options.optional_after,
+            Self::Http(options) => options.optional_after,
+            Self::Elasticsearch(options) => options.optional_after,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(options) => options.optional_after,
+            #[cfg(feature = "nats")]
+            Self::Nats(options) => options.optional_after,
+        };
+        after.map(|after| after.get())
+    }
+
     /// The output under its name, without touching anything outside: for `check`.
     #[must_use]
     pub fn build(&self, name: &str) -> Arc<dyn Output> {
@@ -90,7 +107,7 @@ mod tests {
     use super::*;
     use crate::Fsync;
     use serde_json::json;
-    use units::{ByteSize, Duration};
+    use units::{ByteSize, Duration as Span};
 
     fn read(value: serde_json::Value) -> Result<OutputOptions, String> {
         serde_json::from_value(value).map_err(|error| error.to_string())
@@ -103,7 +120,7 @@ mod tests {
             panic!("not a file");
         };
         assert_eq!(options.rotate_size, ByteSize::mib(100));
-        assert_eq!(options.rotate_age, Duration::from_hours(24));
+        assert_eq!(options.rotate_age, Span::from_hours(24));
         assert_eq!((options.keep, options.fsync), (0, Fsync::Batch));
         assert_eq!((options.deletes, options.envelope_field), (false, false));
         assert_eq!(

@@ -15,6 +15,7 @@ pub(crate) struct Attempts<'a> {
     stop: &'a CancellationToken,
     stage: String,
     failed: u32,
+    not_after: Option<Instant>,
 }
 
 impl<'a> Attempts<'a> {
@@ -30,7 +31,13 @@ impl<'a> Attempts<'a> {
             stop,
             stage: stage.into(),
             failed: 0,
+            not_after: None,
         }
+    }
+
+    /// No try begins after this.
+    pub(crate) fn not_after(&mut self, instant: Instant) {
+        self.not_after = Some(instant);
     }
 
     /// It worked.
@@ -55,6 +62,10 @@ impl<'a> Attempts<'a> {
         let Some(wait) = self.backoff.wait(self.failed, hint(&error)) else {
             return Err(give_up(error));
         };
+        let until = Instant::now() + wait;
+        if self.not_after.is_some_and(|last| until > last) {
+            return Err(give_up(error));
+        }
         self.ledger.set_health(Health::Degraded {
             stage: self.stage.clone(),
             error: error.to_string(),
@@ -66,7 +77,6 @@ impl<'a> Attempts<'a> {
             again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "failed, will try again"
         );
-        let until = Instant::now() + wait;
         tokio::select! {
             () = tokio::time::sleep_until(until) => Ok(()),
             () = self.stop.cancelled() => Err(RunError::Stopped {

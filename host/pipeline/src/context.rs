@@ -5,26 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempts;
-use crate::error::{Class, Classify, RunError, StateError};
+use crate::error::{RunError, StateError};
 use crate::ledger::Ledger;
-use crate::memory::OutputKey;
 use crate::options::Options;
-use crate::record::{Delivery, Verdict};
+use crate::record::DeadLetter;
+use crate::sink::Sink;
 use crate::slot::Slot;
-use crate::traits::{DeadLetters, Output, State};
-
-/// An output and the key it is remembered by.
-pub(crate) struct Sink {
-    pub(crate) output: Arc<dyn Output>,
-    pub(crate) key: OutputKey,
-}
-
-impl Sink {
-    pub(crate) fn new(output: Arc<dyn Output>) -> Self {
-        let key = OutputKey::of(&*output);
-        Self { output, key }
-    }
-}
+use crate::traits::{DeadLetters, State};
 
 /// What the stages of one instance share.
 #[derive(Clone, Copy)]
@@ -34,6 +21,8 @@ pub(crate) struct Context<'p> {
     pub(crate) walk: &'p str,
     pub(crate) mapping: &'p Slot,
     pub(crate) sinks: &'p [Sink],
+    /// Is what comes now in another order than that of the cursor, such as events by name?
+    pub(crate) unordered: bool,
     pub(crate) dead_letters: &'p dyn DeadLetters,
     pub(crate) state: &'p Arc<dyn State>,
     pub(crate) ledger: &'p Ledger,
@@ -55,42 +44,24 @@ impl<'p> Context<'p> {
         on_state(self.state, self.attempts("state"), work).await
     }
 
-    /// Writes to an output until it takes the batch; one verdict a delivery.
-    pub(crate) async fn send(
-        &self,
-        output: &dyn Output,
-        deliveries: &[Delivery],
-    ) -> Result<Vec<Verdict>, RunError> {
-        if deliveries.is_empty() {
-            return Ok(Vec::new());
+    /// Keeps what was refused, until it is kept.
+    pub(crate) async fn keep(&self, letters: &[DeadLetter]) -> Result<(), RunError> {
+        if letters.is_empty() {
+            return Ok(());
         }
-        let name = output.name();
-        let stage = format!("output {name}");
-        let mut attempts = self.attempts(stage.clone());
+        for letter in letters.iter().take(3) {
+            tracing::warn!(
+                event = letter.event,
+                attribute = letter.attribute,
+                reason = letter.reason.text,
+                "refused, kept in the dead letters"
+            );
+        }
+        let mut attempts = self.attempts("dead letters");
         loop {
-            match output.write(deliveries).await {
-                Ok(verdicts) if verdicts.len() == deliveries.len() => {
-                    attempts.succeeded();
-                    return Ok(verdicts);
-                }
-                Ok(verdicts) => {
-                    return Err(RunError::Count {
-                        stage,
-                        asked: deliveries.len(),
-                        got: verdicts.len(),
-                    });
-                }
-                Err(error) => {
-                    let give_up = |error| RunError::Output {
-                        name: name.to_owned(),
-                        error,
-                    };
-                    // A closed pipe never opens again; an output that only has to wait says so.
-                    if !matches!(error.class(), Class::Transient { .. }) {
-                        return Err(give_up(error));
-                    }
-                    attempts.failed(error, give_up).await?;
-                }
+            match self.dead_letters.write(letters).await {
+                Ok(()) => return Ok(()),
+                Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
             }
         }
     }

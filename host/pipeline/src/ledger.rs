@@ -42,6 +42,9 @@ pub struct Counts {
     pub refusals: BTreeMap<RefusalKind, u64>,
     /// What each output did.
     pub outputs: BTreeMap<String, Verdicts>,
+    /// Optional outputs that are behind, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, String>,
     /// What the last sweep found, at the last output.
     pub sweep: Option<DifferenceCounts>,
     /// What sweeps did not withdraw because it was too much.
@@ -63,6 +66,8 @@ pub struct Verdicts {
     pub unchanged: u64,
     /// Refused for good.
     pub rejected: u64,
+    /// Not sent because the output, an optional one, is behind: it gets them when it catches up.
+    pub missed: u64,
     /// Withdrawn because it is no longer there, or has expired. No documents of a record: not
     /// part of the total.
     pub withdrawn: u64,
@@ -71,7 +76,8 @@ pub struct Verdicts {
 impl Verdicts {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.stored + self.duplicate + self.stale + self.skipped + self.unchanged + self.rejected
+        let sent = self.stored + self.duplicate + self.stale + self.rejected;
+        sent + self.skipped + self.unchanged + self.missed
     }
 
     fn count(&mut self, verdict: &Verdict) {
@@ -271,6 +277,20 @@ impl Ledger {
             let output = counts.outputs.entry((*name).to_owned()).or_default();
             verdicts.iter().for_each(|verdict| output.count(verdict));
         }
+        let documents = counts.documents - documents_before;
+        for name in batch.missed {
+            let output = counts.outputs.entry((*name).to_owned()).or_default();
+            output.missed += documents;
+        }
+    }
+
+    pub(crate) fn left_behind(&self, output: &str, error: &str) {
+        let behind = &mut self.lock().0.behind;
+        behind.insert(output.to_owned(), error.to_owned());
+    }
+
+    pub(crate) fn caught_up(&self, output: &str) {
+        self.lock().0.behind.remove(output);
     }
 
     pub(crate) fn withdrawn(&self, output: &str, verdicts: &[Verdict]) {
@@ -305,4 +325,6 @@ pub(crate) struct Settled<'a> {
     pub(crate) refused: &'a [(RefusalKind, u64)],
     /// The verdicts of each output.
     pub(crate) verdicts: &'a [(&'a str, &'a [Verdict])],
+    /// The outputs that got nothing of it, because they are behind.
+    pub(crate) missed: &'a [&'a str],
 }

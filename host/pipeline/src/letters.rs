@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splitter::Record;
 
 use crate::batch::Broken;
@@ -149,6 +149,39 @@ impl Letters {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
+}
+
+/// The letter of a delete that an output refused; `None` if it did not.
+pub(crate) fn of_delete(
+    instance: &str,
+    output: &str,
+    delivery: &Delivery,
+    verdict: &Verdict,
+    now_ms: i64,
+) -> Option<DeadLetter> {
+    let Verdict::Rejected { text } = verdict else {
+        return None;
+    };
+    let Delivery {
+        event,
+        document,
+        version,
+        ..
+    } = delivery;
+    let asked = json!({"misp_ecs": {"id": document.id, "operation": "delete", "version": version}});
+    Some(DeadLetter {
+        time_ms: now_ms,
+        instance: instance.to_owned(),
+        event: Some(event.to_string()).filter(|uuid| !uuid.is_empty()),
+        attribute: document.attribute.clone(),
+        reason: Reason {
+            kind: RefusalKind::Output,
+            text: text.clone(),
+        },
+        mapping: (*delivery.mapping).clone(),
+        output: Some(output.to_owned()),
+        input: asked.to_string(),
+    })
 }
 
 /// The object with this uuid that has a `type`: an attribute, at whatever depth.

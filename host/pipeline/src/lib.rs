@@ -3,6 +3,7 @@
 
 mod attempts;
 mod batch;
+mod catch_up;
 mod clock;
 mod context;
 mod crash;
@@ -15,6 +16,8 @@ mod plan;
 mod record;
 mod retry;
 mod run;
+mod send;
+mod sink;
 mod slot;
 mod stages;
 mod sweep;
@@ -22,6 +25,7 @@ mod traits;
 mod withdraw;
 
 pub use batch::BatchLimits;
+pub use catch_up::catch_up_walk;
 pub use clock::now_ms;
 pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError, TransformError};
 pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
@@ -37,9 +41,13 @@ pub use record::{
     Refused, Tally, Verdict, Whole,
 };
 pub use retry::Backoff;
-pub use run::{Pipeline, catch_up_walk};
+pub use run::Pipeline;
+pub use sink::Sink;
 pub use slot::Slot;
-pub use traits::{Commit, Comparison, DeadLetters, Listing, Output, Source, State, Transform};
+pub use traits::{
+    BeginWalk, Commit, Comparison, DeadLetters, Inventory, Listing, Output, Source, State,
+    StoredDocument, Transform,
+};
 
 #[cfg(test)]
 mod tests;

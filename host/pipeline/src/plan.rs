@@ -1,7 +1,7 @@
 //! What is done with a document at an output: send it, leave it, withdraw it.
 
 use crate::memory::{Act, Fate, Remembered};
-use crate::record::{Document, Operation};
+use crate::record::{Delivery, Document, Operation};
 
 /// Which documents go out again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,9 +26,21 @@ pub(crate) enum Plan {
 
 /// Must it be written down before anything is sent? From then until the answer is written down,
 /// nobody knows what the output has: were the old fate still there after a crash, a document that
-/// has changed back meanwhile would be taken for what the output has.
-pub(crate) fn needs_note(plan: Plan, remembered: Option<&Remembered>) -> bool {
-    !matches!(plan, Plan::Nothing(_)) && remembered.is_none_or(|known| known.fate != Fate::Sent)
+/// has changed back meanwhile would be taken for what the output has. What was noted and never
+/// answered is noted again when it is something else by now: the next change must not have its
+/// revision, and where it may be under another mapping it must be found.
+pub(crate) fn needs_note(plan: Plan, delivery: &Delivery, remembered: Option<&Remembered>) -> bool {
+    let Some(known) = remembered.filter(|known| known.fate == Fate::Sent) else {
+        return !matches!(plan, Plan::Nothing(_));
+    };
+    match plan {
+        Plan::Put => {
+            known.content != Some(delivery.document.fingerprint)
+                || known.places.last() != Some(&delivery.mapping)
+        }
+        Plan::Delete(_) => known.content.is_some(),
+        Plan::Nothing(_) => false,
+    }
 }
 
 /// Decides, for an output of which this is remembered.
@@ -66,9 +78,12 @@ pub(crate) fn plan(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
     use super::*;
+    use crate::record::MappingIdentity;
 
     fn document(operation: Operation, expires_ms: Option<i64>) -> Document {
         Document {
@@ -123,14 +138,45 @@ mod tests {
 
     #[test]
     fn whatever_is_sent_is_noted_once() {
+        let mapping = |name: &str| {
+            Arc::new(MappingIdentity {
+                name: name.to_owned(),
+                version: "1".to_owned(),
+                digest: name.to_owned(),
+            })
+        };
+        let delivery = |by: &str| Delivery {
+            event: Arc::from("e"),
+            version: 1,
+            mapping: mapping(by),
+            before: Vec::new(),
+            revision: 1,
+            document: document(Operation::Put, None),
+        };
         let there = known(Fate::Delivered, 7, false);
-        let noted = known(Fate::Sent, 7, false);
-        for plan in [Plan::Put, Plan::Delete(Fate::Deleted)] {
-            assert!(needs_note(plan, None) && needs_note(plan, Some(&there)));
-            assert!(!needs_note(plan, Some(&noted)));
+        let noted = |content| Remembered {
+            content,
+            places: vec![mapping("b"), mapping("a")],
+            ..known(Fate::Sent, 7, false)
+        };
+        let (put, delete) = (Plan::Put, Plan::Delete(Fate::Deleted));
+        for (plan, by, known, needed) in [
+            (put, "a", None, true),
+            (delete, "a", None, true),
+            (put, "a", Some(there.clone()), true),
+            (delete, "a", Some(there.clone()), true),
+            (put, "a", Some(noted(Some(7))), false),
+            (put, "a", Some(noted(Some(8))), true),
+            (put, "a", Some(noted(None)), true),
+            (put, "b", Some(noted(Some(7))), true),
+            (delete, "a", Some(noted(None)), false),
+            (delete, "a", Some(noted(Some(7))), true),
+            (Plan::Nothing(Act::Unchanged), "a", Some(there), false),
+        ] {
+            let needs = needs_note(plan, &delivery(by), known.as_ref());
+            assert_eq!(needs, needed, "{plan:?} by {by}, {known:?}");
         }
-        assert!(!needs_note(Plan::Nothing(Act::Unchanged), Some(&there)));
-        let same = decide(&document(Operation::Put, None), Some(noted));
+        let same = decide(&document(Operation::Put, None), Some(noted(Some(7))));
         assert_eq!(same, Plan::Put, "it may not have arrived");
     }
 

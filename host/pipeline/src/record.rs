@@ -268,7 +268,7 @@ pub enum Verdict {
 }
 
 /// One thing that was refused, as it is written to the dead letters.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// When, UNIX milliseconds.
     pub time_ms: i64,

@@ -1,4 +1,5 @@
-//! Runs one instance: passes of fetch, map, deliver, commit; between them what has expired is
+//! Runs one instance: passes of fetch, map, deliver, commit; before them outputs that are behind catch up,
+//! between them what has expired is
 //! withdrawn, and now and then a sweep compares what went out with what is there.
 
 use std::sync::Arc;
@@ -8,16 +9,17 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::catch_up::{self, catch_up};
 use crate::clock::now_ms;
-use crate::context::{Context, Sink};
+use crate::context::Context;
 use crate::error::RunError;
 use crate::ledger::{Health, Ledger};
-use crate::memory::Standing;
 use crate::options::Options;
+use crate::sink::Sink;
 use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
 use crate::sweep::{self, Found};
-use crate::traits::{DeadLetters, Output, Source, State};
+use crate::traits::{BeginWalk, DeadLetters, Source, State};
 use crate::withdraw;
 
 /// Events that are asked for by name in one pass.
@@ -31,12 +33,12 @@ const FULL_WALK: &str = "full walk";
 pub struct Pipeline {
     /// The instance's name: its state is kept under it.
     pub instance: String,
-    /// Where records come from.
-    pub source: Box<dyn Source>,
+    /// Where records come from: the instance's walk, and one for each output that catches up.
+    pub begin_walk: BeginWalk,
     /// What maps them, and may be replaced meanwhile.
     pub mapping: Slot,
     /// Where documents go: each gets every document.
-    pub outputs: Vec<Arc<dyn Output>>,
+    pub outputs: Vec<Sink>,
     /// Where refused input goes.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// What survives.
@@ -49,12 +51,6 @@ pub struct Pipeline {
     pub wake: Arc<Notify>,
 }
 
-/// The name under which the cursor of an output that catches up is kept.
-pub fn catch_up_walk(instance: &str, output: &str) -> String {
-    // No name in a configuration file holds a control character.
-    format!("{instance}\u{1f}{output}")
-}
-
 impl Pipeline {
     /// Runs until the walk has ended (one pass) or `stop` is cancelled. After
     /// `stop` nothing more is fetched; what was fetched is delivered and committed.
@@ -63,25 +59,9 @@ impl Pipeline {
     /// # Errors
     /// When a stage fails for good; nothing unacknowledged was committed.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let walk = self.instance.clone();
-        self.start(&walk, &stop, Job::Run).await
-    }
-
-    /// Walks once from the source's beginning for outputs that lack what the others got, and
-    /// notes that they have it now. Its cursor is kept under [`catch_up_walk`].
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn catch_up(self, stop: CancellationToken) -> Result<(), RunError> {
-        let output = self.outputs.first().map_or("", |output| output.name());
-        let walk = catch_up_walk(&self.instance, output);
-        self.start(&walk, &stop, Job::CatchUp).await
-    }
-
-    async fn start(self, walk: &str, stop: &CancellationToken, job: Job) -> Result<(), RunError> {
         let Self {
             instance,
-            mut source,
+            begin_walk,
             mapping,
             wake,
             outputs,
@@ -90,28 +70,20 @@ impl Pipeline {
             ledger,
             options,
         } = self;
-        let sinks: Vec<Sink> = outputs.into_iter().map(Sink::new).collect();
-        ledger.name_outputs(sinks.iter().map(|sink| sink.key.name.as_str()));
-        let mut runner = Runner {
-            context: Context {
-                instance: &instance,
-                walk,
-                mapping: &mapping,
-                sinks: &sinks,
-                dead_letters: &*dead_letters,
-                state: &state,
-                ledger: &ledger,
-                options: &options,
-                stop,
-            },
-            source: source.as_mut(),
-            wake: &wake,
-            ever_succeeded: false,
+        ledger.name_outputs(outputs.iter().map(|sink| sink.key.name.as_str()));
+        let context = Context {
+            instance: &instance,
+            walk: &instance,
+            mapping: &mapping,
+            sinks: &outputs,
+            unordered: false,
+            dead_letters: &*dead_letters,
+            state: &state,
+            ledger: &ledger,
+            options: &options,
+            stop: &stop,
         };
-        let result = match job {
-            Job::Run => runner.run().await,
-            Job::CatchUp => runner.catch_up().await,
-        };
+        let result = run(context, &begin_walk, &wake).await;
         if let Err(error) = &result {
             ledger.set_health(Health::Failed {
                 error: error.to_string(),
@@ -121,15 +93,25 @@ impl Pipeline {
     }
 }
 
-/// What a pipeline is started for.
-enum Job {
-    Run,
-    CatchUp,
+async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Notify) -> Result<(), RunError> {
+    catch_up::find(&context).await?;
+    let walk = context.walk.to_owned();
+    let cursor = context.on_state(move |state| state.cursor(&walk)).await?;
+    let mut source = begin_walk(cursor.as_ref()).map_err(RunError::Source)?;
+    let mut runner = Runner {
+        context,
+        source: source.as_mut(),
+        begin_walk,
+        wake,
+        ever_succeeded: false,
+    };
+    runner.run().await
 }
 
 struct Runner<'p, 's> {
     context: Context<'p>,
     source: &'s mut dyn Source,
+    begin_walk: &'p BeginWalk,
     wake: &'s Notify,
     ever_succeeded: bool,
 }
@@ -156,6 +138,9 @@ impl Runner<'_, '_> {
     /// Everything that is due now.
     async fn round(&mut self) -> Result<Ended, RunError> {
         let context = self.context;
+        if catch_up(&context, self.begin_walk).await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
         let first = context.last_done(FULL_WALK).await?.is_none();
         let fresh = first && context.is_fresh().await?;
         if self.wanted().await? == Ended::Stopped {
@@ -166,7 +151,7 @@ impl Runner<'_, '_> {
             tracing::info!("everything is read again (refresh)");
             self.source.restart();
         }
-        if self.pass(Asked::Walk).await? == Ended::Stopped {
+        if self.pass(Asked::Walk, full && !first).await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
         context.ledger.walked();
@@ -201,22 +186,6 @@ impl Runner<'_, '_> {
         context.done(SWEEP).await
     }
 
-    async fn catch_up(&mut self) -> Result<(), RunError> {
-        if self.pass(Asked::Walk).await? == Ended::Stopped {
-            return Ok(());
-        }
-        for sink in self.context.sinks {
-            let (instance, key) = (self.context.instance.to_owned(), sink.key.clone());
-            let walk = self.context.walk.to_owned();
-            self.context
-                .on_state(move |state| {
-                    state.set_standing(&instance, &key, Standing::Current, &walk)
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
     /// Reads the events that something else than their clocks asks for.
     async fn wanted(&mut self) -> Result<Ended, RunError> {
         let mut after: Option<String> = None;
@@ -230,14 +199,22 @@ impl Runner<'_, '_> {
             if events.is_empty() {
                 return Ok(Ended::Done);
             }
-            if self.pass(Asked::Named(events)).await? == Ended::Stopped {
+            if self.pass(Asked::Named(events), true).await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
         }
     }
 
-    async fn pass(&mut self, asked: Asked) -> Result<Ended, RunError> {
-        pass(self.context, self.source, asked, &mut self.ever_succeeded).await
+    /// `unordered`: what comes is read again, in another order than that of the cursor.
+    async fn pass(&mut self, asked: Asked, unordered: bool) -> Result<Ended, RunError> {
+        let context = Context {
+            unordered,
+            ..self.context
+        };
+        if unordered {
+            context.behind_needs_everything().await?;
+        }
+        pass(context, self.source, asked, &mut self.ever_succeeded).await
     }
 }
 
@@ -275,9 +252,9 @@ impl Context<'_> {
     }
 
     fn report(&self, found: &Found) {
-        for (sink, counts) in self.sinks.iter().zip(found) {
+        for (output, counts) in found {
             tracing::info!(
-                output = sink.key.name,
+                output,
                 listed = counts.listed,
                 held = counts.held,
                 missing = counts.missing,

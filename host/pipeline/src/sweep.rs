@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::context::{Context, Sink};
+use crate::context::Context;
 use crate::error::{RunError, StateError};
 use crate::memory::{Difference, DifferenceCounts, Fate, Held};
+use crate::sink::Sink;
 use crate::traits::{Comparison, Listing};
 use crate::withdraw;
 
@@ -15,8 +16,8 @@ const ORPHANS_AT_ONCE: usize = 20_000;
 /// Fewer orphans than this are never too many: a share of little is little.
 const FEW: u64 = 10;
 
-/// What a sweep found at each output, in the order of the outputs.
-pub(crate) type Found = Vec<DifferenceCounts>;
+/// What a sweep found at each output that is not behind, with the output's name.
+pub(crate) type Found = Vec<(String, DifferenceCounts)>;
 
 /// Sweeps: wants what is missing or stale, withdraws what is not there any more.
 pub(crate) async fn sweep(
@@ -30,10 +31,10 @@ pub(crate) async fn sweep(
         .await?;
     let mut comparison = list(context, listing.as_mut(), comparison).await?;
     let mut found = Found::new();
-    for sink in context.sinks {
+    for sink in context.current() {
         let (back, counts) = mend(context, sink, comparison, now_ms).await?;
         comparison = back;
-        found.push(counts);
+        found.push((sink.key.name.clone(), counts));
     }
     Ok(found)
 }
@@ -164,7 +165,9 @@ async fn mend(
         let version = context
             .on_state(move |state| state.next_version(now_ms))
             .await?;
-        withdraw::these(context, sink, orphans, Fate::Deleted, version, now_ms).await?;
+        if !withdraw::these(context, sink, orphans, Fate::Deleted, version, now_ms).await? {
+            return Ok((comparison, counts));
+        }
     }
 }
 

@@ -14,6 +14,10 @@ use crate::record::{
     MappingIdentity, Page, Verdict,
 };
 
+/// Begins a walk: it goes on at the cursor, or begins at the beginning.
+pub type BeginWalk =
+    Box<dyn Fn(Option<&Cursor>) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+
 /// Where records come from. One walk at a time; never called twice at once.
 #[async_trait]
 pub trait Source: Send {
@@ -103,6 +107,40 @@ pub trait Output: Send + Sync {
     /// # Errors
     /// What is in the way.
     async fn check(&self) -> Result<(), OutputError>;
+
+    /// What is there, for an audit; `None` if this output cannot say.
+    fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {
+        None
+    }
+
+    /// What a person should know of what is there, a sentence each. Most know nothing.
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    async fn advice(&self) -> Result<Vec<String>, OutputError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A document that an output has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its id.
+    pub id: String,
+    /// The write version it was written with.
+    pub version: u64,
+    /// The name of the mapping under which it is there; `None` if the place tells none.
+    pub mapping: Option<String>,
+}
+
+/// Lists what an output has, without reading it.
+#[async_trait]
+pub trait Inventory: Send {
+    /// The next documents; `None` when all have come.
+    ///
+    /// # Errors
+    /// When the listing is not whole.
+    async fn documents(&mut self) -> Result<Option<Vec<StoredDocument>>, OutputError>;
 }
 
 /// Where refused input is kept.
@@ -160,18 +198,24 @@ pub trait State: Send + Sync {
     /// When the store cannot be read.
     fn standing(&self, instance: &str, output: &OutputKey) -> Result<Standing, StateError>;
 
-    /// Stores how far an output is, durably. [`Standing::Current`] also ends the walk of
-    /// its own that is kept under `walk`.
+    /// Stores, durably, that an output lacks what comes now. Its own walk
+    /// ([`crate::catch_up_walk`]) begins where the instance's cursor is, if it has not begun yet;
+    /// with `everything` it begins again at the very beginning.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn set_standing(
+    fn leave_behind(
         &self,
         instance: &str,
         output: &OutputKey,
-        standing: Standing,
-        walk: &str,
+        everything: bool,
     ) -> Result<(), StateError>;
+
+    /// Stores, durably, that an output has everything that the cursor is past; its own walk ends.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn caught_up(&self, instance: &str, output: &OutputKey) -> Result<(), StateError>;
 
     /// What is remembered of these documents (their events and ids), in order.
     ///

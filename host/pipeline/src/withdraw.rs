@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use crate::context::{Context, Sink};
+use crate::context::Context;
 use crate::crash;
 use crate::error::RunError;
+use crate::letters;
 use crate::memory::{Changes, Fate, Held, LetGo};
-use crate::record::{Delivery, Document, MappingIdentity, Operation, Verdict};
+use crate::record::{DeadLetter, Delivery, Document, MappingIdentity, Operation, Verdict};
+use crate::sink::Sink;
 
 /// Withdrawn in one go: what is held in memory, and what an output gets at once.
 const AT_ONCE: usize = 1_000;
@@ -23,7 +25,7 @@ pub(crate) async fn older(
     version: u64,
     now_ms: i64,
 ) -> Result<(), RunError> {
-    let outputs = context.sinks.iter().map(|sink| async move {
+    let outputs = context.current().map(|sink| async move {
         loop {
             let (instance, key) = (context.instance.to_owned(), sink.key.clone());
             let event = event.to_owned();
@@ -33,7 +35,9 @@ pub(crate) async fn older(
             if held.is_empty() {
                 return Ok(());
             }
-            these(context, sink, held, Fate::Deleted, version, now_ms).await?;
+            if !these(context, sink, held, Fate::Deleted, version, now_ms).await? {
+                return Ok(());
+            }
         }
     });
     try_join_all(outputs).await.map(drop)
@@ -41,7 +45,7 @@ pub(crate) async fn older(
 
 /// Withdraws what this instance sent and what has stopped being valid.
 pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), RunError> {
-    let outputs = context.sinks.iter().map(|sink| async move {
+    let outputs = context.current().map(|sink| async move {
         loop {
             let (instance, key) = (context.instance.to_owned(), sink.key.clone());
             let held = context.on_state(move |state| state.due(&instance, &key, now_ms, AT_ONCE));
@@ -52,14 +56,17 @@ pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), Ru
             let version = context
                 .on_state(move |state| state.next_version(now_ms))
                 .await?;
-            these(context, sink, held, Fate::Expired, version, now_ms).await?;
+            if !these(context, sink, held, Fate::Expired, version, now_ms).await? {
+                return Ok(());
+            }
         }
     });
     try_join_all(outputs).await.map(drop)
 }
 
 /// Withdraws these from one output. What another instance, or another event, still wants is
-/// let go without a word to the output.
+/// let go without a word to the output. What the output refuses to delete stays held, with a dead
+/// letter, to be tried again. `false`: the output was left behind, or refused something.
 pub(crate) async fn these(
     context: &Context<'_>,
     sink: &Sink,
@@ -67,7 +74,7 @@ pub(crate) async fn these(
     fate: Fate,
     version: u64,
     now_ms: i64,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let mapping = context.mapping.current().identity();
     let (deletes, rest): (Vec<Held>, Vec<Held>) = held
         .into_iter()
@@ -77,18 +84,23 @@ pub(crate) async fn these(
         .iter()
         .map(|held| tombstone(held, version, &mapping, now_ms))
         .collect();
-    let verdicts = context.send(&*sink.output, &deliveries).await?;
-    for (held, verdict) in deletes.iter().zip(&verdicts) {
-        if let Verdict::Rejected { text } = verdict {
-            tracing::error!(
-                id = held.id,
-                output = sink.key.name,
-                text,
-                "a delete was refused: the output may still have the document"
-            );
-        }
-    }
+    let Some(verdicts) = context.send(sink, &deliveries).await? else {
+        return Ok(false);
+    };
     crash::point("deleted");
+    let letters: Vec<DeadLetter> = deliveries
+        .iter()
+        .zip(&verdicts)
+        .filter_map(|(delivery, verdict)| {
+            letters::of_delete(context.instance, &sink.key.name, delivery, verdict, now_ms)
+        })
+        .collect();
+    context.keep(&letters).await?;
+    let verdicts_of = deletes.into_iter().zip(&verdicts);
+    let deletes: Vec<Held> = verdicts_of
+        .filter(|(_, verdict)| !matches!(verdict, Verdict::Rejected { .. }))
+        .map(|(held, _)| held)
+        .collect();
     context.ledger.withdrawn(&sink.key.name, &verdicts);
     tracing::info!(
         output = sink.key.name,
@@ -124,7 +136,8 @@ pub(crate) async fn these(
                     .collect(),
             }])
         })
-        .await
+        .await?;
+    Ok(letters.is_empty())
 }
 
 /// Writes down, before a delete is sent, that nobody knows what the output has from now on.
@@ -134,11 +147,11 @@ async fn note(
     deletes: &[Held],
     version: u64,
 ) -> Result<(), RunError> {
-    let unnoted = deletes.iter().filter(|held| held.fate != Fate::Sent);
-    let unnoted: Vec<Held> = unnoted.cloned().collect();
-    if unnoted.is_empty() {
+    // Also what was noted before: that may have been a put.
+    if deletes.is_empty() {
         return Ok(());
     }
+    let deletes = deletes.to_vec();
     let (instance, key) = (context.instance.to_owned(), sink.key.clone());
     context
         .on_state(move |state| {
@@ -148,7 +161,7 @@ async fn note(
                 version,
                 documents: Vec::new(),
                 without: Vec::new(),
-                let_go: unnoted
+                let_go: deletes
                     .iter()
                     .map(|held| LetGo {
                         id: &held.id,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod dead_letter;
 pub(crate) mod input;
 mod mapping;
 mod reprocess;
@@ -11,10 +12,11 @@ mod state;
 mod status;
 mod transform;
 
-pub(crate) use audit::{audit, report as audit_report};
+pub(crate) use audit::{Deeper, audit, inventory_report, report as audit_report};
 pub(crate) use check::check;
+pub(crate) use dead_letter::dead_letter;
 pub(crate) use mapping::mapping;
-pub(crate) use reprocess::reprocess;
+pub(crate) use reprocess::{reprocess, seconds};
 pub(crate) use run::{run, sweep};
 pub(crate) use setup::setup;
 pub(crate) use state::{exported, shown, state};

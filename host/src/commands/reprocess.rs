@@ -42,7 +42,7 @@ fn what(args: &Reprocess) -> anyhow::Result<What> {
 }
 
 /// A time, or how long before `now`, UNIX seconds.
-fn seconds(text: &str, now: i64) -> anyhow::Result<i64> {
+pub(crate) fn seconds(text: &str, now: i64) -> anyhow::Result<i64> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(now.saturating_sub(whole(ago)));
     }

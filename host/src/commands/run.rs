@@ -53,12 +53,16 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let Assembled {
         instances,
         swap,
+        replay,
         dead_letters,
     } = assemble(&loaded, configured.config.as_deref(), &folder, &store, mode).await?;
     if let Some(what) = &mode.reprocess {
         let only = mode.only.as_deref();
         let text = tokio::task::block_in_place(|| swap.reprocess(only, what.in_store().as_ref()))?;
         crate::say(text.trim_end());
+    }
+    if let Some(picked) = &mode.replay {
+        crate::say(replay.run(picked).await?.trim_end());
     }
     let ledgers: Vec<(String, Arc<Ledger>)> = instances
         .iter()
@@ -69,6 +73,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         store,
         loaded: Arc::clone(&loaded),
         swap: Arc::clone(&swap),
+        replay,
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),
@@ -87,7 +92,8 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     for instance in instances {
         let stop = stop.clone();
         let span = tracing::info_span!("instance", name = instance.name);
-        running.spawn(one(instance, stop).instrument(span));
+        let Running { name, pipeline, .. } = instance;
+        running.spawn(async move { (name, pipeline.run(stop).await) }.instrument(span));
     }
     let progress = tokio::spawn(progress(ledgers.clone()));
     let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
@@ -139,22 +145,6 @@ async fn why_nothing(loaded: &Loaded, instance: &str, folder: &Path) {
             Err(error) => tracing::debug!(%error, "why nothing came could not be asked"),
         }
     }
-}
-
-/// Runs an instance: what its outputs lack first.
-async fn one(instance: Running, stop: CancellationToken) -> (String, Result<(), RunError>) {
-    let Running {
-        name,
-        catch_up,
-        pipeline,
-        ..
-    } = instance;
-    for pipeline in catch_up {
-        if let Err(error) = pipeline.catch_up(stop.clone()).await {
-            return (name, Err(error));
-        }
-    }
-    (name, pipeline.run(stop).await)
 }
 
 /// Waits for every instance; whether all ended well. In service an instance whose source cannot

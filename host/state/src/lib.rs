@@ -23,5 +23,6 @@ pub use error::{FolderError, StoreError};
 pub use folder::state_folder;
 pub use store::Store;
 pub use tables::cursors::InstanceState;
+pub use tables::documents::KnownDocument;
 pub use tables::export::{ExportedDocument, HeldCounts};
 pub use tables::mappings::{MappingCount, Reprocess};

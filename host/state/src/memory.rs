@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pipeline::{
     Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
-    StateError, now_ms,
+    StateError, catch_up_walk, now_ms,
 };
 use redb::WriteTransaction;
 
@@ -65,20 +65,31 @@ impl State for Store {
         standing.map_err(StateError::new)
     }
 
-    fn set_standing(
+    fn leave_behind(
         &self,
         instance: &str,
         output: &OutputKey,
-        standing: Standing,
-        walk: &str,
+        everything: bool,
     ) -> Result<(), StateError> {
-        let set = self.change(|transaction| {
-            if standing == Standing::Current && walk != instance {
-                cursors::remove(transaction, walk)?;
+        let walk = catch_up_walk(instance, &output.name);
+        let left = self.change(|transaction| {
+            if everything {
+                cursors::remove(transaction, &walk)?;
+            } else {
+                cursors::copy(transaction, instance, &walk)?;
             }
-            progress::set_standing(transaction, instance, output, standing == Standing::Behind)
+            progress::set_standing(transaction, instance, output, true)
         });
-        set.map_err(StateError::new)
+        left.map_err(StateError::new)
+    }
+
+    fn caught_up(&self, instance: &str, output: &OutputKey) -> Result<(), StateError> {
+        let walk = catch_up_walk(instance, &output.name);
+        let caught_up = self.change(|transaction| {
+            cursors::remove(transaction, &walk)?;
+            progress::set_standing(transaction, instance, output, false)
+        });
+        caught_up.map_err(StateError::new)
     }
 
     fn remembered(

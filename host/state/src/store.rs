@@ -1,11 +1,13 @@
 //! The store: one database, one host, one transaction a commit.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use pipeline::{Fate, OutputKey};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::StoreError;
@@ -14,9 +16,11 @@ use crate::lock::Lock;
 use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
+use crate::tables::documents::{self, KnownDocument};
 use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
+use crate::tables::names::{self, Kind};
 use crate::versions::Versions;
 
 const FILE: &str = "state.redb";
@@ -149,6 +153,66 @@ impl Store {
             mappings::want(transaction, instance, &events)
         })?;
         Ok(events.len() as u64)
+    }
+
+    /// Wants these events read again, and lets what outputs refused of them be sent again; says
+    /// how many documents that are.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn replay(&self, instance: &str, events: &[String]) -> Result<u64, StoreError> {
+        self.write(&mut self.inner(), |transaction| {
+            mappings::want(transaction, instance, events)?;
+            let number = names::number(transaction, Kind::Instance, instance)?;
+            let outputs = names::outputs(transaction)?;
+            let mut refused = 0;
+            for event in events {
+                let event = names::number(transaction, Kind::Event, event)?;
+                for output in &outputs {
+                    let place = (*output, number, event);
+                    refused += documents::send_again(transaction, place, &|_, fate| {
+                        fate == Fate::Refused
+                    })?;
+                }
+            }
+            Ok(refused)
+        })
+    }
+
+    /// What is known of these documents at an output, whoever holds them, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn known(
+        &self,
+        output: &OutputKey,
+        ids: &[String],
+    ) -> Result<Vec<Option<KnownDocument>>, StoreError> {
+        self.read(|transaction| documents::known(transaction, output, ids))
+    }
+
+    /// Wants an event read again, and lets these documents of it be sent again to one output
+    /// whatever it has.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn send_again(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        event: &str,
+        ids: &HashSet<String>,
+    ) -> Result<(), StoreError> {
+        self.write(&mut self.inner(), |transaction| {
+            mappings::want(transaction, instance, &[event.to_owned()])?;
+            let place = (
+                names::number(transaction, Kind::Output, &names::of_output(output))?,
+                names::number(transaction, Kind::Instance, instance)?,
+                names::number(transaction, Kind::Event, event)?,
+            );
+            documents::send_again(transaction, place, &|id, _| ids.contains(id))?;
+            Ok(())
+        })
     }
 
     /// Forgets an instance: its next walk is a first one. Write versions go on. Says

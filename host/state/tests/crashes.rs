@@ -92,8 +92,7 @@ async fn take(world: &World, step: &Step) {
                 (received.hangs_after, received.hangs_late) = (Some(batches), late);
             }
             let store = world.open();
-            let (pipeline, ledger) =
-                world.pipeline(&store, "lab", &[("out", "here")], sweeping(), false);
+            let (pipeline, ledger) = world.pipeline(&store, "lab", &[("out", "here")], sweeping());
             let run = pipeline.run(CancellationToken::new());
             // The clock is paused: this ends it where it hangs, if it does.
             let _ = tokio::time::timeout(Duration::from_secs(3_600), run).await;
@@ -195,6 +194,39 @@ async fn what_came_back_after_a_kill_while_it_was_withdrawn_is_sent_again() {
     becomes(&world, None, true).await;
     assert!(!world.values("out").contains_key("e0-0"));
     becomes(&world, Some(1), false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_between_two_kills_is_another_revision() {
+    let world = with_two_attributes().await;
+    becomes(&world, Some(2), true).await;
+    becomes(&world, None, true).await;
+    becomes(&world, Some(0), true).await;
+    // As it was when the first was killed.
+    becomes(&world, Some(2), false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_two_kills_left_under_two_mappings_is_under_one() {
+    let world = with_two_attributes().await;
+    for (value, name) in [(2, "a"), (0, "b"), (1, "a"), (2, "c")] {
+        name.clone_into(&mut world.mapping.lock().unwrap().name);
+        becomes(&world, Some(value), true).await;
+    }
+    becomes(&world, None, false).await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_kill_left_by_the_ids_of_two_mappings_is_withdrawn_with_its_event() {
+    let world = with_two_attributes().await;
+    "'".clone_into(&mut world.mapping.lock().unwrap().ids);
+    becomes(&world, Some(2), true).await;
+    assert_eq!(world.values("out").len(), 4, "by both");
+    take(&world, &Step::Delete(0)).await;
+    take(&world, &Step::Sweep).await;
     assert_eq!(world.values("out"), world.server("lab").published());
 }
 

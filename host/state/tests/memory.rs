@@ -324,9 +324,8 @@ async fn an_output_that_is_new_alone_gets_everything() {
         store.standing("other", &key("here")).unwrap(),
         Standing::New
     );
-    let (pipeline, _) =
-        world.pipeline(&store, "lab", &[("out", "there")], Options::default(), true);
-    pipeline.catch_up(CancellationToken::new()).await.unwrap();
+    let (pipeline, _) = world.pipeline(&store, "lab", &[("out", "there")], Options::default());
+    pipeline.run(CancellationToken::new()).await.unwrap();
     assert_eq!(
         store.standing("lab", &key("there")).unwrap(),
         Standing::Current
@@ -401,10 +400,68 @@ async fn many_polls_of_a_changing_server_end_where_it_is() {
             }
         }
         let (pipeline, ledger) =
-            world.pipeline(&store, "lab", &[("out", "here")], Options::default(), false);
+            world.pipeline(&store, "lab", &[("out", "here")], Options::default());
         pipeline.run(CancellationToken::new()).await.unwrap();
         assert_eq!(ledger.counts().balance(), Ok(()));
         assert_eq!(world.values("out"), world.server("lab").published());
     }
     assert_eq!(Arc::strong_count(&store), 1);
+}
+
+#[tokio::test]
+async fn a_delete_that_is_refused_stays_held_and_is_tried_again() {
+    let world = World::new(&["lab"]);
+    for attribute in ["stays", "goes", "is-refused"] {
+        world.server("lab").set("e", attribute, "x");
+    }
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    let refuse = |id: Option<&str>| {
+        let received = world.received("out", "here");
+        received.lock().unwrap().refuses = id.map(str::to_owned).into_iter().collect();
+    };
+    refuse(Some("is-refused"));
+    world.server("lab").remove("e", "goes");
+    world.server("lab").remove("e", "is-refused");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(
+        world.values("out"),
+        has(&[("is-refused", "x"), ("stays", "x")])
+    );
+    {
+        let letters = world.letters.lock().unwrap();
+        let letter = letters.last().unwrap();
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letter.attribute.as_deref(), Some("is-refused"));
+        assert_eq!(letter.output.as_deref(), Some("out"));
+        assert!(letter.input.contains("\"delete\""), "{}", letter.input);
+    }
+    refuse(None);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out"), has(&[("stays", "x")]));
+    let told_now = told(&world);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(told(&world), told_now);
+}
+
+#[tokio::test]
+async fn the_document_of_an_event_without_attributes_goes_with_its_event() {
+    let world = World::new(&["lab"]);
+    for event in ["bare", "full"] {
+        world.server("lab").set(event, event, "x");
+    }
+    world.server("lab").remove("bare", "bare");
+    world.server("lab").publish("bare");
+    world.server("lab").publish("full");
+    world.poll("lab").await;
+    assert_eq!(world.values("out").len(), 2);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out").len(), 2, "it is still there");
+    world.server("lab").delete("bare");
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(world.values("out"), has(&[("full", "x")]));
+    let told_now = told(&world);
+    world.poll_with("lab", sweeping()).await;
+    assert_eq!(told(&world), told_now);
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use misp_ecs_tests::FakeMisp;
+use misp_ecs_tests::{ELASTIC_KEY, FakeElastic, FakeMisp};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,6 +111,13 @@ impl Setup {
         command
     }
 
+    /// A command that takes no configuration.
+    pub fn bare(&self, words: &[&str]) -> Command {
+        let mut command = misp_ecs(self.folder.path());
+        command.args(words);
+        command
+    }
+
     /// How often each attribute is in the output. Every line must be whole.
     pub fn attributes(&self) -> BTreeMap<String, usize> {
         let text =
@@ -144,8 +151,13 @@ pub async fn output(mut command: Command) -> Output {
 
 /// Sends a signal.
 pub fn signal(child: &std::process::Child, name: &str) {
+    signal_to(child.id(), name);
+}
+
+/// Sends a signal to a process by its id.
+pub fn signal_to(id: u32, name: &str) {
     let status = Command::new("kill")
-        .args([format!("-{name}"), child.id().to_string()])
+        .args([format!("-{name}"), id.to_string()])
         .status()
         .unwrap();
     assert!(status.success());
@@ -174,6 +186,43 @@ impl Setup {
         );
         std::fs::write(&config, yaml).unwrap();
         setup
+    }
+
+    /// As [`Self::new`], into an Elasticsearch with these options more; the output is `siem`.
+    pub fn with_elastic(misp: &FakeMisp, extra: &str, elastic: &FakeElastic, more: &str) -> Self {
+        let setup = Self::new(misp, extra);
+        std::fs::write(setup.folder.path().join("elastic-key"), ELASTIC_KEY).unwrap();
+        let url = elastic.url();
+        let output = format!(
+            "{{siem: {{type: elasticsearch, urls: ['{url}'], api_key_file: elastic-key, proxy: none{more}}}}}"
+        );
+        setup.set("outputs", &output);
+        setup
+    }
+
+    /// Compiled mappings are kept beside the tests, for the next setup and the next run: each
+    /// takes seconds to compile.
+    pub fn with_compiled(self) -> Self {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+        let state = self.folder.path().join("state");
+        let cache = self.folder.path().join(".cache");
+        for folder in [&kept, &state, &cache] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::os::unix::fs::symlink(&kept, state.join("compiled")).unwrap();
+        std::os::unix::fs::symlink(&kept, cache.join("misp-ecs")).unwrap();
+        self
+    }
+
+    /// Replaces a line of the configuration, or adds it.
+    pub fn set(&self, key: &str, value: &str) {
+        let config = self.folder.path().join("misp-ecs.yaml");
+        let yaml = std::fs::read_to_string(&config).unwrap();
+        let kept = yaml
+            .lines()
+            .filter(|line| !line.starts_with(&format!("{key}:")));
+        let kept: Vec<&str> = kept.collect();
+        std::fs::write(&config, format!("{}\n{key}: {value}\n", kept.join("\n"))).unwrap();
     }
 
     /// The attributes that such a file says are there: puts without a later delete.

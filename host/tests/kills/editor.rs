@@ -8,7 +8,7 @@ use misp_ecs_tests::fake_misp::Store;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::output::{Shown, What};
+use crate::output::{Shown, what};
 
 const EVENTS: u64 = 14;
 
@@ -40,16 +40,20 @@ pub(crate) fn fill(store: &mut Store) {
     }
 }
 
-/// Edits with every few requests that come, until it is aborted.
-pub(crate) fn start(misp: Arc<FakeMisp>, mut random: fastrand::Rng) -> JoinHandle<()> {
+/// Edits with every few requests that come, until it is aborted. What it makes is numbered from
+/// `seed` on: no two editors may make the same uuids.
+pub(crate) fn start(
+    misp: Arc<FakeMisp>,
+    mut random: fastrand::Rng,
+    mut seed: u64,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut seed = 1_000;
-        let mut next = 3;
+        let mut next = misp.request_count() + 3;
         loop {
             misp.arrived(next).await;
             seed += 10;
             misp.with_store(|store| some_acts(store, &mut random, seed));
-            next = misp.requests().len() + random.usize(1..4);
+            next = misp.request_count() + random.usize(1..4);
         }
     })
 }
@@ -181,12 +185,12 @@ pub(crate) fn database(store: &Store, drafts: bool) -> Shown {
         let inside = objects.flat_map(|one| one["Attribute"].as_array().into_iter().flatten());
         for attribute in loose.chain(inside).filter(|one| one["deleted"] != true) {
             let tags = event["Tag"].as_array().into_iter().flatten();
-            let what = What {
-                event: name(event, "uuid"),
-                value: name(attribute, "value"),
-                comment: name(attribute, "comment"),
-                tags: tags.map(|tag| name(tag, "name")).collect(),
-            };
+            let what = what(
+                &name(event, "uuid"),
+                &name(attribute, "value"),
+                &name(attribute, "comment"),
+                &tags.filter_map(|tag| tag["name"].as_str()).collect(),
+            );
             shown.insert(name(attribute, "uuid"), what);
         }
     }

@@ -11,8 +11,10 @@ mod component;
 mod demo;
 mod dist;
 mod generate;
+mod instructions;
 mod javascript;
 mod release;
+mod soak;
 mod test;
 mod tools;
 
@@ -46,6 +48,21 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Run the host for minutes with random faults on both sides, kills, restarts and swaps.
+    Soak {
+        /// For how long; the round that is under way then is finished.
+        #[arg(long, default_value_t = 5)]
+        minutes: u64,
+        /// Where chance begins, to have the same acts again. Default: another one each time.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Count the instructions of the mappings under callgrind.
+    Instructions {
+        /// Write the counts down instead of comparing them.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Write generated pages anew.
     Generate,
 }
@@ -64,6 +81,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
+        Task::Instructions { accept } => instructions::check(*accept),
         Task::Component => {
             for path in component::build_all()? {
                 println!("{}", path.display());
@@ -72,6 +90,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         }
         Task::Dist => dist::dist().map(drop),
         Task::Bench { quick, json } => bench::bench(*quick, *json),
+        Task::Soak { minutes, seed } => soak::soak(*minutes, *seed),
         Task::Generate => generate::generate(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::tools::{cargo, exists, run};
-use crate::{arrows, component, javascript};
+use crate::{arrows, component, instructions, javascript};
 
 /// Runs every stage; the first that fails ends it.
 pub(crate) fn test() -> anyhow::Result<()> {
@@ -46,6 +46,9 @@ pub(crate) fn test() -> anyhow::Result<()> {
     })?;
     stage("tests", || {
         run(cargo().args(["test", "--workspace", "--locked"]))
+    })?;
+    stage("instructions of the mappings", || {
+        instructions::check(false)
     })?;
     stage("a mapping in JavaScript", javascript::check)
 }

@@ -100,7 +100,12 @@ pub(super) fn write(
         .enumerate()
         .map(|(position, operation)| {
             let fields = match fault.of_item(position) {
-                Some(status) => failed(status, kind_of(status), "on purpose"),
+                Some((status, done)) => {
+                    if done {
+                        store.apply(operation, habits);
+                    }
+                    failed(status, kind_of(status), "on purpose")
+                }
                 None => store.apply(operation, habits),
             };
             let mut item = json!({"_index": operation.index, "_id": operation.id});

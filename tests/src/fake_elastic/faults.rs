@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::weather::{cut_after, one_of};
+
 /// What one bulk meets instead of, or before, its answer. Queued with
 /// [`super::FakeElastic::next`]; bulks take them from the queue in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum ElasticFault {
     /// None: this bulk is answered as usual.
+    #[default]
     None,
     /// This status with an error body; nothing is written.
     Status(u16),
@@ -24,8 +27,18 @@ pub enum ElasticFault {
     Body(String),
     /// The items at these positions have these statuses and are not written; the others are.
     Items(Vec<(usize, u16)>),
+    /// The items at these positions are said to have failed with these statuses, and are written
+    /// all the same: the primary had them before it was lost.
+    ItemsDone(Vec<(usize, u16)>),
     /// Everything is written, and the answer is cut after so many bytes.
     Truncated(usize),
+    /// Nothing is written, and the connection breaks.
+    Cut,
+    /// Everything is written, and the connection breaks after so many bytes of the answer.
+    Lost(usize),
+    /// The connection breaks, and everything is written once so many more requests have come: a
+    /// node that was cut off works through its queue.
+    Late(usize),
     /// Everything is written, and the answer lacks its last item.
     OneItemLess,
     /// Everything is written, and the answer's first two items have changed places.
@@ -36,6 +49,8 @@ pub enum ElasticFault {
     Huge(usize),
     /// As usual, once [`Notify::notify_one`] has been called.
     Hold(Arc<Notify>),
+    /// As usual, after so many turns of the executor.
+    Slow(u32),
 }
 
 /// How the server behaves until told otherwise.
@@ -59,6 +74,13 @@ pub struct ElasticHabits {
     pub version: String,
     /// Are indices made when something is written to them?
     pub auto_create: bool,
+    /// How many bulks are taken at once; more are turned away, 429. `None`: any number.
+    pub queue: Option<usize>,
+    /// Everything is answered with this status and an error that repeats the request's headers,
+    /// the key among them, as some proxies do.
+    pub echo: Option<u16>,
+    /// The same of bulks alone.
+    pub echo_bulks: Option<u16>,
 }
 
 impl Default for ElasticHabits {
@@ -73,6 +95,9 @@ impl Default for ElasticHabits {
             open_search: false,
             version: "9.1.0".to_owned(),
             auto_create: true,
+            queue: None,
+            echo: None,
+            echo_bulks: None,
         }
     }
 }
@@ -95,19 +120,20 @@ impl ElasticFault {
                 "<!DOCTYPE html>\n<html><body>a page for people</body></html>\n".to_owned(),
             )),
             Self::Body(text) => Some(answer(200, "application/json", text.clone())),
+            Self::Cut | Self::Late(_) => Some(cut_after(Response::default(), Bytes::new(), 1_000)),
             _ => None,
         }
     }
 
-    /// The status this fault gives the item at a position.
-    pub(super) fn of_item(&self, position: usize) -> Option<u16> {
-        let Self::Items(items) = self else {
-            return None;
+    /// The status this fault gives the item at a position, and whether it is written.
+    pub(super) fn of_item(&self, position: usize) -> Option<(u16, bool)> {
+        let (items, done) = match self {
+            Self::Items(items) => (items, false),
+            Self::ItemsDone(items) => (items, true),
+            _ => return None,
         };
-        let mut items = items.iter();
-        items
-            .find(|(at, _)| *at == position)
-            .map(|(_, status)| *status)
+        let found = items.iter().find(|(at, _)| *at == position)?;
+        Some((found.1, done))
     }
 
     /// What becomes of the items of the right answer.
@@ -129,15 +155,51 @@ impl ElasticFault {
         }
     }
 
-    /// What becomes of the right answer's text.
-    pub(super) fn spoil_text(&self, mut text: String) -> String {
+    /// The right answer as it leaves.
+    pub(super) fn spoil_text(&self, mut text: String) -> Response<Body> {
         match self {
             Self::Truncated(keep) => text.truncate(*keep),
             Self::Huge(mebibytes) => text.push_str(&" ".repeat(mebibytes << 20)),
+            Self::Lost(keep) => {
+                let length = text.len();
+                let kept = Bytes::from(text).slice(..(*keep).min(length));
+                return cut_after(Response::default(), kept, length);
+            }
             _ => {}
         }
-        text
+        answer(200, "application/json", text)
     }
+
+    /// What a busy cluster, a proxy or the network do to a bulk of so many items: all of it
+    /// passes, and what was acknowledged is there.
+    pub(super) fn random(random: &mut fastrand::Rng, items: usize) -> Self {
+        match random.u8(0..18) {
+            0..=1 => Self::Status(one_of(random, &[429, 500, 502, 503, 504])),
+            2 => Self::RetryAfter(429, "1".to_owned()),
+            3 => Self::Html(one_of(random, &[502, 503, 200])),
+            4..=6 => Self::Items(some_items(random, items)),
+            7..=8 => Self::ItemsDone(some_items(random, items)),
+            9 => Self::Truncated(random.usize(0..2_000)),
+            10 => one_of(
+                random,
+                &[Self::OneItemLess, Self::OtherOrder, Self::NoStatus],
+            ),
+            11 => Self::Cut,
+            12..=13 => Self::Lost(random.usize(0..2_000)),
+            14..=15 => Self::Late(random.usize(1..30)),
+            _ => Self::Slow(random.u32(1..20_000)),
+        }
+    }
+}
+
+fn some_items(random: &mut fastrand::Rng, items: usize) -> Vec<(usize, u16)> {
+    let one_in = random.usize(1..6);
+    (0..items)
+        .filter_map(|at| {
+            let status = one_of(random, &[429, 429, 503, 500]);
+            (random.usize(0..one_in) == 0).then_some((at, status))
+        })
+        .collect()
 }
 
 /// An error as the server writes it.

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod faults;
+mod scroll;
 mod server;
 mod store;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::weather::Weather;
 
 pub use faults::{ElasticFault, ElasticHabits};
 pub use store::{Applied, ElasticStore, Entry, Index};
@@ -74,9 +77,51 @@ struct Shared {
     store: Mutex<ElasticStore>,
     habits: Mutex<ElasticHabits>,
     faults: Mutex<VecDeque<ElasticFault>>,
+    weather: Mutex<Option<Weather>>,
+    late: Mutex<Vec<Late>>,
     recorded: Mutex<Vec<ElasticRequest>>,
     flights: Mutex<Flights>,
-    arrived: watch::Sender<usize>,
+    /// Requests and bulks so far.
+    arrived: watch::Sender<(usize, usize)>,
+}
+
+/// Bulks whose client was cut off, and after which request they are written.
+#[derive(Debug)]
+struct Late {
+    request: usize,
+    operations: Vec<bulk::Operation>,
+}
+
+impl Shared {
+    /// What a request, a bulk of so many items or another one, meets.
+    fn next_fault(&self, items: Option<usize>) -> ElasticFault {
+        let queued = items.and_then(|_| lock(&self.faults).pop_front());
+        queued.unwrap_or_else(|| {
+            let mut weather = lock(&self.weather);
+            let strikes = weather.as_mut().and_then(Weather::strikes);
+            match (strikes, items) {
+                (Some(random), Some(items)) => ElasticFault::random(random, items),
+                (Some(random), None) => match random.u8(0..3) {
+                    0 => ElasticFault::Cut,
+                    1 => ElasticFault::Html(503),
+                    _ => ElasticFault::Status(429),
+                },
+                (None, _) => ElasticFault::None,
+            }
+        })
+    }
+
+    /// Writes the late bulks whose turn it is.
+    fn write_late(&self, request: usize) {
+        let mut late = lock(&self.late);
+        let (due, rest) = late.drain(..).partition(|one| one.request <= request);
+        *late = rest;
+        let due: Vec<Late> = due;
+        let (mut store, habits) = (lock(&self.store), lock(&self.habits).clone());
+        for one in due {
+            bulk::write(&mut store, &habits, &one.operations, &ElasticFault::None);
+        }
+    }
 }
 
 /// Which bulks are being answered now.
@@ -111,9 +156,11 @@ impl FakeElastic {
             store: Mutex::default(),
             habits: Mutex::default(),
             faults: Mutex::default(),
+            weather: Mutex::default(),
+            late: Mutex::default(),
             recorded: Mutex::default(),
             flights: Mutex::default(),
-            arrived: watch::Sender::new(0),
+            arrived: watch::Sender::new((0, 0)),
         });
         let app = Router::new()
             .fallback(server::handle)
@@ -160,6 +207,28 @@ impl FakeElastic {
         lock(&self.shared.faults).push_back(fault);
     }
 
+    /// From now on one request in `one_in`, of whatever kind, meets a fault by chance; none again
+    /// with 0. Every one of them passes: the same request later gets its answer.
+    pub fn weather(&self, seed: u64, one_in: u32) {
+        *lock(&self.shared.weather) = (one_in > 0).then(|| Weather::new(seed, one_in));
+    }
+
+    /// Writes what is late ([`ElasticFault::Late`]) now.
+    pub fn end_of_late(&self) {
+        self.shared.write_late(usize::MAX);
+    }
+
+    /// How many bulks have come since the start.
+    pub fn bulk_count(&self) -> usize {
+        self.shared.arrived.borrow().1
+    }
+
+    /// Forgets what the requests were and the log of writes, not how many bulks came.
+    pub fn forget_requests(&self) {
+        lock(&self.shared.recorded).clear();
+        lock(&self.shared.store).applied.clear();
+    }
+
     /// All requests so far, in the order they came.
     pub fn requests(&self) -> Vec<ElasticRequest> {
         lock(&self.shared.recorded).clone()
@@ -176,7 +245,7 @@ impl FakeElastic {
     pub async fn bulks_arrived(&self, bulks: usize) {
         let mut arrived = self.shared.arrived.subscribe();
         // The sender lives as long as `self`.
-        let _ = arrived.wait_for(|count| *count >= bulks).await;
+        let _ = arrived.wait_for(|(_, count)| *count >= bulks).await;
     }
 
     /// The most bulks that were under way at once.

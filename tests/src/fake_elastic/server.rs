@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 
 use super::faults::{ElasticFault, ElasticHabits, answer, refusal};
 use super::store::{ElasticStore, matches};
-use super::{ELASTIC_KEY, ElasticRequest, Shared, bulk, lock};
+use super::{ELASTIC_KEY, ElasticRequest, Late, Shared, bulk, lock};
+use crate::weather::turns;
 
 const LARGEST_REQUEST: usize = 256 << 20;
-const THIRTY_DAYS_MS: u64 = 30 * 24 * 3_600 * 1_000;
+const THIRTY_DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -31,6 +32,11 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         &body,
     );
     let habits = lock(&shared.habits).clone();
+    let bulk = path.ends_with("/_bulk");
+    if let Some(status) = habits.echo.or(habits.echo_bulks.filter(|_| bulk)) {
+        let reason = format!("what is {:?}?", parts.headers);
+        return refusal(status, "made_up_exception", &reason);
+    }
     if habits.refuse_key || !knows_key(&parts.headers) {
         // The real one does not repeat the key either, but others on the way might.
         let reason = format!("unable to authenticate with provided credentials {ELASTIC_KEY}");
@@ -45,8 +51,11 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
             "action is unauthorized for API key",
         );
     }
-    if path.ends_with("/_bulk") {
+    if bulk {
         return write(&shared, &habits, &body).await;
+    }
+    if let Some(instead) = shared.next_fault(None).instead() {
+        return instead;
     }
     let mut store = lock(&shared.store);
     let answered = route(&mut store, &habits, &parts.method, &path, &body);
@@ -81,8 +90,7 @@ fn record(
     body: &Bytes,
 ) {
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut recorded = lock(&shared.recorded);
-    recorded.push(ElasticRequest {
+    lock(&shared.recorded).push(ElasticRequest {
         method: method.to_string(),
         path: path.to_owned(),
         query: query.unwrap_or_default().to_owned(),
@@ -92,11 +100,12 @@ fn record(
             .collect(),
         body: body.clone(),
     });
-    let bulks = recorded
-        .iter()
-        .filter(|request| request.path.ends_with("/_bulk"))
-        .count();
-    shared.arrived.send_replace(bulks);
+    shared.arrived.send_modify(|(requests, bulks)| {
+        *requests += 1;
+        *bulks += usize::from(path.ends_with("/_bulk"));
+    });
+    let requests = shared.arrived.borrow().0;
+    shared.write_late(requests);
 }
 
 fn knows_key(headers: &HeaderMap) -> bool {
@@ -108,9 +117,9 @@ fn knows_key(headers: &HeaderMap) -> bool {
 }
 
 async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Response<Body> {
-    let fault = lock(&shared.faults).pop_front();
-    let fault = fault.unwrap_or(ElasticFault::None);
-    let operations = match bulk::operations(body) {
+    let read = bulk::operations(body);
+    let fault = shared.next_fault(Some(read.as_ref().map_or(0, Vec::len)));
+    let operations = match read {
         Ok(operations) => operations,
         Err(reason) => return refusal(400, "action_request_validation_exception", &reason),
     };
@@ -119,11 +128,22 @@ async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Respons
         .map(|operation| (operation.index.clone(), operation.id.clone()))
         .collect::<Vec<_>>();
     let _flight = Flight::take_off(shared, documents);
-    if let ElasticFault::Hold(release) = &fault {
-        release.notified().await;
-    } else {
+    let full = |most| lock(&shared.flights).now.len() > most;
+    if habits.queue.is_some_and(full) {
+        return refusal(429, "es_rejected_execution_exception", "the queue is full");
+    }
+    match &fault {
+        ElasticFault::Hold(release) => release.notified().await,
+        ElasticFault::Slow(count) => turns(*count).await,
         // Let the others arrive that come at the same time.
-        tokio::task::yield_now().await;
+        _ => turns(1).await,
+    }
+    if let ElasticFault::Late(requests) = fault {
+        let request = shared.arrived.borrow().0 + requests;
+        lock(&shared.late).push(Late {
+            request,
+            operations: operations.clone(),
+        });
     }
     if let Some(instead) = fault.instead() {
         return instead;
@@ -142,7 +162,7 @@ async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Respons
     } else {
         body.to_string()
     };
-    answer(200, "application/json", fault.spoil_text(text))
+    fault.spoil_text(text)
 }
 
 /// A bulk under way, until it is dropped.
@@ -240,6 +260,21 @@ fn route(
             let reason = format!("no such index [{name}]");
             Err((404, "index_not_found_exception", reason))
         }
+        ("POST", [target, "_refresh"]) if store.behind(target).next().is_some() => {
+            Ok(json!({"_shards": {"failed": 0}}))
+        }
+        ("POST", [_, "_refresh"]) => Err((404, "index_not_found_exception", String::new())),
+        ("POST", ["_search", "scroll"]) => {
+            let asked = parse(body)?;
+            let id = asked.get("scroll_id").and_then(Value::as_str);
+            let page = id.and_then(|id| store.scroll_on(id));
+            page.ok_or((404, "search_context_missing_exception", String::new()))
+        }
+        ("DELETE", ["_search", "scroll"]) => Ok(json!({"succeeded": true})),
+        ("POST", [target, "_search"]) => {
+            let query = parse(body)?;
+            Ok(store.scroll(target, &query))
+        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query
@@ -312,8 +347,11 @@ fn missing(name: &str) -> Refusal {
 
 /// Is its `@timestamp`, UNIX milliseconds here, more than 30 days ago?
 fn is_old(document: &Value) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
-    let at = document.get("@timestamp").and_then(Value::as_u64);
-    at.is_some_and(|at| at + THIRTY_DAYS_MS < now)
+    let then = SystemTime::now().checked_sub(THIRTY_DAYS);
+    let at = match document.get("@timestamp") {
+        Some(Value::String(text)) => humantime::parse_rfc3339(text).ok(),
+        Some(Value::Number(ms)) => ms.as_u64().map(|ms| UNIX_EPOCH + Duration::from_millis(ms)),
+        _ => None,
+    };
+    at.zip(then).is_some_and(|(at, then)| at < then)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::bulk::{Action, Operation, failed};
 use super::faults::ElasticHabits;
+use super::scroll::Scroll;
 
 /// A document, or what is left of a deleted one.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +65,8 @@ pub struct ElasticStore {
     pub index_templates: BTreeMap<String, Value>,
     /// Every write in the order it was done.
     pub applied: Vec<Applied>,
+    /// Walks that have begun.
+    pub scrolls: BTreeMap<String, Scroll>,
 }
 
 impl ElasticStore {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use flate2::{Compression, write::GzEncoder};
-use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::Notify;
+
+use crate::weather::{cut_after, one_of};
 
 /// What one request meets instead of, or before, its answer. Queued with
 /// [`super::FakeMisp::next`]; searches take them from the queue in order.
@@ -36,6 +37,8 @@ pub enum Fault {
     Cut(usize),
     /// The right answer, once [`Notify::notify_one`] has been called.
     Hold(Arc<Notify>),
+    /// The right answer, after so many turns of the executor.
+    Slow(u32),
     /// A small gzip body that unpacks to so many MiB.
     GzipBomb(usize),
 }
@@ -55,6 +58,9 @@ pub struct Habits {
     pub limit_cap: Option<usize>,
     /// Pages larger than this are too much for PHP's memory: 500.
     pub memory_exceeded_above: Option<usize>,
+    /// Everything is answered with this status and an error that repeats the request's headers,
+    /// the key among them, as some proxies do.
+    pub echo: Option<u16>,
 }
 
 impl Fault {
@@ -91,32 +97,52 @@ impl Fault {
                 *response.body_mut() = Body::from(bomb(*mebibytes));
                 Some(response)
             }
-            Self::None | Self::Truncated(_) | Self::Cut(_) | Self::Hold(_) => None,
+            Self::None | Self::Truncated(_) | Self::Cut(_) | Self::Hold(_) | Self::Slow(_) => None,
         }
     }
 
-    /// What becomes of the right answer's body.
-    pub(super) fn spoil(&self, body: Bytes) -> (Body, usize) {
+    /// What becomes of the right answer.
+    pub(super) fn spoil(&self, mut response: Response<Body>, body: Bytes) -> Response<Body> {
         let length = body.len();
-        match self {
-            Self::Truncated(keep) => {
-                let kept = body.slice(..(*keep).min(length));
-                let length = kept.len();
-                (Body::from(kept), length)
+        let kept = |keep: usize| body.slice(..keep.min(length));
+        let body = match self {
+            Self::Truncated(keep) => kept(*keep),
+            Self::Cut(keep) => return cut_after(response, kept(*keep), length),
+            _ => body,
+        };
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, body.len().into());
+        *response.body_mut() = Body::from(body);
+        response
+    }
+
+    /// What a busy installation, its proxy or the network do to a request: all of it passes.
+    pub(super) fn random(random: &mut fastrand::Rng) -> Self {
+        match random.u8(0..14) {
+            0 => Self::Status(500, "An Internal Error Has Occurred.".to_owned()),
+            1 => Self::Html(one_of(random, &[500, 502, 503, 504])),
+            2 => Self::Html(200),
+            3 => Self::Maintenance,
+            4 => Self::RateLimited {
+                reset: "1".to_owned(),
+            },
+            5 => Self::RetryAfter(503, "1".to_owned()),
+            6 => {
+                let bodies = ["", "{}", "null", r#"{"response": [{"Eve"#];
+                Self::Body(one_of(random, &bodies).to_owned())
             }
-            Self::Cut(keep) => {
-                let kept = body.slice(..(*keep).min(length));
-                let first = stream::once(async { Ok(kept) });
-                let then = stream::once(async {
-                    // The server sends what it has when its body has nothing more for now.
-                    tokio::task::yield_now().await;
-                    Err(std::io::Error::other("connection cut on purpose"))
-                });
-                (Body::from_stream(first.chain(then)), length)
-            }
-            _ => (Body::from(body), length),
+            7..=8 => Self::Truncated(some_bytes(random)),
+            9..=11 => Self::Cut(some_bytes(random)),
+            _ => Self::Slow(random.u32(1..20_000)),
         }
     }
+}
+
+/// Of a small answer, or of a large one.
+fn some_bytes(random: &mut fastrand::Rng) -> usize {
+    let most = if random.bool() { 300 } else { 100_000 };
+    random.usize(0..most)
 }
 
 /// MISP's JSON error body; the slashes of the address are escaped as PHP does.

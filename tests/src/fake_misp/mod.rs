@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::weather::Weather;
+
 pub use faults::{Fault, Habits};
 pub use store::Store;
 
@@ -81,6 +83,7 @@ struct Shared {
     habits: Mutex<Habits>,
     faults: Mutex<VecDeque<Fault>>,
     before: Mutex<VecDeque<Option<Action>>>,
+    weather: Mutex<Option<Weather>>,
     recorded: Mutex<Vec<Recorded>>,
     arrived: watch::Sender<usize>,
 }
@@ -94,8 +97,14 @@ impl Shared {
         *lock(&self.habits)
     }
 
-    fn next_fault(&self) -> Fault {
-        lock(&self.faults).pop_front().unwrap_or(Fault::None)
+    /// What a request meets: what is queued for searches, or what comes by chance.
+    fn next_fault(&self, search: bool) -> Fault {
+        let queued = search.then(|| lock(&self.faults).pop_front()).flatten();
+        queued.unwrap_or_else(|| {
+            let mut weather = lock(&self.weather);
+            let strikes = weather.as_mut().and_then(Weather::strikes);
+            strikes.map_or(Fault::None, Fault::random)
+        })
     }
 
     fn run_before_search(&self) {
@@ -106,9 +115,8 @@ impl Shared {
     }
 
     fn record(&self, request: Recorded) {
-        let mut recorded = lock(&self.recorded);
-        recorded.push(request);
-        self.arrived.send_replace(recorded.len());
+        lock(&self.recorded).push(request);
+        self.arrived.send_modify(|arrived| *arrived += 1);
     }
 
     fn knows_key(&self, headers: &HeaderMap) -> bool {
@@ -145,6 +153,7 @@ impl FakeMisp {
             habits: Mutex::default(),
             faults: Mutex::default(),
             before: Mutex::default(),
+            weather: Mutex::default(),
             recorded: Mutex::default(),
             arrived: watch::Sender::new(0),
         });
@@ -219,6 +228,12 @@ impl FakeMisp {
         lock(&self.shared.faults).push_back(fault);
     }
 
+    /// From now on one request in `one_in`, of whatever kind, meets a fault by chance; none again
+    /// with 0. Every one of them passes: the same request later gets its answer.
+    pub fn weather(&self, seed: u64, one_in: u32) {
+        *lock(&self.shared.weather) = (one_in > 0).then(|| Weather::new(seed, one_in));
+    }
+
     /// Something happens right before the `nth` search from now (0: the next) is answered.
     pub fn before_search(&self, nth: usize, action: impl FnOnce(&mut Store) + Send + 'static) {
         let mut before = lock(&self.shared.before);
@@ -228,6 +243,16 @@ impl FakeMisp {
         if let Some(place) = before.get_mut(nth) {
             *place = Some(Box::new(action));
         }
+    }
+
+    /// How many requests have come since the start.
+    pub fn request_count(&self) -> usize {
+        *self.shared.arrived.borrow()
+    }
+
+    /// Forgets what the requests were, not how many.
+    pub fn forget_requests(&self) {
+        lock(&self.shared.recorded).clear();
     }
 
     /// All requests so far, in the order they came.

@@ -11,6 +11,7 @@ use super::faults::{Fault, answer, error, gzip, insert, insert_named};
 use super::store::{Store, list, text};
 use super::wire::Wire;
 use super::{Recorded, Shared, search};
+use crate::weather::turns;
 
 const JSON: &str = "application/json; charset=UTF-8";
 const KEY_REFUSED: &str = "Authentication failed. Please make sure you pass the API key of an API \
@@ -25,14 +26,18 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     let path = parts.uri.path().to_owned();
     shared.record(Recorded::new(&parts.method, &path, &parts.headers, &body));
     let search = path.ends_with("/restSearch");
-    let fault = if search {
+    if search {
         shared.run_before_search();
-        shared.next_fault()
-    } else {
-        Fault::None
-    };
-    if let Fault::Hold(release) = &fault {
-        release.notified().await;
+    }
+    if let Some(status) = shared.habits().echo {
+        let message = format!("what is {:?}?", parts.headers);
+        return dated(error(status, &message, &path), &shared);
+    }
+    let fault = shared.next_fault(search);
+    match &fault {
+        Fault::Hold(release) => release.notified().await,
+        Fault::Slow(count) => turns(*count).await,
+        _ => {}
     }
     if let Some(instead) = fault.instead(&path) {
         return dated(instead, &shared);
@@ -316,7 +321,7 @@ async fn finish(
     request: &HeaderMap,
     shared: &Shared,
 ) -> Response<Body> {
-    let (mut parts, body) = right.into_parts();
+    let (parts, body) = right.into_parts();
     let mut body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let accepts_gzip = request
         .get(header::ACCEPT_ENCODING)
@@ -326,9 +331,7 @@ async fn finish(
     if compress {
         body = gzip(&body);
     }
-    let (body, length) = fault.spoil(body);
-    parts.headers.insert(header::CONTENT_LENGTH, length.into());
-    let mut response = Response::from_parts(parts, body);
+    let mut response = fault.spoil(Response::from_parts(parts, Body::empty()), body);
     if compress {
         insert(&mut response, header::CONTENT_ENCODING, "gzip");
     }

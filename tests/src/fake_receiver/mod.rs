@@ -110,6 +110,13 @@ impl FakeReceiver {
         self.shared.lock().script.extend(replies);
     }
 
+    /// From now on every request is taken.
+    pub fn takes_all(&self) {
+        let mut inner = self.shared.lock();
+        inner.script.clear();
+        inner.poison = None;
+    }
+
     /// Larger requests, decompressed, get 413.
     pub fn limit(&self, bytes: usize) {
         self.shared.lock().limit = Some(bytes);

@@ -1,7 +1,8 @@
-//! Real brokers on loopback ports of their own: started and ended by the test that needs them.
+//! Real brokers and search engines on loopback ports of their own: started and ended by the test that needs them.
 
 mod kafka;
 mod nats;
+mod opensearch;
 mod process;
 
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 
 pub use kafka::KafkaBroker;
 pub use nats::{NatsServer, NatsSettings};
+pub use opensearch::{OpenSearch, OpenSearchNode};
 
 /// The tools a service needs, if all are here. Else says in one line what is missing; the test
 /// is then to be passed over.
@@ -19,21 +21,25 @@ pub use nats::{NatsServer, NatsSettings};
 /// Where one is missing and `CI` is set: there nothing is passed over.
 #[must_use]
 pub fn have(tools: &[&str]) -> bool {
-    let missing: Vec<&str> = tools
+    let away: Vec<&str> = tools
         .iter()
         .copied()
         .filter(|tool| !is_there(tool))
         .collect();
-    if missing.is_empty() {
-        return true;
+    if !away.is_empty() {
+        missing(&away);
     }
-    let text = format!("skipped: {} is not installed", missing.join(", "));
+    away.is_empty()
+}
+
+/// Says what is missing; where `CI` is set, that is a failure.
+fn missing(what: &[&str]) {
+    let text = format!("skipped: {} is not installed", what.join(", "));
     assert!(std::env::var_os("CI").is_none(), "{text}, but CI is set");
     #[expect(clippy::print_stderr, reason = "a test that is passed over says so")]
     {
         eprintln!("{text}");
     }
-    false
 }
 
 fn is_there(tool: &str) -> bool {

@@ -17,7 +17,8 @@ impl Process {
     /// Starts a process and waits until a line holds `ready`; hands back the lines up to it.
     pub(super) fn start(command: &mut Command, ready: &str) -> io::Result<(Self, Vec<String>)> {
         let mut child = command
-            .stdin(Stdio::null())
+            // Closed when this process ends, however it does.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;

@@ -1,12 +1,11 @@
 //! What `check` asks: is it a server we know, are we let in, are the templates there.
 
-use pipeline::OutputError;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::error::ElasticError;
 use super::options::ElasticMode;
-use super::output::{Core, ElasticsearchOutput};
+use super::output::Core;
 
 pub(super) const OPEN_SEARCH: &str = "OpenSearch";
 
@@ -104,25 +103,36 @@ impl Core {
     }
 }
 
-impl ElasticsearchOutput {
-    /// How many documents say that they are older than 30 days (`@timestamp`): Elastic's
-    /// indicator match rules do not look at these.
-    ///
-    /// # Errors
-    /// When the server cannot be reached or refuses to count.
-    pub async fn old_indicators(&self) -> Result<u64, OutputError> {
-        let core = self.core().map_err(OutputError::new)?;
-        let path = format!("{}/_count?ignore_unavailable=true", core.names.searched);
-        let query = json!({"query": {"range": {"@timestamp": {"lt": "now-30d/d"}}}});
-        let answer = core.client.json(Method::POST, &path, Some(&query)).await;
-        let counted = answer.map_err(OutputError::new)?;
+impl Core {
+    /// How many documents of those that are there say that they are older than 30 days
+    /// (`@timestamp`): Elastic's indicator match rules do not look at these.
+    pub(super) async fn old_indicators(&self) -> Result<(u64, u64), ElasticError> {
+        let old = json!({"query": {"range": {"@timestamp": {"lt": "now-30d/d"}}}});
+        let all = json!({"query": {"match_all": {}}});
+        Ok((self.count(&old).await?, self.count(&all).await?))
+    }
+
+    async fn count(&self, query: &Value) -> Result<u64, ElasticError> {
+        let path = format!("{}/_count?ignore_unavailable=true", self.names.searched);
+        let counted = self.client.json(Method::POST, &path, Some(query)).await?;
         // 404: there is nothing yet.
         let count = counted.map_or(Some(0), |counted| counted.get("count")?.as_u64());
-        count.ok_or_else(|| {
-            OutputError::new(ElasticError::Unreadable {
-                reason: "there is no count in it".to_owned(),
-            })
+        count.ok_or_else(|| ElasticError::Unreadable {
+            reason: "there is no count in it".to_owned(),
         })
+    }
+
+    pub(super) async fn advice(&self) -> Result<Vec<String>, ElasticError> {
+        let (old, all) = self.old_indicators().await?;
+        if old == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!(
+            "{old} of {all} documents have an @timestamp of more than 30 days ago, which Elastic's \
+             prebuilt indicator match rules do not look at; `mapping.settings: {{timestamp: \
+             publish}}` makes it the last publication of the event, `observed` the time of \
+             mapping (ecs-9); then run `misp-ecs reprocess --all`"
+        )])
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, Url, redirect};
 use serde_json::Value;
 use transport::{ProxyChoice, Reach, builder, innermost, is_tls};
@@ -15,12 +15,12 @@ use transport::{ProxyChoice, Reach, builder, innermost, is_tls};
 use super::credentials::{Credentials, Environment, Source};
 use super::error::ElasticError;
 use super::options::ElasticsearchOptions;
+use crate::retry_after::retry_after;
 
 /// No answer is larger: that of a bulk of 1,000 is below 1 MB.
 const LARGEST_ANSWER: usize = 64 << 20;
 /// What is kept of a text of the server.
 const LONGEST_REASON: usize = 500;
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// The nodes of a cluster.
 pub(super) struct Client {
@@ -191,7 +191,7 @@ impl Client {
         };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let after = wait(response.headers());
+        let after = retry_after(response.headers(), SystemTime::now());
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(failed)? {
             if body.len() + piece.len() > LARGEST_ANSWER {
@@ -337,22 +337,9 @@ fn cloud(id: &str) -> Result<Url, ElasticError> {
     node(&format!("https://{elasticsearch}.{host}:{port}"))
 }
 
-/// `Retry-After` in seconds or as a date, an hour at most.
-fn wait(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
-    } else {
-        let until = httpdate::parse_http_date(text).ok()?;
-        until.duration_since(SystemTime::now()).unwrap_or_default()
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
 
     #[test]
     fn a_cloud_id_names_a_node() {
@@ -373,19 +360,6 @@ mod tests {
         ] {
             cloud(bad).unwrap_err();
         }
-    }
-
-    #[test]
-    fn a_wait_is_read_in_both_forms_and_clamped() {
-        let of = |text: &str| {
-            let value = HeaderValue::from_str(text).unwrap();
-            wait(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
-        };
-        assert_eq!(of("7"), Some(Duration::from_secs(7)));
-        assert_eq!(of("99999999999999999999999"), Some(LONGEST_WAIT));
-        assert_eq!(of("Fri, 01 May 2099 00:00:30 GMT"), Some(LONGEST_WAIT));
-        assert_eq!(of("Sat, 01 May 1999 00:00:30 GMT"), Some(Duration::ZERO));
-        assert_eq!(of("soon"), None);
     }
 
     #[test]

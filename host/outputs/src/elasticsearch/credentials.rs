@@ -10,6 +10,7 @@ use reqwest::header::HeaderValue;
 
 use super::error::ElasticError;
 use super::options::ElasticsearchOptions;
+use crate::secret::Secret;
 
 const KEY_VARIABLE: &str = "MISP_ECS_ELASTICSEARCH_API_KEY";
 const PASSWORD_VARIABLE: &str = "MISP_ECS_ELASTICSEARCH_PASSWORD";
@@ -142,10 +143,10 @@ impl fmt::Debug for Credentials {
 }
 
 fn read(path: &Path) -> Result<String, ElasticError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ElasticError::Options {
-        reason: format!("{} cannot be read: {error}", path.display()),
+    let secret = Secret::read(path).map_err(|error| ElasticError::Options {
+        reason: error.to_string(),
     })?;
-    Ok(text.trim().to_owned())
+    Ok(secret.expose().to_owned())
 }
 
 fn refuse<T>(reason: &str) -> Result<T, ElasticError> {

@@ -6,6 +6,7 @@ mod client;
 mod credentials;
 mod encode;
 mod error;
+mod inventory;
 mod names;
 mod options;
 mod output;

@@ -69,6 +69,10 @@ pub struct ElasticsearchOptions {
     /// How long documents of the data stream are kept (append, Elasticsearch only), from
     /// `setup`. Default: 0 = for ever.
     pub retention: Duration,
+    /// Given, this output is optional: when it has failed for so long, the others go on without
+    /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
+    /// output is required, every page waits for it.
+    pub optional_after: Option<Duration>,
 }
 
 impl Default for ElasticsearchOptions {
@@ -94,6 +98,7 @@ impl Default for ElasticsearchOptions {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(90),
             retry_wait: Duration::from_millis(500),
+            optional_after: None,
             breaker_percent: 50,
             retention: Duration::ZERO,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pipeline::{Backoff, Delivery, Output, OutputError, Verdict};
+use pipeline::{Backoff, Delivery, Inventory, Output, OutputError, Verdict};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -14,8 +14,9 @@ use super::client::Client;
 use super::credentials::Environment;
 use super::encode::{NoStep, Step, step, steps_before};
 use super::error::{AtWork, ElasticError};
+use super::inventory::Scroll;
 use super::names::Names;
-use super::options::ElasticsearchOptions;
+use super::options::{ElasticMode, ElasticsearchOptions};
 
 /// Fewer refusals than of so many documents say nothing about the rest.
 const BREAKER_LEAST: usize = 100;
@@ -293,5 +294,17 @@ impl Output for ElasticsearchOutput {
     async fn check(&self) -> Result<(), OutputError> {
         let core = self.core().map_err(OutputError::new)?;
         core.check().await.map_err(OutputError::new)
+    }
+
+    async fn advice(&self) -> Result<Vec<String>, OutputError> {
+        let core = self.core().map_err(OutputError::new)?;
+        core.advice().await.map_err(OutputError::new)
+    }
+
+    fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {
+        let core = self.core().ok()?;
+        // A data stream keeps every change: its ids are those of changes.
+        let latest = core.names.mode == ElasticMode::Latest;
+        latest.then(|| Box::new(Scroll::new(core)) as Box<dyn Inventory>)
     }
 }

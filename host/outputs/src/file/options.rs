@@ -30,6 +30,11 @@ pub struct FileOptions {
     /// When the file is forced to the disk. Default: batch.
     #[serde(default)]
     pub fsync: Fsync,
+    /// Given, this output is optional: when it has failed for so long, the others go on without
+    /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
+    /// output is required, every page waits for it.
+    #[serde(default)]
+    pub optional_after: Option<Duration>,
     /// Write deletes as lines `{"misp_ecs":{"id","operation":"delete","version"}}`.
     /// Default: false, deletes are left out.
     #[serde(default)]
@@ -57,6 +62,7 @@ impl FileOptions {
             rotate_age: default_rotate_age(),
             keep: 0,
             fsync: Fsync::default(),
+            optional_after: None,
             deletes: false,
             envelope_field: false,
         }

@@ -55,6 +55,11 @@ pub struct HttpOptions {
     /// How long a request may take, with its answer. Default: 60s.
     #[serde(default = "minute")]
     pub timeout: Duration,
+    /// Given, this output is optional: when it has failed for so long, the others go on without
+    /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
+    /// output is required, every page waits for it.
+    #[serde(default)]
+    pub optional_after: Option<Duration>,
     /// Send deletes as documents `{"misp_ecs":{"id","operation":"delete","version"}}`.
     /// Default: true.
     #[serde(default = "yes")]
@@ -134,6 +139,7 @@ impl HttpOptions {
             proxy: None,
             connect_timeout: ten_seconds(),
             timeout: minute(),
+            optional_after: None,
             deletes: true,
             envelope_field: true,
         }

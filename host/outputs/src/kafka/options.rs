@@ -42,6 +42,11 @@ pub struct KafkaOptions {
     /// in sync. Default: 30s.
     #[serde(default = "thirty_seconds")]
     pub timeout: Duration,
+    /// Given, this output is optional: when it has failed for so long, the others go on without
+    /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
+    /// output is required, every page waits for it.
+    #[serde(default)]
+    pub optional_after: Option<Duration>,
     /// Produce deletes as records without a value. Default: true.
     #[serde(default = "yes")]
     pub deletes: bool,
@@ -125,6 +130,7 @@ impl KafkaOptions {
             max_count: thousand(),
             in_flight: eight(),
             timeout: thirty_seconds(),
+            optional_after: None,
             deletes: true,
             envelope_field: true,
         }

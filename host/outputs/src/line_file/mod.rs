@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lines::Lines;
 pub use error::LineFileError;
-pub(crate) use rotation::Rotation;
+pub(crate) use rotation::{Rotation, files};
 use writer::Writer;
 
 /// When a file is forced to the disk.

@@ -89,6 +89,18 @@ fn renamed(path: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     Ok(found)
 }
 
+/// The files that were renamed from this path, oldest first, and the file itself, if they are
+/// there.
+pub(crate) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let renamed = match renamed(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        renamed => renamed?,
+    };
+    let mut files: Vec<PathBuf> = renamed.into_iter().map(|(_, path)| path).collect();
+    files.push(path.to_owned());
+    Ok(files)
+}
+
 /// The folder that holds the path; `.` for a bare name.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

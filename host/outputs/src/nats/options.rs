@@ -51,6 +51,11 @@ pub struct NatsOptions {
     /// The most messages that wait for their acknowledgement. Default: 1000.
     #[serde(default = "thousand")]
     pub in_flight: NonZeroUsize,
+    /// Given, this output is optional: when it has failed for so long, the others go on without
+    /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
+    /// output is required, every page waits for it.
+    #[serde(default)]
+    pub optional_after: Option<Duration>,
     /// Publish deletes as `{"misp_ecs":{"id","operation":"delete","version"}}`. Default: true.
     #[serde(default = "yes")]
     pub deletes: bool,
@@ -96,6 +101,7 @@ impl NatsOptions {
             connect_timeout: ten_seconds(),
             timeout: thirty_seconds(),
             in_flight: thousand(),
+            optional_after: None,
             deletes: true,
             envelope_field: true,
         }

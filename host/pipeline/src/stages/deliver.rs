@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{MappedBatch, PageEnd, Work};
 use crate::batch::units;
-use crate::context::{Context, Sink};
+use crate::context::Context;
 use crate::crash;
 use crate::error::RunError;
 use crate::ledger::Settled;
@@ -16,6 +16,7 @@ use crate::letters::{Letters, deliveries};
 use crate::memory::{Act, Changes, Fate, LetGo, NoDocument, OutputKey, Remembered};
 use crate::plan::{Plan, needs_note, plan};
 use crate::record::{DeadLetter, Delivery, EventSeen, Operation, RefusalKind, Verdict, Whole};
+use crate::sink::Sink;
 use crate::traits::Commit;
 use crate::withdraw;
 
@@ -33,7 +34,6 @@ struct Progress {
 /// Writes documents and dead letters, remembers what happened, then commits.
 pub(super) struct Deliver<'p> {
     context: Context<'p>,
-    keys: Arc<Vec<OutputKey>>,
     progress: Progress,
     /// The write version of the first page since the last one that moved the cursor: an event
     /// may be spread over these pages.
@@ -50,7 +50,6 @@ struct Answered<'p> {
 impl<'p> Deliver<'p> {
     pub(super) fn new(context: Context<'p>) -> Self {
         Self {
-            keys: Arc::new(context.sinks.iter().map(|sink| sink.key.clone()).collect()),
             context,
             progress: Progress::default(),
             first_version: None,
@@ -76,13 +75,13 @@ impl<'p> Deliver<'p> {
                 .flat_map(|mapped| deliveries(mapped, batch.version, &batch.mapping))
                 .collect(),
         );
-        let outputs = self.context.sinks.iter();
+        let outputs = self.context.current();
         let answers =
             try_join_all(outputs.map(|sink| self.deliver(sink, &deliveries, batch.now_ms)));
-        let answers = answers.await?;
+        let answers: Vec<Answered<'_>> = answers.await?.into_iter().flatten().collect();
         crash::point("acknowledged");
         let (letters, refused) = self.refusals(&batch, &deliveries, &answers);
-        self.keep(&letters).await?;
+        self.context.keep(&letters).await?;
         crash::point("kept");
         self.see(&batch);
         self.remember(&batch, &deliveries, &answers).await?;
@@ -92,22 +91,25 @@ impl<'p> Deliver<'p> {
             .iter()
             .map(|answer| (answer.sink.output.name(), &answer.verdicts[..]))
             .collect();
+        let behind = self.context.sinks.iter().filter(|sink| sink.is_behind());
+        let missed: Vec<&str> = behind.map(|sink| sink.output.name()).collect();
         self.context.ledger.settled(&Settled {
             expected,
             mapped: &batch.mapped,
             refused: &refused,
             verdicts: &verdicts,
+            missed: &missed,
         });
         Ok(())
     }
 
-    /// Sends an output what it does not have yet.
+    /// Sends an output what it does not have yet; `None` if it was left behind.
     async fn deliver<'s>(
         &self,
         sink: &'s Sink,
         deliveries: &Arc<Vec<Delivery>>,
         now_ms: i64,
-    ) -> Result<Answered<'s>, RunError> {
+    ) -> Result<Option<Answered<'s>>, RunError> {
         let context = &self.context;
         let (instance, key, asked) = (
             context.instance.to_owned(),
@@ -131,7 +133,7 @@ impl<'p> Deliver<'p> {
         self.note(sink, deliveries, &plans, &remembered).await?;
         let known = || remembered.iter();
         let came = if known().all(Option::is_none) && plans.iter().all(|plan| *plan == Plan::Put) {
-            context.send(&*sink.output, deliveries).await?
+            context.send(sink, deliveries).await?
         } else {
             let planned = deliveries.iter().zip(&plans).zip(known());
             let sending: Vec<Delivery> = planned
@@ -141,7 +143,10 @@ impl<'p> Deliver<'p> {
                     Plan::Nothing(_) => None,
                 })
                 .collect();
-            context.send(&*sink.output, &sending).await?
+            context.send(sink, &sending).await?
+        };
+        let Some(came) = came else {
+            return Ok(None);
         };
         let mut came = came.into_iter();
         let (mut verdicts, mut acts) = (Vec::new(), Vec::new());
@@ -154,11 +159,11 @@ impl<'p> Deliver<'p> {
             verdicts.push(verdict);
             acts.push(act);
         }
-        Ok(Answered {
+        Ok(Some(Answered {
             sink,
             verdicts,
             acts,
-        })
+        }))
     }
 
     /// Writes down, before anything is sent, of what nobody will know whether it is there.
@@ -169,12 +174,12 @@ impl<'p> Deliver<'p> {
         plans: &[Plan],
         remembered: &[Option<Remembered>],
     ) -> Result<(), RunError> {
-        let noted: Vec<(usize, Plan)> = plans
+        let noted: Vec<(usize, Plan)> = deliveries
             .iter()
-            .zip(remembered)
+            .zip(plans.iter().zip(remembered))
             .enumerate()
-            .filter(|(_, (plan, known))| needs_note(**plan, known.as_ref()))
-            .map(|(place, (plan, _))| (place, *plan))
+            .filter(|(_, (delivery, (plan, known)))| needs_note(**plan, delivery, known.as_ref()))
+            .map(|(place, (_, (plan, _)))| (place, *plan))
             .collect();
         let Some(version) = deliveries.first().map(|delivery| delivery.version) else {
             return Ok(());
@@ -286,7 +291,10 @@ impl<'p> Deliver<'p> {
         deliveries: &Arc<Vec<Delivery>>,
         answers: &[Answered<'_>],
     ) -> Result<(), RunError> {
-        let acts: Vec<Vec<Act>> = answers.iter().map(|answer| answer.acts.clone()).collect();
+        let acts: Vec<(OutputKey, Vec<Act>)> = answers
+            .iter()
+            .map(|answer| (answer.sink.key.clone(), answer.acts.clone()))
+            .collect();
         let without: Vec<(String, String)> = batch
             .mapped
             .iter()
@@ -299,17 +307,12 @@ impl<'p> Deliver<'p> {
                 attributes.map(|attribute| (outcome.event.clone(), attribute))
             })
             .collect();
-        let (instance, keys, deliveries) = (
-            self.context.instance.to_owned(),
-            Arc::clone(&self.keys),
-            Arc::clone(deliveries),
-        );
+        let (instance, deliveries) = (self.context.instance.to_owned(), Arc::clone(deliveries));
         let version = batch.version;
         self.context
             .on_state(move |state| {
-                let changes: Vec<Changes<'_>> = keys
+                let changes: Vec<Changes<'_>> = acts
                     .iter()
-                    .zip(&acts)
                     .map(|(output, acts)| Changes {
                         instance: &instance,
                         output,
@@ -325,27 +328,6 @@ impl<'p> Deliver<'p> {
                 state.record(&changes)
             })
             .await
-    }
-
-    async fn keep(&self, letters: &[DeadLetter]) -> Result<(), RunError> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        for letter in letters.iter().take(3) {
-            tracing::warn!(
-                event = letter.event,
-                attribute = letter.attribute,
-                reason = letter.reason.text,
-                "refused, kept in the dead letters"
-            );
-        }
-        let mut attempts = self.context.attempts("dead letters");
-        loop {
-            match self.context.dead_letters.write(letters).await {
-                Ok(()) => return Ok(()),
-                Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
-            }
-        }
     }
 
     /// Withdraws what its whole events no longer hold, then moves the cursor.
@@ -374,7 +356,9 @@ impl<'p> Deliver<'p> {
             self.context.instance.to_owned(),
             self.context.walk.to_owned(),
         );
-        let (keys, cursor, wanted) = (Arc::clone(&self.keys), end.cursor, end.no_longer_wanted);
+        let current = self.context.current();
+        let keys: Vec<OutputKey> = current.map(|sink| sink.key.clone()).collect();
+        let (cursor, wanted) = (end.cursor, end.no_longer_wanted);
         let version = end.version;
         self.context
             .on_state(move |state| {

@@ -12,8 +12,8 @@ use crate::{
     Batch, Changes, Class, Classify, Commit, Comparison, Cursor, DeadLetter, DeadLetters, Delivery,
     Document, Held, Ledger, Listing, Mapped, MappingIdentity, Operation, Options, Outcome, Output,
     OutputError, OutputKey, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered,
-    Slot, Source, SourceError, Standing, State, StateError, Transform, TransformError, Verdict,
-    Whole,
+    Sink, Slot, Source, SourceError, Standing, State, StateError, Transform, TransformError,
+    Verdict, Whole,
 };
 
 /// An error of this class.
@@ -113,23 +113,20 @@ impl World {
 
     /// A host that starts now, from the stored cursor.
     pub(super) fn pipeline(self: &Arc<Self>, options: Options) -> (Pipeline, Arc<Ledger>) {
-        let at = self
-            .cursor
-            .lock()
-            .unwrap()
-            .as_ref()
-            .map_or(0, |cursor| cursor.0.parse().unwrap());
         let ledger = Arc::new(Ledger::default());
         let outputs = self
             .outputs
             .keys()
-            .map(|name| -> Arc<dyn Output> { Arc::new(FakeOutput(name, Arc::clone(self))) });
+            .map(|name| Sink::required(Arc::new(FakeOutput(name, Arc::clone(self)))));
+        let world = Arc::clone(self);
         let pipeline = Pipeline {
             instance: "lab".to_owned(),
-            source: Box::new(FakeSource {
-                at,
-                flags: Map::new(),
-                world: Arc::clone(self),
+            begin_walk: Box::new(move |cursor| {
+                Ok(Box::new(FakeSource {
+                    at: cursor.map_or(0, |cursor| cursor.0.parse().unwrap()),
+                    flags: Map::new(),
+                    world: Arc::clone(&world),
+                }))
             }),
             mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(self)))),
             wake: Arc::default(),
@@ -362,7 +359,11 @@ impl State for FakeState {
         Ok(Standing::New)
     }
 
-    fn set_standing(&self, _: &str, _: &OutputKey, _: Standing, _: &str) -> Result<(), StateError> {
+    fn leave_behind(&self, _: &str, _: &OutputKey, _: bool) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn caught_up(&self, _: &str, _: &OutputKey) -> Result<(), StateError> {
         Ok(())
     }
 

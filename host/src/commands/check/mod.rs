@@ -86,9 +86,17 @@ fn state(folder: &std::path::Path, report: &mut Report) {
 async fn outputs(loaded: &Loaded, report: &mut Report) {
     for (name, options) in &loaded.config.outputs {
         let what = format!("output {name}");
-        match options.build(name).check().await {
-            Ok(()) => report.good(&what, "can be written"),
-            Err(error) => report.bad(&what, &error.to_string()),
+        let output = options.build(name);
+        if let Err(error) = output.check().await {
+            report.bad(&what, &error.to_string());
+            continue;
+        }
+        report.good(&what, "can be written");
+        match output.advice().await {
+            Ok(advice) => advice.iter().for_each(|text| report.note(&what, text)),
+            Err(error) => {
+                report.note(&what, &format!("what is there could not be asked: {error}"));
+            }
         }
     }
     if loaded.config.outputs.is_empty() {

@@ -47,6 +47,19 @@ pub(crate) fn set(transaction: &WriteTransaction, state: &InstanceState) -> Resu
     Ok(())
 }
 
+/// Begins a walk where another one is, unless it has begun.
+pub(crate) fn copy(transaction: &WriteTransaction, from: &str, to: &str) -> Result<(), Trouble> {
+    let mut table = transaction.open_table(TABLE)?;
+    if table.get(to)?.is_some() {
+        return Ok(());
+    }
+    let row = table.get(from)?.map(|row| row.value().to_owned());
+    if let Some(row) = row {
+        table.insert(to, row.as_str())?;
+    }
+    Ok(())
+}
+
 /// Forgets the instance; says whether there was anything to forget.
 pub(crate) fn remove(transaction: &WriteTransaction, instance: &str) -> Result<bool, Trouble> {
     let mut table = transaction.open_table(TABLE)?;

@@ -68,6 +68,17 @@ pub(crate) fn text(transaction: &ReadTransaction, number: u32) -> Result<String,
         .ok_or_else(|| Trouble::Damaged(format!("the name {number} is missing")))
 }
 
+/// The numbers of every output.
+pub(crate) fn outputs(transaction: &WriteTransaction) -> Result<Vec<u32>, Trouble> {
+    let numbers = transaction.open_table(NUMBERS)?;
+    let kind = Kind::Output as u8;
+    let mut found = Vec::new();
+    for entry in numbers.range((kind, "")..(kind + 1, ""))? {
+        found.push(entry?.1.value());
+    }
+    Ok(found)
+}
+
 /// How an output is named here.
 pub(crate) fn of_output(output: &pipeline::OutputKey) -> String {
     // No name in a configuration file holds a control character.

@@ -6,44 +6,31 @@
     reason = "helpers of tests fail the test, and not every suite uses all of them"
 )]
 
+mod received;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
     Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
     ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
-    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Slot, Source,
-    SourceError, State, Transform, TransformError, Verdict, Whole,
+    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
+    Source, SourceError, State, Transform, TransformError, Verdict, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
+pub(crate) use received::Received;
 pub(crate) use server::Server;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Shared<T> = Arc<Mutex<T>>;
-
-/// What an output has, and what it was told.
-#[derive(Debug, Default)]
-pub(crate) struct Received {
-    /// Body and write version by id.
-    pub(crate) documents: BTreeMap<String, (String, u64)>,
-    pub(crate) puts: u64,
-    pub(crate) deletes: u64,
-    /// Ids that are refused.
-    pub(crate) refuses: BTreeSet<String>,
-    /// Batches until the next one fails, or hangs.
-    pub(crate) fails_after: Option<u32>,
-    pub(crate) hangs_after: Option<u32>,
-    /// Does it hang after it has taken the batch, so that nobody hears of it?
-    pub(crate) hangs_late: bool,
-}
 
 /// Everything around one state folder.
 pub(crate) struct World {
@@ -58,6 +45,10 @@ pub(crate) struct World {
 /// How the mapping behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
+    /// The name that it goes by, after `fake`.
+    pub(crate) name: String,
+    /// What its ids end in.
+    pub(crate) ids: String,
     /// Attributes that are refused.
     pub(crate) refuses: BTreeSet<String>,
     /// Values that make a delete.
@@ -119,27 +110,31 @@ impl World {
         instance: &'static str,
         outputs: &[(&str, &str)],
         options: Options,
-        fresh: bool,
     ) -> (Pipeline, Arc<Ledger>) {
-        let cursor = State::cursor(store.as_ref(), instance).unwrap();
-        let start = if fresh { None } else { cursor };
         let ledger = Arc::new(Ledger::default());
+        let server = Arc::clone(&self.servers[instance]);
         let pipeline = Pipeline {
             instance: instance.to_owned(),
-            source: Box::new(FakeSource {
-                server: Arc::clone(&self.servers[instance]),
-                after: start.map_or(0, |cursor| cursor.0.parse().unwrap()),
+            begin_walk: Box::new(move |cursor| {
+                Ok(Box::new(FakeSource {
+                    server: Arc::clone(&server),
+                    after: cursor.map_or(0, |cursor| cursor.0.parse().unwrap()),
+                }))
             }),
             mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(&self.mapping)))),
             wake: Arc::default(),
             outputs: outputs
                 .iter()
-                .map(|(name, target)| -> Arc<dyn Output> {
-                    Arc::new(FakeOutput {
+                .map(|(name, target)| {
+                    let output = Arc::new(FakeOutput {
                         name: (*name).to_owned(),
                         target: (*target).to_owned(),
                         received: self.received(name, target),
-                    })
+                    });
+                    match name.starts_with("optional") {
+                        true => Sink::optional(output, Duration::from_secs(30)),
+                        false => Sink::required(output),
+                    }
                 })
                 .collect(),
             dead_letters: Arc::new(FakeLetters(Arc::clone(&self.letters))),
@@ -153,8 +148,7 @@ impl World {
     /// One poll by a host that starts and ends with it.
     pub(crate) async fn poll_with(&self, instance: &'static str, options: Options) -> Arc<Ledger> {
         let store = self.open();
-        let (pipeline, ledger) =
-            self.pipeline(&store, instance, &[("out", "here")], options, false);
+        let (pipeline, ledger) = self.pipeline(&store, instance, &[("out", "here")], options);
         pipeline.run(CancellationToken::new()).await.unwrap();
         assert_eq!(ledger.counts().balance(), Ok(()));
         ledger
@@ -168,7 +162,7 @@ impl World {
 /// Options with which every poll sweeps.
 pub(crate) fn sweeping() -> Options {
     Options {
-        sweep: Some(std::time::Duration::ZERO),
+        sweep: Some(Duration::ZERO),
         ..Options::default()
     }
 }
@@ -311,7 +305,7 @@ struct FakeMapping(Arc<Mutex<Mapping>>);
 impl Transform for FakeMapping {
     fn identity(&self) -> Arc<MappingIdentity> {
         Arc::new(MappingIdentity {
-            name: "fake".to_owned(),
+            name: format!("fake{}", self.0.lock().unwrap().name),
             version: "1".to_owned(),
             digest: "0".repeat(64),
         })
@@ -370,7 +364,7 @@ fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) ->
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     Document {
-        id: id.to_owned(),
+        id: format!("{id}{}", mapping.ids),
         attribute: timestamp.map(|_| id.to_owned()),
         attribute_timestamp: timestamp,
         operation: if mapping.deletes.contains(value) {
@@ -407,6 +401,11 @@ impl Output for FakeOutput {
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
         let hangs = {
             let mut received = self.received.lock().unwrap();
+            received.down |= received.down_after == Some(0);
+            received.down_after = received.down_after.and_then(|left| left.checked_sub(1));
+            if received.down {
+                return Err(OutputError::new(Told));
+            }
             if received.fails_after == Some(0) {
                 received.fails_after = None;
                 return Err(OutputError::new(Told));
@@ -428,7 +427,10 @@ impl Output for FakeOutput {
     }
 
     async fn check(&self) -> Result<(), OutputError> {
-        Ok(())
+        match self.received.lock().unwrap().down {
+            true => Err(OutputError::new(Told)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -452,6 +454,7 @@ impl FakeOutput {
                 .get(id)
                 .map_or(0, |(_, version)| *version);
             assert!(before <= delivery.version, "{id} goes back from {before}");
+            received.change(delivery);
             match operation {
                 Operation::Put => {
                     received.puts += 1;

@@ -5,6 +5,7 @@ mod faults;
 mod latest;
 mod secrets;
 mod setup;
+mod unsure;
 
 use std::sync::Arc;
 

@@ -174,7 +174,7 @@ async fn what_is_no_catalogue_or_too_old_a_server_is_refused() {
 async fn documents_of_more_than_thirty_days_ago_are_counted() {
     let elastic = elastic().await;
     let output = output(&options(&elastic));
-    assert_eq!(output.old_indicators().await.unwrap(), 0);
+    assert_eq!(output.advice().await.unwrap(), Vec::<String>::new());
     let now = u64::try_from(pipeline::now_ms()).unwrap();
     let day = 24 * 3_600 * 1_000;
     let batch = [("a", 40), ("b", 31), ("c", 2)].map(|(id, days)| {
@@ -182,7 +182,8 @@ async fn documents_of_more_than_thirty_days_ago_are_counted() {
         delivery(id, 5, pipeline::Operation::Put, body)
     });
     write(&output, &batch).await;
-    assert_eq!(output.old_indicators().await.unwrap(), 2);
+    let advice = output.advice().await.unwrap();
+    assert!(advice[0].starts_with("2 of 3 documents"), "{advice:?}");
     elastic.habits(|habits| habits.forbid = true);
-    output.old_indicators().await.unwrap_err();
+    output.advice().await.unwrap_err();
 }

@@ -10,10 +10,12 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 
+pub use read::KnownDocument;
 pub(crate) use read::{
-    KnownAttribute, Mappings, attributes_of, due, each, older, one_held, open_documents, remembered,
+    KnownAttribute, Mappings, attributes_of, by_other_ids, due, each, known, older, one_held,
+    open_documents, remembered, without_attribute,
 };
-pub(crate) use write::record;
+pub(crate) use write::{record, send_again};
 
 pub(crate) type DocumentKey = (u32, &'static str);
 pub(crate) type DocumentRow = (

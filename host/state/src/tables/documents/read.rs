@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
 use redb::{ReadTransaction, ReadableTable};
 
-use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, place};
+use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD};
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
@@ -17,9 +17,11 @@ pub(crate) fn remembered(
     output: &OutputKey,
     documents: &[Delivery],
 ) -> Result<Vec<Option<Remembered>>, Trouble> {
-    let Some((output, instance)) = place(transaction, instance, output)? else {
+    let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
         return Ok(vec![None; documents.len()]);
     };
+    // An instance that has never written here (0 is nobody's number) may bring what another has.
+    let instance = names::find(transaction, Kind::Instance, instance)?.unwrap_or(0);
     let table = transaction.open_table(DOCUMENTS)?;
     let held = transaction.open_table(HELD)?;
     let mut last: Option<(&str, u32)> = None;
@@ -52,6 +54,45 @@ pub(crate) fn remembered(
             // Nobody's copy: whoever comes next sends theirs.
             fingerprint: fingerprint.filter(|_| document.copy_of != 0),
             others: document.wanted_by_others((instance, event)),
+        }));
+    }
+    Ok(found)
+}
+
+/// What is known of a document at an output, whoever holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDocument {
+    /// What became of it.
+    pub fate: Fate,
+    /// The write version of what was sent last.
+    pub version: u64,
+    /// The names of the mappings under which the output may have it.
+    pub mappings: Vec<String>,
+}
+
+/// What is known of these documents, in order.
+pub(crate) fn known(
+    transaction: &ReadTransaction,
+    output: &OutputKey,
+    ids: &[String],
+) -> Result<Vec<Option<KnownDocument>>, Trouble> {
+    let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
+        return Ok(vec![None; ids.len()]);
+    };
+    let table = transaction.open_table(DOCUMENTS)?;
+    let mut mappings = Mappings::default();
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(row) = table.get((output, id.as_str()))? else {
+            found.push(None);
+            continue;
+        };
+        let document = Document::read(row.value())?;
+        let places = mappings.all(transaction, &document.places)?;
+        found.push(Some(KnownDocument {
+            fate: document.fate,
+            version: document.version,
+            mappings: places.iter().map(|mapping| mapping.name.clone()).collect(),
         }));
     }
     Ok(found)
@@ -156,6 +197,60 @@ pub(crate) fn attributes_of(
             id: id.to_owned(),
         })
     }))
+}
+
+/// What an event holds of attributes by other ids than their last.
+pub(crate) fn by_other_ids(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    event: u32,
+) -> Result<Vec<KnownAttribute>, Trouble> {
+    let held = transaction.open_table(HELD)?;
+    let attributes = transaction.open_table(ATTRIBUTES)?;
+    let from = (output, instance, event, "");
+    let to = (output, instance, event.saturating_add(1), "");
+    let mut found = Vec::new();
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        let (id, attribute) = (key.value().3, row.value().2);
+        if AttributeKey::text(attribute).is_none() {
+            continue;
+        }
+        let last = attributes.get((output, instance, attribute))?;
+        if last.is_none_or(|row| row.value().2 != id) {
+            found.push(KnownAttribute {
+                key: attribute.to_vec(),
+                event,
+                timestamp: None,
+                id: id.to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The document of an event itself.
+pub(crate) fn without_attribute(
+    transaction: &ReadTransaction,
+    (output, instance): (u32, u32),
+    event: u32,
+) -> Result<Vec<KnownAttribute>, Trouble> {
+    let held = transaction.open_table(HELD)?;
+    let from = (output, instance, event, "");
+    let to = (output, instance, event.saturating_add(1), "");
+    let mut found = Vec::new();
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        if AttributeKey::text(row.value().2).is_none() {
+            found.push(KnownAttribute {
+                key: Vec::new(),
+                event,
+                timestamp: None,
+                id: key.value().3.to_owned(),
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// What is known of a document that an event holds.

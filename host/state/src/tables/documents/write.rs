@@ -40,6 +40,36 @@ pub(crate) fn record(transaction: &WriteTransaction, changes: &Changes<'_>) -> R
     Ok(())
 }
 
+/// Lets documents of an event be sent again whatever their fingerprint, those that `which` picks by
+/// id and fate; says how many.
+pub(crate) fn send_again(
+    transaction: &WriteTransaction,
+    (output, instance, event): (u32, u32, u32),
+    which: &dyn Fn(&str, Fate) -> bool,
+) -> Result<u64, Trouble> {
+    let documents = transaction.open_table(DOCUMENTS)?;
+    let mut held = transaction.open_table(HELD)?;
+    let mut picked = Vec::new();
+    let from = (output, instance, event, "");
+    let to = (output, instance, event.saturating_add(1), "");
+    for entry in held.range(from..to)? {
+        let (key, row) = entry?;
+        let (_, _, _, id) = key.value();
+        let Some(document) = documents.get((output, id))? else {
+            continue;
+        };
+        if which(id, Document::read(document.value())?.fate) {
+            let (seen, _, attribute) = row.value();
+            picked.push((id.to_owned(), seen, attribute.to_vec()));
+        }
+    }
+    for (id, seen, attribute) in &picked {
+        let key = (output, instance, event, id.as_str());
+        held.insert(key, (*seen, None, attribute.as_slice()))?;
+    }
+    Ok(picked.len() as u64)
+}
+
 struct Writer<'t> {
     transaction: &'t WriteTransaction,
     documents: Table<'t, DocumentKey, DocumentRow>,

@@ -1,17 +1,21 @@
-//! `misp-ecs audit`: what went out against what MISP has now. Changes nothing.
+//! `misp-ecs audit`: what went out against what MISP has now, and against what an index really has.
+
+mod inventory;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
+use serde::{Deserialize, Serialize};
 use state::Store;
 
-use crate::args::OneInstance;
-use crate::assembly::chosen;
-use crate::config::{Facts, Loaded};
+use super::run::poll;
+use crate::args::Audit;
+use crate::assembly::{Mode, chosen};
+use crate::config::{Facts, Loaded, nearest_or_all};
 use crate::control::{self, Request};
 use crate::summary::thousands;
 use crate::wiring::{self, Server};
@@ -19,20 +23,82 @@ use crate::wiring::{self, Server};
 /// Events that are listed before the rest is summed up.
 const EVENTS: usize = 20;
 
+/// What is asked of an output beyond what is remembered of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deeper {
+    /// The output's name.
+    pub(crate) output: String,
+    /// Mend the difference.
+    pub(crate) repair: bool,
+    /// Delete however much it is.
+    pub(crate) confirmed: bool,
+}
+
 /// Runs the command, in the host that holds the state if one does.
-pub(crate) async fn audit(args: &OneInstance) -> anyhow::Result<ExitCode> {
-    let loaded = wiring::load_config(&args.configured)?;
-    let folder = wiring::state_folder(&args.configured, Some(&loaded.config))?;
+pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
+    let configured = &args.instance.configured;
+    let only = args.instance.instance.clone();
+    let loaded = wiring::load_config(configured)?;
+    let folder = wiring::state_folder(configured, Some(&loaded.config))?;
+    let deeper = args.output.clone().map(|output| Deeper {
+        output,
+        repair: args.repair,
+        confirmed: args.confirm,
+    });
     let request = Request::Audit {
-        instance: args.instance.clone(),
+        instance: only.clone(),
+        deeper: deeper.clone(),
     };
     if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
         return Ok(ExitCode::from(code));
     }
     let store = Arc::new(Store::open(&folder)?);
-    let (text, differs) = report(&store, &loaded, &folder, args.instance.as_deref()).await?;
+    let (mut text, mut differs) = report(&store, &loaded, &folder, only.as_deref()).await?;
+    if let Some(deeper) = &deeper {
+        let (more, there) = inventory_report(&store, &loaded, deeper).await?;
+        text.push_str(&more);
+        differs |= there;
+    }
     crate::write_out(&text)?;
-    Ok(ExitCode::from(u8::from(differs)))
+    if !args.repair {
+        return Ok(ExitCode::from(u8::from(differs)));
+    }
+    // What is missing is wanted now: one pass fetches it.
+    drop(store);
+    let mode = Mode {
+        once: true,
+        only,
+        ..Mode::default()
+    };
+    poll(configured, &mode).await
+}
+
+/// What an output really has, mended if that is asked for; and whether anything differed.
+pub(crate) async fn inventory_report(
+    store: &Arc<Store>,
+    loaded: &Loaded,
+    deeper: &Deeper,
+) -> anyhow::Result<(String, bool)> {
+    let Deeper {
+        output: name,
+        repair,
+        confirmed,
+    } = deeper;
+    let Some(options) = loaded.config.outputs.get(name) else {
+        let names = loaded.config.outputs.keys().map(String::as_str);
+        bail!("no output `{name}`{}", nearest_or_all(name, names));
+    };
+    let output = options.build(name);
+    let key = OutputKey::of(&*output);
+    let found = inventory::compare(store, &*output, &key).await?;
+    let mut text = String::new();
+    found.write(&mut text, &key)?;
+    let differs = found.differs();
+    if *repair && differs {
+        let done = inventory::repair(store, &*output, &key, found, *confirmed);
+        text.push_str(&done.await?);
+    }
+    Ok((text, differs))
 }
 
 /// The report, and whether anything differs.
@@ -53,7 +119,7 @@ pub(crate) async fn report(
         let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
         // The listing is bound by where the first walk began: the cursor knows.
         let cursor = State::cursor(store.as_ref(), name)?;
-        let listing = server.source(instance, &mapper, cursor.as_ref())?.listing();
+        let listing = server.begin_walk(instance, &mapper)?(cursor.as_ref())?.listing();
         let found = compare(store, name, listing, keys.clone())
             .await
             .with_context(|| format!("instance {name}"))?;

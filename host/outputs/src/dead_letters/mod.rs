@@ -1,16 +1,20 @@
 //! Where what was refused is kept: NDJSON, readable by its owner only, because it
 //! holds what MISP sent as it was sent.
 
+mod read;
+
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use pipeline::{Class, Classify, DeadLetter, DeadLetters, OutputError};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use units::{ByteSize, Duration};
 
 use crate::line_file::{Fsync, LineFile, LineFileError, Rotation, Settings};
 use crate::lines::Lines;
+
+pub use read::{LetterStanding, ReadLettersError, Replayed, each_letter};
 
 /// Where refused records and documents are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -69,16 +73,30 @@ impl DeadLetterFile {
     }
 }
 
-#[async_trait]
-impl DeadLetters for DeadLetterFile {
-    async fn write(&self, letters: &[DeadLetter]) -> Result<(), OutputError> {
+impl DeadLetterFile {
+    /// Notes, after the letters, that their events are asked for again.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn replayed(&self, events: &[Replayed]) -> Result<(), OutputError> {
+        self.append(events).await
+    }
+
+    async fn append<T: Serialize>(&self, all: &[T]) -> Result<(), OutputError> {
         let mut lines = Lines::default();
-        for letter in letters {
+        for one in all {
             lines
-                .push(|line| serde_json::to_writer(line, letter))
+                .push(|line| serde_json::to_writer(line, one))
                 .map_err(|error| OutputError::new(Unwritable(error)))?;
         }
         self.file.append(lines).await.map_err(OutputError::new)
+    }
+}
+
+#[async_trait]
+impl DeadLetters for DeadLetterFile {
+    async fn write(&self, letters: &[DeadLetter]) -> Result<(), OutputError> {
+        self.append(letters).await
     }
 }
 
@@ -169,5 +187,74 @@ mod tests {
         let error = letters.write(&[letter("{}")]).await.unwrap_err();
         assert_eq!(error.class(), Class::Transient { after: None });
         assert!(letters.check().await.is_err());
+    }
+
+    fn seen(path: &std::path::Path) -> (Vec<(String, LetterStanding)>, u64) {
+        let mut found = Vec::new();
+        let none = each_letter(path, &mut |letter, standing| {
+            found.push((letter.input.clone(), standing));
+        });
+        (found, none.unwrap())
+    }
+
+    fn of(event: &str, attribute: &str, input: &str) -> DeadLetter {
+        DeadLetter {
+            event: Some(event.to_owned()),
+            attribute: Some(attribute.to_owned()),
+            ..letter(input)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_again_or_refused_again_is_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters.ndjson");
+        assert_eq!(seen(&path), (Vec::new(), 0));
+        let options = DeadLetterOptions {
+            // Every write has a file of its own.
+            rotate_size: ByteSize::kib(1),
+            ..Default::default()
+        };
+        let letters = DeadLetterFile::new(&options, path.clone());
+        let long = "x".repeat(900);
+        let first = [of("e", "a", &long), of("e", "b", "2"), of("f", "c", "3")];
+        letters.write(&first).await.unwrap();
+        let mark = Replayed {
+            time_ms: 1,
+            instance: "example".to_owned(),
+            event: "e".to_owned(),
+            replayed: true,
+        };
+        letters.replayed(&[mark]).await.unwrap();
+        letters.write(&[of("e", "a", "5")]).await.unwrap();
+        letters.write(&[of("f", "c", "6")]).await.unwrap();
+        letters.write(&[letter("{"), letter("{")]).await.unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, b"{}\n{\"half\""))
+            .unwrap();
+        let (found, none) = seen(&path);
+        let standings: Vec<_> = found
+            .iter()
+            .map(|(input, standing)| (&**input, *standing))
+            .collect();
+        assert_eq!(
+            standings,
+            [
+                (&*long, LetterStanding::Replayed),
+                ("2", LetterStanding::Replayed),
+                ("3", LetterStanding::Repeated),
+                ("5", LetterStanding::Open),
+                ("6", LetterStanding::Open),
+                ("{", LetterStanding::Repeated),
+                ("{", LetterStanding::Open),
+            ]
+        );
+        assert_eq!(none, 1);
+        assert!(
+            std::fs::read_dir(folder.path()).unwrap().count() > 1,
+            "it was renamed"
+        );
     }
 }
