@@ -4,9 +4,6 @@ use std::ops::ControlFlow;
 
 use adapter_shell::{Answer, Refusal};
 
-/// An answer may be this long, bytes: Fluent Bit copies it twice and keeps it in a chunk.
-pub(crate) const LONGEST: usize = 32 << 20;
-
 /// How several documents are one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -40,25 +37,10 @@ impl<'b> Writer<'b> {
         }
     }
 
-    pub(crate) fn take(&mut self, answer: Answer<'_>, now_ms: i64) -> ControlFlow<()> {
-        let (json, timestamp_ms) = match answer {
-            Answer::Document { json, timestamp_ms } => (json, timestamp_ms),
-            Answer::Refused {
-                json: Some(json),
-                timestamp_ms,
-                ..
-            } => (json, timestamp_ms),
-            Answer::Refused { json: None, .. } => return ControlFlow::Continue(()),
-        };
-        if self.text.len().saturating_add(json.len()) > LONGEST {
-            let text = format!(
-                "the answer is larger than {LONGEST} bytes: the rest of the record is left out, split it before"
-            );
-            let refusal = Refusal::new("too-large", text);
-            self.push(&refusal.document(now_ms), now_ms);
-            return ControlFlow::Break(());
+    pub(crate) fn take(&mut self, answer: Answer<'_>) -> ControlFlow<()> {
+        if let Some((json, timestamp_ms)) = answer.json() {
+            self.push(json, timestamp_ms);
         }
-        self.push(json, timestamp_ms);
         ControlFlow::Continue(())
     }
 

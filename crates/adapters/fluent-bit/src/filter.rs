@@ -76,7 +76,7 @@ fn answer(
 ) {
     let now_ms = i64::from(seconds) * 1000 + i64::from(nanoseconds / 1_000_000);
     let mut writer = Writer::new(mode, text);
-    let mut sink = |answer: Answer<'_>| writer.take(answer, now_ms);
+    let mut sink = |answer: Answer<'_>| writer.take(answer);
     match record {
         Ok(record) => adapter.map(record, asked, now_ms, &mut sink),
         Err(length) => {

@@ -64,16 +64,53 @@ impl Adapter {
     /// Maps a record with the mapping asked for, or else with the one that the settings
     /// name. `now_ms` is the time of it, UNIX milliseconds.
     pub fn map(&mut self, record: &[u8], asked: Option<Layout>, now_ms: i64, sink: &mut Sink<'_>) {
-        if record.len() > self.limits.record {
-            let (length, limit) = (record.len(), self.limits.record);
-            let text = format!("the record is {length} bytes long, the limit is {limit}");
-            self.refuse(&Refusal::new("too-large", text), now_ms, sink);
+        if self.is_too_long(record, now_ms, sink) {
             return;
         }
-        let (record, settings) = match field::take(record) {
-            Some((rest, settings)) => (Bytes::from(rest), Some(settings)),
-            None => (Bytes::copy_from_slice(record), None),
-        };
+        match field::take(record) {
+            Some((rest, settings)) => {
+                self.slices(Bytes::from(rest), Some(settings), asked, now_ms, sink);
+            }
+            None => {
+                let record = Bytes::copy_from_slice(record);
+                self.slices(record, None, asked, now_ms, sink);
+            }
+        }
+    }
+
+    /// The same with these settings instead of the adapter's own; the record has none.
+    pub fn map_with(
+        &mut self,
+        record: &[u8],
+        settings: &[u8],
+        asked: Option<Layout>,
+        now_ms: i64,
+        sink: &mut Sink<'_>,
+    ) {
+        if self.is_too_long(record, now_ms, sink) {
+            return;
+        }
+        let record = Bytes::copy_from_slice(record);
+        self.slices(record, Some(settings.to_vec()), asked, now_ms, sink);
+    }
+
+    fn is_too_long(&self, record: &[u8], now_ms: i64, sink: &mut Sink<'_>) -> bool {
+        let (length, limit) = (record.len(), self.limits.record);
+        if length > limit {
+            let text = format!("the record is {length} bytes long, the limit is {limit}");
+            self.refuse(&Refusal::new("too-large", text), now_ms, sink);
+        }
+        length > limit
+    }
+
+    fn slices(
+        &mut self,
+        record: Bytes,
+        settings: Option<Vec<u8>>,
+        asked: Option<Layout>,
+        now_ms: i64,
+        sink: &mut Sink<'_>,
+    ) {
         let place = self.place_of(settings, asked);
         let mut line = std::mem::take(&mut self.line);
         match self.kept.get(place).map(|kept| &kept.mapper) {
@@ -84,6 +121,7 @@ impl Adapter {
                     now_ms,
                     line: &mut line,
                     work: self.limits.work,
+                    answers: self.limits.answers,
                     sink,
                 };
                 let _ended = run.input(record, self.limits);
@@ -134,6 +172,8 @@ struct Run<'r, 's> {
     line: &'r mut Vec<u8>,
     /// Bytes that may still be given to the mapping.
     work: usize,
+    /// Bytes that may still be answered.
+    answers: usize,
     sink: &'r mut Sink<'s>,
 }
 
@@ -172,6 +212,10 @@ impl Run<'_, '_> {
         };
         for document in &outcome.documents {
             if answer::write(self.line, document, self.mapper) {
+                let Some(left) = self.answers.checked_sub(self.line.len()) else {
+                    return self.too_much();
+                };
+                self.answers = left;
                 (self.sink)(Answer::Document {
                     json: self.line.as_slice(),
                     timestamp_ms: document.timestamp_ms,
@@ -186,8 +230,21 @@ impl Run<'_, '_> {
         ControlFlow::Continue(())
     }
 
+    /// The last answer to a record that has too many.
+    fn too_much(&mut self) -> ControlFlow<()> {
+        let text = "the answer would be too large: the rest of the record is left out, split it before";
+        self.answers = usize::MAX;
+        self.refused(&Refusal::new("too-large", text))?;
+        ControlFlow::Break(())
+    }
+
     fn refused(&mut self, refusal: &Refusal) -> ControlFlow<()> {
         let document = self.errors.then(|| refusal.document(self.now_ms));
+        let length = document.as_ref().map_or(0, Vec::len);
+        let Some(left) = self.answers.checked_sub(length) else {
+            return self.too_much();
+        };
+        self.answers = left;
         (self.sink)(Answer::Refused {
             refusal,
             json: document.as_deref(),

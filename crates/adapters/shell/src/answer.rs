@@ -27,6 +27,19 @@ pub enum Answer<'a> {
     },
 }
 
+impl<'a> Answer<'a> {
+    /// What of it goes out as JSON, and its time in UNIX milliseconds; `None` for a refusal
+    /// that is no document.
+    pub fn json(self) -> Option<(&'a [u8], i64)> {
+        match self {
+            Self::Document { json, timestamp_ms } => Some((json, timestamp_ms)),
+            Self::Refused {
+                json, timestamp_ms, ..
+            } => json.map(|json| (json, timestamp_ms)),
+        }
+    }
+}
+
 /// A record, an attribute or a part of a record that did not become a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {

@@ -13,6 +13,8 @@ pub struct Limits {
     /// Bytes that are given to the mapping for one record: its head is mapped again with
     /// each slice.
     pub work: usize,
+    /// Bytes of all answers to one record together: most engines copy them, and keep the copy.
+    pub answers: usize,
 }
 
 impl Limits {
@@ -21,6 +23,7 @@ impl Limits {
         record: 16 << 20,
         depth: 32,
         work: 256 << 20,
+        answers: 32 << 20,
     };
 
     /// For a command, which writes its answers away as they come.
@@ -28,6 +31,7 @@ impl Limits {
         record: 256 << 20,
         depth: 100,
         work: usize::MAX,
+        answers: usize::MAX,
     };
 
     /// Slices are small here: what a mapping makes of one is in memory as a whole.
