@@ -11,38 +11,13 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use common::{Setup, demo, output, published, signal, text};
-use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::fake_receiver::FakeReceiver;
 use serde_json::Value;
 
-fn setup(misp: &FakeMisp, receiver: &FakeReceiver, more: &str) -> Setup {
-    let setup = Setup::new(misp, "");
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let (head, rest) = yaml.split_once("outputs:").unwrap();
-    let (_, rest) = rest.split_once('\n').unwrap();
-    let http = format!(
-        "outputs: {{out: {{type: http, url: '{}', proxy: none{more}}}}}",
-        receiver.url()
-    );
-    std::fs::write(&config, format!("{head}{http}\n{rest}")).unwrap();
-    setup
-}
-
-/// The attributes that the receiver has: puts without a later delete, by the envelope.
+/// The attributes that the receiver has, and how many lines came.
 fn standing(receiver: &FakeReceiver) -> (BTreeSet<String>, usize) {
-    let (mut found, mut lines) = (std::collections::BTreeMap::new(), 0);
-    for line in receiver.arrived().lines() {
-        lines += 1;
-        let document: Value = serde_json::from_str(line).unwrap();
-        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
-        if document["misp_ecs"]["operation"] == "delete" {
-            found.remove(&id);
-        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
-            found.insert(id, uuid.to_owned());
-        }
-    }
-    (found.into_values().collect(), lines)
+    let arrived = receiver.arrived();
+    (common::standing(&arrived), arrived.lines().count())
 }
 
 async fn runs(setup: &Setup, words: &[&str]) -> String {
@@ -68,7 +43,7 @@ fn letters(setup: &Setup) -> usize {
 async fn what_was_refused_is_replayed_after_a_fix_and_not_before() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
-    let setup = setup(&misp, &receiver, "");
+    let setup = Setup::with_receiver(&misp, &receiver, "");
     assert_eq!(
         runs(&setup, &["dead-letter", "list"]).await,
         "nothing is refused\n"
@@ -143,7 +118,7 @@ async fn what_was_refused_is_replayed_after_a_fix_and_not_before() {
 async fn a_running_host_replays_at_once() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
-    let setup = setup(&misp, &receiver, "");
+    let setup = Setup::with_receiver(&misp, &receiver, "");
     let victim = published(&misp).into_iter().next().unwrap();
     receiver.refuse(&victim, 400, "no");
     runs(&setup, &["run", "--once"]).await;

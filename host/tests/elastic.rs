@@ -15,9 +15,7 @@ use misp_ecs_tests::fake_elastic::{self, ELASTIC_KEY, ElasticFault, FakeElastic}
 const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
 
 async fn runs(setup: &Setup, words: &[&str]) -> String {
-    let ran = output(setup.command(words)).await;
-    let said = text(&ran.stdout) + &text(&ran.stderr);
-    assert!(ran.status.success(), "{words:?}: {said}");
+    let said = common::runs(setup, words).await;
     assert!(!said.contains(ELASTIC_KEY));
     said
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, output, text};
+use common::{Setup, output, runs, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{attr, event, hex};
 use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
@@ -65,24 +65,13 @@ async fn misp() -> FakeMisp {
 
 fn setup(misp: &FakeMisp, node: &OpenSearchNode, namespace: &str) -> Setup {
     let setup = Setup::new(misp, ", interval: 1s");
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let (head, rest) = yaml.split_once("outputs:").unwrap();
-    let (_, rest) = rest.split_once('\n').unwrap();
     let output = format!(
-        "outputs: {{siem: {{type: elasticsearch, urls: ['{}'], proxy: none, namespace: {namespace}, \
+        "{{siem: {{type: elasticsearch, urls: ['{}'], proxy: none, namespace: {namespace}, \
          max_bulk_count: 50, in_flight: 6, retry_wait: 50ms}}}}",
         node.url()
     );
-    std::fs::write(&config, format!("{head}{output}\n{rest}")).unwrap();
+    setup.set("outputs", &output);
     setup
-}
-
-async fn runs(setup: &Setup, words: &[&str]) -> String {
-    let ran = output(setup.command(words)).await;
-    let said = text(&ran.stdout) + &text(&ran.stderr);
-    assert!(ran.status.success(), "{words:?}: {said}");
-    said
 }
 
 /// What a fresh walk into a file makes of the same MISP, by id.

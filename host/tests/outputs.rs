@@ -10,38 +10,13 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Setup, demo, output, published, text};
-use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::fake_receiver::{FakeReceiver, Reply};
 use serde_json::Value;
 
-fn setup(misp: &FakeMisp, receiver: &FakeReceiver, more: &str) -> Setup {
-    let setup = Setup::new(misp, "");
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let (head, rest) = yaml.split_once("outputs:").unwrap();
-    let (_, rest) = rest.split_once('\n').unwrap();
-    let http = format!(
-        "outputs: {{out: {{type: http, url: '{}', proxy: none{more}}}}}",
-        receiver.url()
-    );
-    std::fs::write(&config, format!("{head}{http}\n{rest}")).unwrap();
-    setup
-}
-
-/// The attributes that the receiver has: puts without a later delete, by the envelope.
+/// The attributes that the receiver has, and how many lines came.
 fn standing(receiver: &FakeReceiver) -> (BTreeSet<String>, usize) {
-    let (mut found, mut lines) = (std::collections::BTreeMap::new(), 0);
-    for line in receiver.arrived().lines() {
-        lines += 1;
-        let document: Value = serde_json::from_str(line).unwrap();
-        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
-        if document["misp_ecs"]["operation"] == "delete" {
-            found.remove(&id);
-        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
-            found.insert(id, uuid.to_owned());
-        }
-    }
-    (found.into_values().collect(), lines)
+    let arrived = receiver.arrived();
+    (common::standing(&arrived), arrived.lines().count())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +24,7 @@ async fn what_the_receiver_has_is_what_misp_has() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
     let headers = "headers_file: headers, compression: zstd, max_count: 100";
-    let setup = setup(&misp, &receiver, &format!(", {headers}"));
+    let setup = Setup::with_receiver(&misp, &receiver, &format!(", {headers}"));
     receiver.require("Bearer CanaryToken");
     std::fs::write(
         setup.folder.path().join("headers"),
@@ -88,7 +63,7 @@ async fn what_the_receiver_has_is_what_misp_has() {
 async fn one_document_that_is_refused_costs_itself_and_is_kept() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
-    let setup = setup(&misp, &receiver, "");
+    let setup = Setup::with_receiver(&misp, &receiver, "");
     let victim = published(&misp).into_iter().next().unwrap();
     receiver.refuse(&victim, 400, "no such field");
     let ran = output(setup.command(&["run", "--once"])).await;
@@ -109,7 +84,7 @@ async fn one_document_that_is_refused_costs_itself_and_is_kept() {
 async fn a_wrong_token_is_told_by_check_before_anything_is_sent() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
-    let setup = setup(&misp, &receiver, "");
+    let setup = Setup::with_receiver(&misp, &receiver, "");
     receiver.require("Bearer CanaryToken");
     let checked = output(setup.command(&["check"])).await;
     let said = text(&checked.stdout);
@@ -137,7 +112,7 @@ async fn the_others_go_on_without_an_optional_one_and_it_catches_up() {
     let misp = demo().await;
     let receiver = FakeReceiver::start().await.unwrap();
     let more = "optional_after: 0s, max_count: 100";
-    let setup = setup(
+    let setup = Setup::with_receiver(
         &misp,
         &receiver,
         &format!(", {more}}}, lines: {{type: file, path: lines.ndjson"),

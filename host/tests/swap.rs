@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::{Setup, demo, mapping, misp_ecs, output, published, signal, text};
+use common::{Setup, demo, mapping, misp_ecs, output, published, runs, signal, text};
 use misp_ecs_tests::FakeMisp;
 use serde_json::Value;
 
@@ -43,13 +43,6 @@ fn configure(setup: &Setup, mapping: &str) {
         format!("{}\nmapping: {mapping}\n", kept.join("\n")),
     )
     .unwrap();
-}
-
-async fn runs(setup: &Setup, words: &[&str]) -> String {
-    let ran = output(setup.command(words)).await;
-    let said = text(&ran.stdout) + &text(&ran.stderr);
-    assert!(ran.status.success(), "{words:?}: {said}");
-    said
 }
 
 async fn fails(setup: &Setup, words: &[&str]) -> String {

@@ -1,8 +1,9 @@
 //! What every output must do, run against each.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use pipeline::{Delivery, Output, Verdict};
+use pipeline::{Class, Classify as _, Delivery, Output, OutputError, Verdict};
 use serde_json::{Value, json};
 
 use crate::lines::Common;
@@ -16,6 +17,11 @@ pub(crate) mod fixtures {
     pub(crate) fn put(id: &str, version: u64) -> Delivery {
         let body = serde_json::json!({ "id": id, "n": version }).to_string();
         delivery(id, version, Operation::Put, body)
+    }
+
+    /// So many of different ids.
+    pub(crate) fn puts(count: usize) -> Vec<Delivery> {
+        (0..count).map(|i| put(&format!("id-{i}"), 1)).collect()
     }
 
     pub(crate) fn delete(id: &str, version: u64) -> Delivery {
@@ -62,6 +68,33 @@ pub(crate) trait Subject: Sync {
 
     /// Starts again with nothing arrived.
     fn clear(&self);
+}
+
+/// What a [`Subject`], which is not asynchronous, has to wait for.
+#[cfg(any(feature = "nats", feature = "kafka"))]
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
+/// Settings that can make no connection fail for good at every turn, and show no secret.
+pub(crate) async fn settings_are_fatal(
+    opened: OutputError,
+    output: &dyn Output,
+    options: &impl Debug,
+    text: &str,
+) {
+    for error in [
+        opened,
+        output.check().await.unwrap_err(),
+        output.write(&[put("a", 1)]).await.unwrap_err(),
+    ] {
+        assert_eq!(error.class(), Class::Fatal, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(
+            !format!("{error} {error:?} {options:?}").contains("canary"),
+            "{error:?}"
+        );
+    }
 }
 
 /// Runs every rule of the contract.

@@ -5,6 +5,7 @@
 //! folder, a variant of [`OutputOptions`], and a line in the contract suite.
 
 mod dead_letters;
+mod defaults;
 mod elasticsearch;
 pub mod envelope;
 mod file;

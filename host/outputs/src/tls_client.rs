@@ -98,26 +98,6 @@ fn pem(path: &Path, what: &'static str, reason: String) -> TlsError {
     }
 }
 
-/// Is one of the causes an error of the TLS library, such as a certificate nobody vouches for?
-#[cfg(feature = "nats")]
-pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(current) = cause {
-        if current.is::<Error>() {
-            return true;
-        }
-        // The source of an I/O error is that of the error inside it, which it thus skips.
-        let inside = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match inside {
-            Some(inside) => Some(inside),
-            None => current.source(),
-        };
-    }
-    false
-}
-
 /// `verify: false`: any certificate will do, but its holder must have the key.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);

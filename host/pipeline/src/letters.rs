@@ -91,24 +91,10 @@ impl Letters {
         delivery: &Delivery,
         verdict: &Verdict,
         output: &str,
-        mapping: &MappingIdentity,
         now_ms: i64,
     ) -> Option<DeadLetter> {
-        let Verdict::Rejected { text } = verdict else {
-            return None;
-        };
-        Some(DeadLetter {
-            time_ms: now_ms,
-            instance: self.instance.clone(),
-            event: Some(delivery.event.to_string()).filter(|uuid| !uuid.is_empty()),
-            attribute: delivery.document.attribute.clone(),
-            reason: Reason {
-                kind: RefusalKind::Output,
-                text: text.clone(),
-            },
-            mapping: mapping.clone(),
-            output: Some(output.to_owned()),
-            input: String::from_utf8_lossy(&delivery.document.body).into_owned(),
+        refused_by(&self.instance, output, delivery, verdict, now_ms, || {
+            String::from_utf8_lossy(&delivery.document.body).into_owned()
         })
     }
 
@@ -159,28 +145,35 @@ pub(crate) fn of_delete(
     verdict: &Verdict,
     now_ms: i64,
 ) -> Option<DeadLetter> {
+    refused_by(instance, output, delivery, verdict, now_ms, || {
+        let (id, version) = (&delivery.document.id, delivery.version);
+        json!({"misp_ecs": {"id": id, "operation": "delete", "version": version}}).to_string()
+    })
+}
+
+fn refused_by(
+    instance: &str,
+    output: &str,
+    delivery: &Delivery,
+    verdict: &Verdict,
+    now_ms: i64,
+    input: impl FnOnce() -> String,
+) -> Option<DeadLetter> {
     let Verdict::Rejected { text } = verdict else {
         return None;
     };
-    let Delivery {
-        event,
-        document,
-        version,
-        ..
-    } = delivery;
-    let asked = json!({"misp_ecs": {"id": document.id, "operation": "delete", "version": version}});
     Some(DeadLetter {
         time_ms: now_ms,
         instance: instance.to_owned(),
-        event: Some(event.to_string()).filter(|uuid| !uuid.is_empty()),
-        attribute: document.attribute.clone(),
+        event: Some(delivery.event.to_string()).filter(|uuid| !uuid.is_empty()),
+        attribute: delivery.document.attribute.clone(),
         reason: Reason {
             kind: RefusalKind::Output,
             text: text.clone(),
         },
         mapping: (*delivery.mapping).clone(),
         output: Some(output.to_owned()),
-        input: asked.to_string(),
+        input: input(),
     })
 }
 

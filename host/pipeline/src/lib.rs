@@ -44,6 +44,7 @@ pub use retry::Backoff;
 pub use run::Pipeline;
 pub use sink::Sink;
 pub use slot::Slot;
+pub use sweep::is_too_much;
 pub use traits::{
     BeginWalk, Commit, Comparison, DeadLetters, Inventory, Listing, Output, Source, State,
     StoredDocument, Transform,

@@ -154,6 +154,26 @@ pub struct Document {
     pub notes: Vec<Note>,
 }
 
+impl Document {
+    /// What stands for a document that is to be deleted.
+    #[must_use]
+    pub fn tombstone(id: String, attribute: Option<String>, now_ms: i64) -> Self {
+        Self {
+            id,
+            attribute,
+            attribute_timestamp: None,
+            operation: Operation::Delete,
+            dataset: None,
+            timestamp_ms: now_ms,
+            modified_ms: now_ms,
+            expires_ms: None,
+            fingerprint: 0,
+            body: Bytes::from_static(b"{}"),
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Why something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

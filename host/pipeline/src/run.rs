@@ -1,6 +1,6 @@
-//! Runs one instance: passes of fetch, map, deliver, commit; before them outputs that are behind catch up,
-//! between them what has expired is
-//! withdrawn, and now and then a sweep compares what went out with what is there.
+//! Runs one instance: passes of fetch, map, deliver, commit; before them outputs that are behind
+//! catch up, between them what has expired is withdrawn, and now and then a sweep compares what
+//! went out with what is there.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -126,7 +126,8 @@ async fn mend(
             .on_state(move |state| state.want(&instance, &wanted))
             .await?;
     }
-    if too_many(&counts, context.options.sweep_share) && !context.options.sweep_confirmed {
+    let share = context.options.sweep_share;
+    if is_too_much(counts.orphaned, counts.held, share) && !context.options.sweep_confirmed {
         tracing::error!(
             output = sink.key.name,
             orphaned = counts.orphaned,
@@ -171,11 +172,13 @@ async fn mend(
     }
 }
 
-/// Would so much be withdrawn that an error is likelier than the truth?
-fn too_many(counts: &DifferenceCounts, share: f64) -> bool {
+/// Would so much of what is there be deleted that an error is likelier than the truth? `share`:
+/// the largest that is not, 0 to 1.
+#[must_use]
+pub fn is_too_much(deleted: u64, there: u64, share: f64) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "a share needs no last digit")]
-    let orphaned = counts.orphaned as f64 > counts.held as f64 * share;
-    counts.orphaned > FEW && orphaned
+    let beyond = deleted as f64 > there as f64 * share;
+    deleted > FEW && beyond
 }
 
 /// Works on the comparison on a thread that may wait for the disk.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use crate::context::Context;
@@ -11,7 +10,7 @@ use crate::crash;
 use crate::error::RunError;
 use crate::letters;
 use crate::memory::{Changes, Fate, Held, LetGo};
-use crate::record::{DeadLetter, Delivery, Document, MappingIdentity, Operation, Verdict};
+use crate::record::{DeadLetter, Delivery, Document, MappingIdentity, Verdict};
 use crate::sink::Sink;
 
 /// Withdrawn in one go: what is held in memory, and what an output gets at once.
@@ -192,18 +191,6 @@ fn tombstone(held: &Held, version: u64, mapping: &Arc<MappingIdentity>, now_ms: 
             .map_or_else(|| Arc::clone(mapping), Arc::clone),
         before: others(&held.places),
         revision: held.delete_revision,
-        document: Document {
-            id: held.id.clone(),
-            attribute: held.attribute.clone(),
-            attribute_timestamp: None,
-            operation: Operation::Delete,
-            dataset: None,
-            timestamp_ms: now_ms,
-            modified_ms: now_ms,
-            expires_ms: None,
-            fingerprint: 0,
-            body: Bytes::from_static(b"{}"),
-            notes: Vec::new(),
-        },
+        document: Document::tombstone(held.id.clone(), held.attribute.clone(), now_ms),
     }
 }

@@ -191,26 +191,27 @@ impl Store {
         self.read(|transaction| documents::known(transaction, output, ids))
     }
 
-    /// Wants an event read again, and lets these documents of it be sent again to one output
-    /// whatever it has.
+    /// Wants events read again, and lets these documents of them be sent again to one output
+    /// whatever it has: instance, event and ids, in one transaction.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub fn send_again(
         &self,
-        instance: &str,
         output: &OutputKey,
-        event: &str,
-        ids: &HashSet<String>,
+        events: &[(String, String, HashSet<String>)],
     ) -> Result<(), StoreError> {
         self.write(&mut self.inner(), |transaction| {
-            mappings::want(transaction, instance, &[event.to_owned()])?;
-            let place = (
-                names::number(transaction, Kind::Output, &names::of_output(output))?,
-                names::number(transaction, Kind::Instance, instance)?,
-                names::number(transaction, Kind::Event, event)?,
-            );
-            documents::send_again(transaction, place, &|id, _| ids.contains(id))?;
+            let output = names::number(transaction, Kind::Output, &names::of_output(output))?;
+            for (instance, event, ids) in events {
+                mappings::want(transaction, instance, std::slice::from_ref(event))?;
+                let place = (
+                    output,
+                    names::number(transaction, Kind::Instance, instance)?,
+                    names::number(transaction, Kind::Event, event)?,
+                );
+                documents::send_again(transaction, place, &|id, _| ids.contains(id))?;
+            }
             Ok(())
         })
     }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use misp_ecs_tests::fake_receiver::FakeReceiver;
 use misp_ecs_tests::{ELASTIC_KEY, FakeElastic, FakeMisp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -200,6 +201,15 @@ impl Setup {
         setup
     }
 
+    /// As [`Self::new`], into a receiver over HTTP with these options more; the output is `out`.
+    pub fn with_receiver(misp: &FakeMisp, receiver: &FakeReceiver, more: &str) -> Self {
+        let setup = Self::new(misp, "");
+        let url = receiver.url();
+        let output = format!("{{out: {{type: http, url: '{url}', proxy: none{more}}}}}");
+        setup.set("outputs", &output);
+        setup
+    }
+
     /// Compiled mappings are kept beside the tests, for the next setup and the next run: each
     /// takes seconds to compile.
     pub fn with_compiled(self) -> Self {
@@ -225,21 +235,34 @@ impl Setup {
         std::fs::write(&config, format!("{}\n{key}: {value}\n", kept.join("\n"))).unwrap();
     }
 
-    /// The attributes that such a file says are there: puts without a later delete.
+    /// The attributes that such a file says are there.
     pub fn standing(&self) -> BTreeSet<String> {
         let lines = std::fs::read_to_string(self.folder.path().join("out.ndjson")).unwrap();
-        let mut found = BTreeMap::new();
-        for line in lines.lines() {
-            let document: Value = serde_json::from_str(line).unwrap();
-            let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
-            if document["misp_ecs"]["operation"] == "delete" {
-                found.remove(&id);
-            } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
-                found.insert(id, uuid.to_owned());
-            }
-        }
-        found.into_values().collect()
+        standing(&lines)
     }
+}
+
+/// The attributes that NDJSON with envelopes says are there: puts without a later delete.
+pub fn standing(lines: &str) -> BTreeSet<String> {
+    let mut found = BTreeMap::new();
+    for line in lines.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document["misp_ecs"]["id"].as_str().unwrap().to_owned();
+        if document["misp_ecs"]["operation"] == "delete" {
+            found.remove(&id);
+        } else if let Some(uuid) = document["misp"]["attribute"]["uuid"].as_str() {
+            found.insert(id, uuid.to_owned());
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Runs a command that ends well; what it said, stdout first.
+pub async fn runs(setup: &Setup, words: &[&str]) -> String {
+    let ran = output(setup.command(words)).await;
+    let said = text(&ran.stdout) + &text(&ran.stderr);
+    assert!(ran.status.success(), "{words:?}: {said}");
+    said
 }
 
 /// The live attributes of published events.

@@ -55,8 +55,8 @@ pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Is one of the causes an error of the TLS library?
-pub fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+pub fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
     while let Some(current) = cause {
         if current.is::<rustls::Error>() {
             return true;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use units::{ByteSize, Duration};
 
+use crate::defaults::{ten_seconds, thousand, yes};
 use crate::lines::Common;
 use crate::tls::{Address, Tls};
 
@@ -98,10 +99,6 @@ fn two_mebibytes() -> ByteSize {
     ByteSize::mib(2)
 }
 
-fn thousand() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(999)
-}
-
 fn four() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(3)
 }
@@ -110,16 +107,8 @@ fn fifty() -> u8 {
     50
 }
 
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
 fn minute() -> Duration {
     Duration::from_secs(60)
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl HttpOptions {

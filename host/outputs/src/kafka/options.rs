@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use units::{ByteSize, Duration};
 
+use crate::defaults::{thirty_seconds, thousand, yes};
 use crate::lines::Common;
 use crate::tls::Tls;
 
@@ -100,20 +101,8 @@ fn most_bytes() -> ByteSize {
     ByteSize::kib(900)
 }
 
-fn thousand() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(999)
-}
-
 fn eight() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(7)
-}
-
-fn thirty_seconds() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl KafkaOptions {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use units::Duration;
 
+use crate::defaults::{ten_seconds, thirty_seconds, thousand, yes};
 use crate::lines::Common;
 use crate::tls::{Address, Tls};
 
@@ -67,22 +68,6 @@ pub struct NatsOptions {
 
 fn subject() -> String {
     "misp-ecs.{mapping}.{operation}".to_owned()
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn thirty_seconds() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn thousand() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(999)
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl NatsOptions {

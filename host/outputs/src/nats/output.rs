@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use pipeline::{Delivery, Output, OutputError, Verdict};
 use tokio::sync::Mutex;
+use transport::is_tls;
 
 use super::error::{AtStart, NatsError};
 use super::message::{Message, messages};
@@ -24,7 +25,7 @@ use super::unrepeated::unrepeated;
 use crate::lines::encode;
 use crate::said;
 use crate::secret::Secret;
-use crate::tls_client::{client_config, is_tls};
+use crate::tls_client::client_config;
 
 /// Publishes documents. A batch is acknowledged when the stream has acknowledged each message.
 pub struct NatsOutput {

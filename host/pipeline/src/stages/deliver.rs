@@ -254,7 +254,7 @@ impl<'p> Deliver<'p> {
         for answer in answers {
             let name = answer.sink.output.name();
             for (delivery, verdict) in deliveries.iter().zip(&answer.verdicts) {
-                let letter = writer.of_verdict(delivery, verdict, name, mapping, *now_ms);
+                let letter = writer.of_verdict(delivery, verdict, name, *now_ms);
                 if let Some(letter) = letter {
                     refused.push((RefusalKind::Output, 1));
                     letters.push(letter);

@@ -6,21 +6,18 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use pipeline::{
-    Delivery, Document, Fate, MappingIdentity, Operation, Output, OutputKey, StoredDocument,
-    Verdict, now_ms,
+    Delivery, Document, Fate, MappingIdentity, Output, OutputKey, StoredDocument, Verdict,
+    is_too_much, now_ms,
 };
-use state::Store;
+use state::{Store, StoreError};
 
 use crate::summary::thousands;
 
-/// Deletes in one request, and ids in one question to the state.
+/// Deletes in one request, and ids or events in one question to the state.
 const AT_ONCE: usize = 1_000;
-/// Fewer than this are never too many: a share of little is little.
-const FEW: u64 = 10;
 /// The largest share of what is there that is deleted without being told to.
-const SHARE: u64 = 5;
+const SHARE: f64 = 0.2;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -158,7 +155,7 @@ pub(super) async fn repair(
 ) -> anyhow::Result<String> {
     let mut text = String::new();
     let orphans = found.orphans.len() as u64;
-    if orphans > FEW && orphans > found.there / SHARE && !confirmed {
+    if is_too_much(orphans, found.there, SHARE) && !confirmed {
         writeln!(
             text,
             "    HELD BACK {} that would be deleted of {}: look whether another host writes to \
@@ -171,12 +168,17 @@ pub(super) async fn repair(
         writeln!(text, "    {:>10}  deleted", thousands(deleted))?;
     }
     let events = found.missing.len() as u64;
-    for ((instance, event), ids) in found.missing {
-        let (store, key) = (Arc::clone(store), key.clone());
-        let again =
-            tokio::task::spawn_blocking(move || store.send_again(&instance, &key, &event, &ids));
-        again.await??;
-    }
+    let missing = found.missing.into_iter();
+    let missing: Vec<(String, String, HashSet<String>)> = missing
+        .map(|((instance, event), ids)| (instance, event, ids))
+        .collect();
+    let (store, key) = (Arc::clone(store), key.clone());
+    let again = tokio::task::spawn_blocking(move || {
+        let mut some = missing.chunks(AT_ONCE);
+        some.try_for_each(|some| store.send_again(&key, some))
+    });
+    let again: Result<(), StoreError> = again.await?;
+    again?;
     writeln!(
         text,
         "    {:>10}  events are read again for what is missing",
@@ -211,7 +213,6 @@ async fn delete(
 }
 
 fn tombstone(orphan: &StoredDocument, version: u64) -> Delivery {
-    let now = now_ms();
     Delivery {
         event: Arc::from(""),
         version: version.max(orphan.version),
@@ -222,18 +223,6 @@ fn tombstone(orphan: &StoredDocument, version: u64) -> Delivery {
         }),
         before: Vec::new(),
         revision: 1,
-        document: Document {
-            id: orphan.id.clone(),
-            attribute: None,
-            attribute_timestamp: None,
-            operation: Operation::Delete,
-            dataset: None,
-            timestamp_ms: now,
-            modified_ms: now,
-            expires_ms: None,
-            fingerprint: 0,
-            body: Bytes::from_static(b"{}"),
-            notes: Vec::new(),
-        },
+        document: Document::tombstone(orphan.id.clone(), None, now_ms()),
     }
 }

@@ -66,6 +66,12 @@ impl Server {
         }
     }
 
+    /// Publishes every event: somebody reviews everything that was left half done.
+    pub(crate) fn publish_all(&mut self) {
+        let events: Vec<String> = self.events.keys().cloned().collect();
+        events.iter().for_each(|event| self.publish(event));
+    }
+
     pub(crate) fn delete(&mut self, event: &str) {
         self.events.remove(event);
     }

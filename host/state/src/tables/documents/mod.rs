@@ -4,6 +4,8 @@
 mod read;
 mod write;
 
+use std::ops::Range;
+
 use pipeline::{Fate, OutputKey};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -182,6 +184,11 @@ impl Document {
     fn wanted_by_others(&self, me: (u32, u32)) -> bool {
         self.wanted_by.iter().any(|other| *other != me)
     }
+}
+
+/// The keys in [`HELD`] of what an event holds.
+fn of_event((output, instance): (u32, u32), event: u32) -> Range<(u32, u32, u32, &'static str)> {
+    (output, instance, event, "")..(output, instance, event.saturating_add(1), "")
 }
 
 /// The numbers of an output and an instance, if both are known.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
 use redb::{ReadTransaction, ReadableTable};
 
-use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD};
+use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, of_event};
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
@@ -137,11 +137,9 @@ pub(crate) fn older(
     };
     let held = transaction.open_table(HELD)?;
     let documents = transaction.open_table(DOCUMENTS)?;
-    let from = (output, instance, number, "");
-    let to = (output, instance, number.saturating_add(1), "");
     let mut mappings = Mappings::default();
     let mut found = Vec::new();
-    for entry in held.range(from..to)? {
+    for entry in held.range(of_event((output, instance), number))? {
         let (key, row) = entry?;
         let (_, _, _, id) = key.value();
         let (seen, _, attribute) = row.value();
@@ -207,10 +205,8 @@ pub(crate) fn by_other_ids(
 ) -> Result<Vec<KnownAttribute>, Trouble> {
     let held = transaction.open_table(HELD)?;
     let attributes = transaction.open_table(ATTRIBUTES)?;
-    let from = (output, instance, event, "");
-    let to = (output, instance, event.saturating_add(1), "");
     let mut found = Vec::new();
-    for entry in held.range(from..to)? {
+    for entry in held.range(of_event((output, instance), event))? {
         let (key, row) = entry?;
         let (id, attribute) = (key.value().3, row.value().2);
         if AttributeKey::text(attribute).is_none() {
@@ -232,14 +228,12 @@ pub(crate) fn by_other_ids(
 /// The document of an event itself.
 pub(crate) fn without_attribute(
     transaction: &ReadTransaction,
-    (output, instance): (u32, u32),
+    place: (u32, u32),
     event: u32,
 ) -> Result<Vec<KnownAttribute>, Trouble> {
     let held = transaction.open_table(HELD)?;
-    let from = (output, instance, event, "");
-    let to = (output, instance, event.saturating_add(1), "");
     let mut found = Vec::new();
-    for entry in held.range(from..to)? {
+    for entry in held.range(of_event(place, event))? {
         let (key, row) = entry?;
         if AttributeKey::text(row.value().2).is_none() {
             found.push(KnownAttribute {

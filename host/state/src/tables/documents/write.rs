@@ -5,7 +5,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::{
     ATTRIBUTES, AttributeRow, AttributeTableKey, DOCUMENTS, DUE, Document, DocumentKey,
-    DocumentRow, HELD, HeldKey, HeldRow,
+    DocumentRow, HELD, HeldKey, HeldRow, of_event,
 };
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
@@ -50,9 +50,7 @@ pub(crate) fn send_again(
     let documents = transaction.open_table(DOCUMENTS)?;
     let mut held = transaction.open_table(HELD)?;
     let mut picked = Vec::new();
-    let from = (output, instance, event, "");
-    let to = (output, instance, event.saturating_add(1), "");
-    for entry in held.range(from..to)? {
+    for entry in held.range(of_event((output, instance), event))? {
         let (key, row) = entry?;
         let (_, _, _, id) = key.value();
         let Some(document) = documents.get((output, id))? else {
