@@ -33,6 +33,9 @@ pub struct Adapter {
     /// Write a document with `event.kind: pipeline_error` for what was refused. By default
     /// where there is no other way to say it.
     pub errors: Option<bool>,
+    /// The command only: a folder to read instead of stdin, for engines that give no
+    /// arguments and no input. Default: none.
+    pub inbox: Option<String>,
 }
 
 impl Default for Adapter {
@@ -45,6 +48,7 @@ impl Default for Adapter {
             envelope: true,
             deletes: false,
             errors: None,
+            inbox: None,
         }
     }
 }

@@ -40,8 +40,8 @@ impl Memory {
 
     /// The buffer at this address is the host's no longer.
     pub fn give_back(&mut self, address: usize) -> Option<Box<[u8]>> {
-        let at = |buffer: &Box<[u8]>| buffer.as_ptr().addr() == address;
-        let place = self.buffers.iter().position(at)?;
+        let mut buffers = self.buffers.iter();
+        let place = buffers.position(|buffer| buffer.as_ptr().addr() == address)?;
         Some(self.buffers.swap_remove(place))
     }
 

@@ -1,4 +1,9 @@
 //! The messages of the processor, for good input and for any.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 use adapter_connect::{Processed, Processor};
 use adapter_shell::Layout;
@@ -69,7 +74,10 @@ fn nothing_is_an_empty_array() {
     let mut processor = Processor::new(b"");
     for nothing in [&b""[..], b"[]", br#"{"response":[]}"#] {
         let processed = processor.process(nothing, None, None, NOW);
-        assert_eq!((processed.body.as_slice(), processed.refused), (&b"[]"[..], 0));
+        assert_eq!(
+            (processed.body.as_slice(), processed.refused),
+            (&b"[]"[..], 0)
+        );
     }
 }
 

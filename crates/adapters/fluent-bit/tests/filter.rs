@@ -1,4 +1,9 @@
 //! The answers of the filter, for good input and for any.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 use adapter_fluent_bit::{Filter, Mode};
 use adapter_shell::Layout;

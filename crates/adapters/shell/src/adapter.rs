@@ -232,7 +232,8 @@ impl Run<'_, '_> {
 
     /// The last answer to a record that has too many.
     fn too_much(&mut self) -> ControlFlow<()> {
-        let text = "the answer would be too large: the rest of the record is left out, split it before";
+        let text =
+            "the answer would be too large: the rest of the record is left out, split it before";
         self.answers = usize::MAX;
         self.refused(&Refusal::new("too-large", text))?;
         ControlFlow::Break(())
