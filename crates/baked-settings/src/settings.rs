@@ -1,21 +1,19 @@
 //! What is baked in.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// The mapping's settings, and beside them under `adapter` what a host would decide.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// What the host would decide.
-    #[serde(default, skip_serializing_if = "Adapter::is_default")]
     pub adapter: Adapter,
     /// The settings of the mapping, as everywhere else.
-    #[serde(flatten)]
     pub mapping: Map<String, Value>,
 }
 
 /// What a host would decide, for an artifact that runs without one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Adapter {
     /// The mapping of those who name none; default `ecs-9`.
@@ -53,12 +51,6 @@ impl Default for Adapter {
     }
 }
 
-impl Adapter {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 impl Settings {
     /// Reads a JSON object; no bytes mean `{}`.
     ///
@@ -69,8 +61,32 @@ impl Settings {
         if json.is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_slice(json)
-            .map_err(|error| format!("the settings cannot be read: {error}"))
+        let said = |error| format!("the settings cannot be read: {error}");
+        let mut mapping: Map<String, Value> = serde_json::from_slice(json).map_err(said)?;
+        let adapter = match mapping.remove("adapter") {
+            Some(adapter) => Adapter::deserialize(adapter).map_err(said)?,
+            None => Adapter::default(),
+        };
+        Ok(Self { adapter, mapping })
+    }
+}
+
+/// The settings that hold where some are baked in and others given: by key, the given ones
+/// first. What is no JSON object is passed on as it is, for the mapping to say so.
+pub fn overlay(baked: &[u8], given: Vec<u8>) -> Vec<u8> {
+    if baked.is_empty() {
+        return given;
+    }
+    if given.is_empty() {
+        return baked.to_vec();
+    }
+    let object = |json: &[u8]| serde_json::from_slice::<Map<String, Value>>(json).ok();
+    match (object(baked), object(&given)) {
+        (Some(mut all), Some(given)) => {
+            all.extend(given);
+            Value::Object(all).to_string().into_bytes()
+        }
+        _ => given,
     }
 }
 
@@ -88,7 +104,18 @@ mod tests {
         assert_eq!(read.adapter.mapping, "ecs-9");
         assert_eq!(Value::Object(read.mapping).to_string(), r#"{"tags":["a"]}"#);
         assert_eq!(Settings::read(b"{}"), Settings::read(b""));
-        assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn what_is_given_holds_before_what_is_baked_in() {
+        let over = |baked: &str, given: &str| {
+            let all = overlay(baked.as_bytes(), given.as_bytes().to_vec());
+            String::from_utf8(all).unwrap()
+        };
+        assert_eq!(over("", r#"{"a":1}"#), r#"{"a":1}"#);
+        assert_eq!(over(r#"{"a":1}"#, ""), r#"{"a":1}"#);
+        assert_eq!(over(r#"{"a":1,"b":[1]}"#, r#"{"b":2}"#), r#"{"a":1,"b":2}"#);
+        assert_eq!(over(r#"{"a":1}"#, "[]"), "[]");
     }
 
     #[test]

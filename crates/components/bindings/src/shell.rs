@@ -2,9 +2,14 @@
 
 use std::marker::PhantomData;
 
+use baked_settings::{Block, Kind, overlay};
 use mapping::Mapping;
 
 use crate::generated::exports::misp_ecs::mapping::mapping as wit;
+
+/// What `misp-ecs mapping bake` writes into a component.
+#[used]
+static SETTINGS: Block = Block::new(Kind::Mapping);
 
 /// The component of a mapping.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ impl<M: Mapping + 'static> wit::GuestMapper for MapperOf<M> {
             url: origin.url,
             static_fields: origin.static_fields,
         };
+        let settings = overlay(SETTINGS.text(), settings);
         M::new(&settings, origin)
             .map(Self)
             .map_err(|error| match error {
