@@ -292,6 +292,12 @@ pub(crate) enum Mapping {
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
+    /// Write settings into an artifact, for engines that pass it none; without OUT, show them.
+    ///
+    /// The artifacts of other engines take the mapping's settings, and beside them `adapter`:
+    /// mapping, instance, url, static_fields, envelope, deletes, errors, inbox. A mapping takes
+    /// its own; what a configuration gives holds before them.
+    Bake(Bake),
     /// Make a component of a core module: the last step of building a mapping.
     Componentize {
         /// What the compiler made for wasm32-unknown-unknown.
@@ -301,6 +307,19 @@ pub(crate) enum Mapping {
         #[arg(value_name = "OUT")]
         out: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bake {
+    /// The settings, a YAML or JSON file.
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) settings: Option<PathBuf>,
+    /// A released .wasm file, or the name of a mapping.
+    #[arg(value_name = "IN")]
+    pub(crate) artifact: PathBuf,
+    /// Where the artifact with its settings goes; it may be IN.
+    #[arg(value_name = "OUT", requires = "settings")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -351,3 +351,65 @@ fn a_mapping_is_measured_on_the_users_files() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("nothing to map"));
 }
+
+#[test]
+fn settings_are_baked_into_a_mapping_and_what_is_given_holds_before_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let (settings, out) = (place("settings.yaml"), place("baked.component.wasm"));
+    std::fs::write(&settings, "preserve_original_event: true\n").unwrap();
+    let baked = run(&["bake", "--settings", &settings, "ecs-9", &out]);
+    assert!(baked.status.success(), "{}", text(&baked.stderr));
+    let shown = run(&["bake", &out]);
+    assert_eq!(
+        text(&shown.stdout).trim(),
+        r#"{"preserve_original_event":true}"#
+    );
+
+    let originals = |arguments: &[&str]| {
+        let output = misp_ecs(folder.path())
+            .args(["transform", "--mapping"])
+            .args(arguments)
+            .arg(place("event.json"))
+            .output()
+            .unwrap();
+        let lines = text(&output.stdout);
+        assert!(
+            output.status.success() && !lines.is_empty(),
+            "{}",
+            text(&output.stderr)
+        );
+        lines
+            .lines()
+            .filter(|line| line.contains(r#""original":"#))
+            .count()
+    };
+    let event = serde_json::json!({"Event": misp_ecs_tests::events::event_with_objects()});
+    std::fs::write(place("event.json"), event.to_string()).unwrap();
+    let few = originals(&["ecs-9"]);
+    assert!(originals(&[&out]) > few);
+    std::fs::write(place("given.yaml"), "preserve_original_event: false\n").unwrap();
+    assert_eq!(originals(&[&out, "--settings", &place("given.yaml")]), few);
+}
+
+#[test]
+fn settings_that_would_be_refused_are_not_baked() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let (settings, out) = (place("settings.json"), place("out.wasm"));
+    let foreign = place("foreign.wasm");
+    std::fs::write(&foreign, b"\0asm").unwrap();
+    for (text_of_settings, artifact, why) in [
+        (r#"{"no_such_key": 1}"#, "ecs-9", "no_such_key"),
+        (r#"{"adapter": {}}"#, "ecs-9", "`adapter` is for"),
+        ("{}", foreign.as_str(), "no place for settings"),
+        ("{}", "no-such-file", "cannot be read"),
+    ] {
+        std::fs::write(&settings, text_of_settings).unwrap();
+        let output = run(&["bake", "--settings", &settings, artifact, &out]);
+        assert!(!output.status.success());
+        let said = text(&output.stderr);
+        assert!(said.contains(why), "{said}");
+        assert!(!Path::new(&out).exists());
+    }
+}

@@ -11,4 +11,4 @@ mod settings;
 
 pub use bake::{BakeError, baked, write};
 pub use block::{Block, CAPACITY, Kind};
-pub use settings::{Adapter, Settings};
+pub use settings::{Adapter, Settings, overlay};

@@ -1,5 +1,6 @@
 //! `misp-ecs mapping`: what mappings there are, and tools for those who write one.
 
+mod bake;
 mod bench;
 mod diff;
 mod files;
@@ -21,6 +22,7 @@ pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
         Mapping::Info { mapping } => show::info(mapping, &places)?,
         Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
         Mapping::New { name, path } => new::new(name, path.as_deref())?,
+        Mapping::Bake(args) => bake::bake(args, &places)?,
         Mapping::Componentize { module, out } => new::componentize(module, out)?,
         Mapping::History(configured) => work::history(configured)?,
         Mapping::Use {
