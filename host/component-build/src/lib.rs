@@ -19,7 +19,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// # Errors
 /// When a tool is missing, the crate does not compile, or the component would import anything.
 pub fn build(root: &Path, package: &str, target_directory: &Path) -> anyhow::Result<Vec<u8>> {
-    add_target(root)?;
+    add_target(root, TARGET)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root)
@@ -90,26 +90,47 @@ pub fn imports(component: &[u8]) -> anyhow::Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// Adds the target to the toolchain if it is not there.
-fn add_target(root: &Path) -> anyhow::Result<()> {
+/// What a core module imports, as `module.name`.
+///
+/// # Errors
+/// When the bytes are no core module.
+pub fn module_imports(module: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+    ensure!(Parser::is_core_wasm(module), "not a core module");
+    let mut found = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ImportSection(section) = payload? {
+            for import in section.into_imports() {
+                let import = import?;
+                found.insert(format!("{}.{}", import.module, import.name));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Adds a target to the toolchain of `root` if it is not there.
+///
+/// # Errors
+/// When it is not there and cannot be added.
+pub fn add_target(root: &Path, target: &str) -> anyhow::Result<()> {
     let sysroot = Command::new("rustc")
         .current_dir(root)
         .args(["--print", "sysroot"])
         .output()
         .context("rustc did not start")?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+    if sysroot.join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
     let status = Command::new("rustup")
         .current_dir(root)
-        .args(["target", "add", TARGET])
+        .args(["target", "add", target])
         .stdout(Stdio::from(std::io::stderr()))
         .status();
     match status {
         Ok(status) if status.success() => Ok(()),
         _ => bail!(
-            "the target {TARGET} is missing and `rustup target add {TARGET}` failed: install it by hand"
+            "the target {target} is missing and `rustup target add {target}` failed: install it by hand"
         ),
     }
 }

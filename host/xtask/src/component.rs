@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::tools::{root, target};
 
 /// Every mapping: its name and the crate of its shell.
-const MAPPINGS: &[(&str, &str)] = &[
+pub(crate) const MAPPINGS: &[(&str, &str)] = &[
     ("ecs-1.12", "component-ecs-1-12"),
     ("ecs-9", "component-ecs-9"),
 ];

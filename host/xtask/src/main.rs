@@ -5,15 +5,18 @@
     reason = "a build tool talks to its user on the terminal"
 )]
 
+mod adapters;
 mod arrows;
 mod bench;
 mod component;
 mod demo;
 mod dist;
+mod engines;
 mod generate;
 mod instructions;
 mod javascript;
 mod release;
+mod sbom;
 mod soak;
 mod test;
 mod tools;
@@ -37,6 +40,10 @@ enum Task {
     Test,
     /// Build the mapping components into target/mappings and beside the binaries.
     Component,
+    /// Build the artifacts for other engines into target/adapters.
+    Adapters,
+    /// Run every artifact in engines that are not ours.
+    Engines,
     /// Build what is released, in target/dist.
     Dist,
     /// Measure; ratios within one run, because machines differ.
@@ -88,6 +95,13 @@ fn run(task: &Task) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Task::Adapters => {
+            for path in adapters::build_all()? {
+                println!("{}", path.display());
+            }
+            Ok(())
+        }
+        Task::Engines => engines::check(),
         Task::Dist => dist::dist().map(drop),
         Task::Bench { quick, json } => bench::bench(*quick, *json),
         Task::Soak { minutes, seed } => soak::soak(*minutes, *seed),

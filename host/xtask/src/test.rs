@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::tools::{cargo, exists, run};
-use crate::{arrows, component, instructions, javascript};
+use crate::{arrows, component, engines, instructions, javascript};
 
 /// Runs every stage; the first that fails ends it.
 pub(crate) fn test() -> anyhow::Result<()> {
@@ -37,6 +37,10 @@ pub(crate) fn test() -> anyhow::Result<()> {
             "component-ecs-1-12",
             "--package",
             "component-ecs-9",
+            "--package",
+            "adapter-fluent-bit",
+            "--package",
+            "adapter-connect",
             "--target",
             "wasm32-unknown-unknown",
             "--",
@@ -50,7 +54,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     stage("instructions of the mappings", || {
         instructions::check(false)
     })?;
-    stage("a mapping in JavaScript", javascript::check)
+    stage("a mapping in JavaScript", javascript::check)?;
+    stage("artifacts in other engines", engines::check)
 }
 
 fn stage(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

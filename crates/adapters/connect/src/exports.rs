@@ -13,8 +13,8 @@ use baked_settings::{Block, Kind};
 
 use crate::{Memory, Processed, Processor};
 
-/// The functions that the processor's documentation names; an address and a length in one
-/// number is `address << 32 | length`.
+// The functions that the processor's documentation names; an address and a length in one
+// number is `address << 32 | length`.
 #[link(wasm_import_module = "benthos_wasm")]
 unsafe extern "C" {
     safe fn v0_msg_as_bytes() -> u64;
@@ -23,7 +23,7 @@ unsafe extern "C" {
     safe fn v0_msg_set_meta(key: usize, key_length: usize, value: usize, value_length: usize);
 }
 
-/// WASI preview 1; the host has all of it, this is all that is used.
+// WASI preview 1; the host has all of it, this is all that is used.
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     safe fn clock_time_get(clock: u32, precision: u64, nanoseconds: &mut u64) -> u32;

@@ -54,7 +54,7 @@ fn of_mapping(settings: &Map<String, Value>, bytes: &[u8]) -> anyhow::Result<()>
     if settings.contains_key("adapter") {
         bail!("`adapter` is for the artifacts of other engines; this is a mapping");
     }
-    starts(bytes, b"{}", String::new(), None, Map::new())
+    starts(bytes, b"{}", String::new(), None, &Map::new())
 }
 
 /// An adapter has mappings inside that cannot be asked; the host's of that name can.
@@ -84,11 +84,11 @@ fn starts(
     settings: &[u8],
     name: String,
     url: Option<String>,
-    static_fields: Map<String, Value>,
+    static_fields: &Map<String, Value>,
 ) -> anyhow::Result<()> {
     let engine = super::engine()?;
     let mapping = engine.load(bytes)?;
-    let static_fields = serde_json::to_vec(&static_fields)?;
+    let static_fields = serde_json::to_vec(static_fields)?;
     let origin = Origin {
         name,
         url,
