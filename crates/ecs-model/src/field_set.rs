@@ -2,15 +2,22 @@
 
 use std::ops::Range;
 
-use crate::FieldId;
+use crate::{Catalogue, FieldId};
 
 const BITS: usize = u64::BITS as usize;
 
 /// A set of fields of one catalogue.
-#[derive(Debug, Clone)]
-pub(crate) struct FieldSet(Vec<u64>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldSet(Vec<u64>);
 
 impl FieldSet {
+    /// These fields of a catalogue.
+    pub fn of(catalogue: Catalogue, fields: &[FieldId]) -> Self {
+        let mut set = Self::new(catalogue.fields().len());
+        fields.iter().for_each(|field| set.insert(*field));
+        set
+    }
+
     /// An empty one for a catalogue of so many fields.
     pub(crate) fn new(fields: usize) -> Self {
         Self(vec![0; fields.div_ceil(BITS)])
@@ -26,7 +33,8 @@ impl FieldSet {
         }
     }
 
-    pub(crate) fn remove(&mut self, field: FieldId) {
+    /// Takes a field out.
+    pub fn remove(&mut self, field: FieldId) {
         if let Some(word) = self.0.get_mut(field.index() / BITS) {
             *word &= !(1 << (field.index() % BITS));
         }
@@ -56,17 +64,16 @@ impl FieldSet {
         false
     }
 
-    /// The fields in catalogue order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = FieldId> {
-        self.0.iter().enumerate().flat_map(|(place, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                // Takes the lowest bit away; of none, nothing.
-                rest &= rest.checked_sub(1)?;
-                Some(FieldId::at(place * BITS + bit))
-            })
-        })
+    /// Does something with the fields that are not in `other`, in catalogue order.
+    pub(crate) fn each_without(&self, other: &Self, mut action: impl FnMut(FieldId)) {
+        for (place, (word, other)) in self.0.iter().zip(&other.0).enumerate() {
+            let mut rest = *word & !*other;
+            while rest != 0 {
+                action(FieldId::at(place * BITS + rest.trailing_zeros() as usize));
+                // Takes the lowest bit away.
+                rest &= rest - 1;
+            }
+        }
     }
 }
 
@@ -85,8 +92,17 @@ mod tests {
             .filter(|index| set.has(FieldId::at(*index)))
             .collect();
         assert_eq!(has, put);
-        let listed: Vec<usize> = set.iter().map(FieldId::index).collect();
-        assert_eq!(listed, put);
+        let mut other = FieldSet::new(200);
+        let listed = |other: &FieldSet| {
+            let mut listed = Vec::new();
+            set.each_without(other, |field| listed.push(field.index()));
+            listed
+        };
+        assert_eq!(listed(&other), put);
+        for index in [0, 2, 127] {
+            other.insert(FieldId::at(index));
+        }
+        assert_eq!(listed(&other), [1, 63, 64, 128, 199]);
         for start in 0..200 {
             for end in start..=200 {
                 let any = put.iter().any(|index| (start..end).contains(index));
@@ -96,6 +112,6 @@ mod tests {
         set.remove(FieldId::at(64));
         assert!(!set.has(FieldId::at(64)) && set.has(FieldId::at(63)));
         set.clear();
-        assert_eq!(set.iter().count(), 0);
+        assert_eq!(set, FieldSet::new(200));
     }
 }

@@ -92,9 +92,12 @@ impl Leaves {
         self.text.get(self.spans.get(field.index())?.clone())
     }
 
-    /// The fields that are set, in catalogue order.
-    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &[u8])> {
-        let set = self.set.iter();
-        set.filter_map(|field| Some((field, self.at(field)?)))
+    /// Does something with the fields that are set and not in `other`, in catalogue order.
+    pub fn each_without(&self, other: &FieldSet, mut action: impl FnMut(FieldId, &[u8])) {
+        self.set.each_without(other, |field| {
+            if let Some(value) = self.at(field) {
+                action(field, value);
+            }
+        });
     }
 }

@@ -13,7 +13,7 @@ use misp_model::{Json, Object};
 
 use crate::Ecs9;
 use crate::context::{self, Context};
-use crate::event::{self, Head, Shared, TIMESTAMP, one_line};
+use crate::event::{Head, Shared, TIMESTAMP, one_line};
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Found, Named};
 use crate::indicator::{self, Indicator};
@@ -241,7 +241,8 @@ impl<'m> Maker<'m> {
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(self.problems.notes(CATALOGUE));
         let mut fingerprint: Fingerprint = shared.fingerprint;
-        event::add_to(&mut fingerprint, leaves, timestamp_counts);
+        let moving = &self.mapper.moving;
+        moving.add_others_to(&mut fingerprint, leaves, timestamp_counts);
         let mut body = self.scratch.body();
         shared
             .template

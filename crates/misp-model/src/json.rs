@@ -36,7 +36,10 @@ impl<'a> Json<'a> {
     /// When the bytes are not exactly one JSON value in UTF-8, or nest deeper than 128 levels.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Ok(serde_json::from_slice(bytes)?)
+        match std::str::from_utf8(bytes).ok().and_then(crate::read::read) {
+            Some(json) => Ok(json),
+            None => Ok(serde_json::from_slice(bytes)?),
+        }
     }
 
     /// The object, if it is one.
@@ -81,7 +84,7 @@ pub struct Object<'a>(Vec<Member<'a>>);
 
 /// A member, with what most comparisons of its key need.
 #[derive(Debug, Clone, PartialEq)]
-struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// The first eight bytes of the key, the first the highest, zeros after a shorter one: its
     /// order is that of the keys, where they differ in them.
     prefix: u64,
@@ -90,12 +93,17 @@ struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn new(key: Cow<'a, str>, value: Json<'a>) -> Self {
+    pub(crate) fn new(key: Cow<'a, str>, value: Json<'a>) -> Self {
         Self {
             prefix: prefix(&key),
             key,
             value,
         }
+    }
+
+    fn is(&self, prefix: u64, key: &str) -> bool {
+        let same_length = self.key.len() == key.len();
+        self.prefix == prefix && same_length && (key.len() <= 8 || self.key == key)
     }
 
     /// As the keys in byte order.
@@ -105,6 +113,7 @@ impl<'a> Member<'a> {
     }
 }
 
+#[inline]
 fn prefix(key: &str) -> u64 {
     match key.as_bytes().first_chunk() {
         Some(bytes) => u64::from_be_bytes(*bytes),
@@ -119,15 +128,29 @@ fn prefix(key: &str) -> u64 {
 
 impl<'a> Object<'a> {
     /// The value of a key. Of several members with that key the last counts.
+    // Inlined, since the prefix of a literal is one too.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        let prefix = prefix(key);
-        let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
-        let end = self.0.partition_point(upto);
-        let found = self.0.get(end.checked_sub(1)?)?;
-        (found.prefix == prefix && found.key == key).then_some(&found.value)
+        self.find(prefix(key), key)
+    }
+
+    fn find(&self, prefix: u64, key: &str) -> Option<&Json<'a>> {
+        let start = self.0.partition_point(|member| member.prefix < prefix);
+        match self.0.get(start..)? {
+            [member, rest @ ..] if rest.first().is_none_or(|next| next.prefix > prefix) => {
+                member.is(prefix, key).then_some(&member.value)
+            }
+            several => {
+                let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
+                let last = several.partition_point(upto).checked_sub(1)?;
+                let found = several.get(last)?;
+                found.is(prefix, key).then_some(&found.value)
+            }
+        }
     }
 
     /// The value of a key, unless it is absent or `null`.
+    #[inline]
     pub fn some(&self, key: &str) -> Option<&Json<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
@@ -174,6 +197,12 @@ impl<'a> Object<'a> {
     /// Has it no member?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<'a> FromIterator<Member<'a>> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = Member<'a>>>(members: I) -> Self {
+        Self::sorted(members.into_iter().collect())
     }
 }
 

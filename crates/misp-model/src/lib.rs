@@ -8,6 +8,7 @@
 
 mod event;
 mod json;
+mod read;
 mod record;
 mod scalar;
 
