@@ -1,26 +1,21 @@
 //! A set of fields, a bit each.
 
-use std::ops::Range;
-
 use crate::{Catalogue, FieldId};
 
 const BITS: usize = u64::BITS as usize;
+/// No catalogue has more than 256 fields: [`Catalogue::new`] does not compile with more.
+const WORDS: usize = Catalogue::LIMIT / BITS;
 
 /// A set of fields of one catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldSet(Vec<u64>);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FieldSet([u64; WORDS]);
 
 impl FieldSet {
-    /// These fields of a catalogue.
-    pub fn of(catalogue: Catalogue, fields: &[FieldId]) -> Self {
-        let mut set = Self::new(catalogue.fields().len());
+    /// These fields.
+    pub fn of(fields: &[FieldId]) -> Self {
+        let mut set = Self::default();
         fields.iter().for_each(|field| set.insert(*field));
         set
-    }
-
-    /// An empty one for a catalogue of so many fields.
-    pub(crate) fn new(fields: usize) -> Self {
-        Self(vec![0; fields.div_ceil(BITS)])
     }
 
     pub(crate) fn clear(&mut self) {
@@ -45,25 +40,6 @@ impl FieldSet {
         word >> (field.index() % BITS) & 1 == 1
     }
 
-    /// Is one of these fields in it?
-    pub(crate) fn any_in(&self, fields: &Range<usize>) -> bool {
-        let mut at = fields.start;
-        while at < fields.end {
-            let word = self.0.get(at / BITS).copied().unwrap_or(0) >> (at % BITS);
-            let here = (BITS - at % BITS).min(fields.end - at);
-            let mask = if here == BITS {
-                u64::MAX
-            } else {
-                (1 << here) - 1
-            };
-            if word & mask != 0 {
-                return true;
-            }
-            at += here;
-        }
-        false
-    }
-
     /// Does something with the fields that are not in `other`, in catalogue order.
     pub(crate) fn each_without(&self, other: &Self, mut action: impl FnMut(FieldId)) {
         for (place, (word, other)) in self.0.iter().zip(&other.0).enumerate() {
@@ -83,7 +59,7 @@ mod tests {
 
     #[test]
     fn it_holds_what_was_put_in() {
-        let mut set = FieldSet::new(200);
+        let mut set = FieldSet::default();
         let put = [0, 1, 63, 64, 127, 128, 199];
         for index in put {
             set.insert(FieldId::at(index));
@@ -92,7 +68,7 @@ mod tests {
             .filter(|index| set.has(FieldId::at(*index)))
             .collect();
         assert_eq!(has, put);
-        let mut other = FieldSet::new(200);
+        let mut other = FieldSet::default();
         let listed = |other: &FieldSet| {
             let mut listed = Vec::new();
             set.each_without(other, |field| listed.push(field.index()));
@@ -103,15 +79,9 @@ mod tests {
             other.insert(FieldId::at(index));
         }
         assert_eq!(listed(&other), [1, 63, 64, 128, 199]);
-        for start in 0..200 {
-            for end in start..=200 {
-                let any = put.iter().any(|index| (start..end).contains(index));
-                assert_eq!(set.any_in(&(start..end)), any, "{start}..{end}");
-            }
-        }
         set.remove(FieldId::at(64));
         assert!(!set.has(FieldId::at(64)) && set.has(FieldId::at(63)));
         set.clear();
-        assert_eq!(set, FieldSet::new(200));
+        assert_eq!(set, FieldSet::default());
     }
 }

@@ -18,6 +18,11 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
     out.push(b'"');
 }
 
+/// Appends bytes as they are.
+pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
 /// Appends an integer.
 pub fn integer(out: &mut Vec<u8>, value: i64) {
     // Writing into a Vec cannot fail.
@@ -77,24 +82,37 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Where the first byte stands that may not go out as it is.
 fn first_special(text: &[u8]) -> Option<usize> {
-    // Most texts have none: sixteen bytes at a time, without a branch for each.
-    let mut plain = 0;
-    for piece in text.chunks(16) {
-        if piece
-            .iter()
-            .fold(false, |any, byte| any | is_special(*byte))
-        {
-            break;
-        }
-        plain += piece.len();
+    let (words, _) = text.as_chunks();
+    // Most texts have none. The last word overlaps the one before: no loop over single bytes.
+    let is_plain = |word: &[u8; 8]| !any_special(u64::from_le_bytes(*word));
+    if let Some(last) = text.last_chunk()
+        && words.iter().all(is_plain)
+        && is_plain(last)
+    {
+        return None;
     }
-    let rest = text.get(plain..)?;
-    let at = rest.iter().position(|byte| is_special(*byte))?;
+    let plain = words.iter().take_while(|word| is_plain(word)).count() * 8;
+    let at = text
+        .get(plain..)?
+        .iter()
+        .position(|byte| is_special(*byte))?;
     Some(plain + at)
 }
 
 fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\' | 0xc2 | 0xe2)
+}
+
+/// Is one of eight bytes special?
+fn any_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of each byte that is below a limit; of no other, if of none.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    // With this bit set 0xc2 is 0xe2, and no other byte is.
+    let lower = word | (ONES * 0x20);
+    let special = below(word, 0x20) | is(word, b'"') | is(word, b'\\') | is(lower, 0xe2);
+    special & (ONES * 0x80) != 0
 }
 
 #[cfg(test)]
@@ -109,6 +127,20 @@ mod tests {
         string(&mut out, "a\"\\\n\r\t\0\u{7f}\u{85}\u{2028}\u{2029}é…");
         let expected = "\"a\\\"\\\\\\n\\r\\t\\u0000\u{7f}\\u0085\\u2028\\u2029é…\"";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn eight_bytes_are_special_if_one_is() {
+        for byte in 0..=255_u8 {
+            for place in 0..8 {
+                for other in [b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']', 0xc3, 0xe3] {
+                    let mut word = [other; 8];
+                    word[place] = byte;
+                    let any = any_special(u64::from_le_bytes(word));
+                    assert_eq!(any, is_special(byte), "{byte} {place} {other}");
+                }
+            }
+        }
     }
 
     proptest! {

@@ -37,7 +37,7 @@ impl Counting {
     pub fn new(catalogue: Catalogue, moving: &[FieldId]) -> Self {
         let names = catalogue.fields().iter();
         Self {
-            moving: FieldSet::of(catalogue, moving),
+            moving: FieldSet::of(moving),
             names: names.map(|field| Name::new(field.name)).collect(),
         }
     }
