@@ -19,8 +19,19 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
 }
 
 /// Appends bytes as they are.
+///
+/// In wasm a copy of unknown length is a call out of the component, so short ones are made of
+/// pieces.
 pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(bytes);
+    if cfg!(not(target_arch = "wasm32")) || bytes.len() > 128 {
+        return out.extend_from_slice(bytes);
+    }
+    out.reserve(bytes.len());
+    let (pieces, rest) = bytes.as_chunks::<16>();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    let (pieces, rest) = rest.as_chunks::<4>();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    rest.iter().for_each(|byte| out.push(*byte));
 }
 
 /// Appends an integer.
@@ -54,7 +65,7 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while let Some(at) = first_special(rest) {
         let (plain, special) = rest.split_at(at);
-        out.extend_from_slice(plain);
+        append(out, plain);
         let (replacement, length): (&[u8], usize) = match special {
             [b'"', ..] => (b"\\\"", 1),
             [b'\\', ..] => (b"\\\\", 1),
@@ -77,7 +88,7 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
         out.extend_from_slice(replacement);
         rest = special.get(length..).unwrap_or_default();
     }
-    out.extend_from_slice(rest);
+    append(out, rest);
 }
 
 /// Where the first byte stands that may not go out as it is.

@@ -146,7 +146,7 @@ impl<'m> Maker<'m> {
         let decayed = said::decay(attribute, secrets, leaves, &mut self.problems);
         said::sightings(attribute, leaves);
         said::warnings(attribute, secrets, leaves, &mut self.problems);
-        said::times(attribute, leaves);
+        said::times(leaves);
         let indicator_type = self.indicator(attribute);
 
         let time = |key| attribute.some(key).and_then(time::unix_ms);

@@ -85,8 +85,7 @@ pub struct Object<'a>(Vec<Member<'a>>);
 /// A member, with what most comparisons of its key need.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Member<'a> {
-    /// The first eight bytes of the key, the first the highest, zeros after a shorter one: its
-    /// order is that of the keys, where they differ in them.
+    /// See [`prefix`].
     prefix: u64,
     key: Cow<'a, str>,
     value: Json<'a>,
@@ -103,7 +102,7 @@ impl<'a> Member<'a> {
 
     fn is(&self, prefix: u64, key: &str) -> bool {
         let same_length = self.key.len() == key.len();
-        self.prefix == prefix && same_length && (key.len() <= 8 || self.key == key)
+        self.prefix == prefix && same_length && (key.len() <= 8 || same(&self.key, key))
     }
 
     /// As the keys in byte order.
@@ -113,17 +112,32 @@ impl<'a> Member<'a> {
     }
 }
 
+/// The first eight bytes of a text, the first the highest, zeros after a shorter one: where they
+/// differ, the order of texts is that of their prefixes.
 #[inline]
-fn prefix(key: &str) -> u64 {
-    match key.as_bytes().first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let short = key.bytes().fold(0, |all, byte| all << 8 | u64::from(byte));
-            // A shift by all 64 bits is none in Rust: of an empty key nothing is there to shift.
-            let missing = 8_u32.saturating_sub(u32::try_from(key.len()).unwrap_or(8));
-            short.checked_shl(8 * missing).unwrap_or(0)
-        }
+pub const fn prefix(text: &str) -> u64 {
+    let mut bytes = text.as_bytes();
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_be_bytes(*first);
     }
+    let mut prefix = 0;
+    let mut shift = u64::BITS;
+    while let [byte, rest @ ..] = bytes {
+        shift -= u8::BITS;
+        prefix |= (*byte as u64) << shift;
+        bytes = rest;
+    }
+    prefix
+}
+
+/// Are two texts of one length above eight the same? Without a call for it, which takes a step
+/// a byte in wasm.
+fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks().0);
+    let mut words =
+        words.map(|(one, other)| (u64::from_le_bytes(*one), u64::from_le_bytes(*other)));
+    words.all(|(one, other)| one == other) && one.last_chunk::<8>() == other.last_chunk()
 }
 
 impl<'a> Object<'a> {

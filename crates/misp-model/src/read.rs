@@ -24,7 +24,7 @@ pub(crate) fn read(text: &str) -> Option<Json<'_>> {
         items: Vec::new(),
     };
     let value = reader.value(0)?;
-    (reader.next() == None).then_some(value)
+    reader.next().is_none().then_some(value)
 }
 
 struct Reader<'a> {

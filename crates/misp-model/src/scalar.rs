@@ -26,7 +26,7 @@ impl<'a> Json<'a> {
                 #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
                 exact.then_some(float as i64)
             }),
-            Json::String(text) => text.trim().parse().ok(),
+            Json::String(text) => digits(text).or_else(|| text.trim().parse().ok()),
             _ => None,
         }
     }
@@ -50,6 +50,13 @@ impl<'a> Json<'a> {
             _ => None,
         }
     }
+}
+
+/// The number of a text of nothing but digits, as most are; so many that they fit.
+fn digits(text: &str) -> Option<i64> {
+    let plain = matches!(text.len(), 1..=18) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = text.bytes().map(|byte| i64::from(byte & 0xf));
+    plain.then(|| digits.fold(0, |number, digit| number * 10 + digit))
 }
 
 #[cfg(test)]
