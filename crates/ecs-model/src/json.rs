@@ -9,6 +9,19 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a string with its quotes as it stands within another string.
+pub fn nested_string(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"\\\"");
+    if first_special(text.as_bytes()).is_none() {
+        append(out, text.as_bytes());
+    } else {
+        let mut once = Vec::new();
+        escaped(&mut once, text.as_bytes());
+        escaped(out, &once);
+    }
+    out.extend_from_slice(b"\\\"");
+}
+
 /// Appends several texts as one string.
 pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
     out.push(b'"');
@@ -159,7 +172,11 @@ mod tests {
         fn strings_read_back(text in any::<String>()) {
             let mut out = Vec::new();
             string(&mut out, &text);
-            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
+            let mut nested = b"\"".to_vec();
+            nested_string(&mut nested, &text);
+            nested.push(b'"');
+            prop_assert_eq!(serde_json::from_slice::<String>(&nested).unwrap().into_bytes(), out);
         }
     }
 }

@@ -150,16 +150,15 @@ impl<'a> Object<'a> {
 
     fn find(&self, prefix: u64, key: &str) -> Option<&Json<'a>> {
         let start = self.0.partition_point(|member| member.prefix < prefix);
-        match self.0.get(start..)? {
-            [member, rest @ ..] if rest.first().is_none_or(|next| next.prefix > prefix) => {
-                member.is(prefix, key).then_some(&member.value)
-            }
-            several => {
-                let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
-                let last = several.partition_point(upto).checked_sub(1)?;
-                let found = several.get(last)?;
-                found.is(prefix, key).then_some(&found.value)
-            }
+        first_of(self.0.get(start..)?, prefix, key)
+    }
+
+    /// Finds one key after the other.
+    pub fn finder(&self) -> Finder<'_, 'a> {
+        Finder {
+            all: &self.0,
+            rest: &self.0,
+            last: 0,
         }
     }
 
@@ -211,6 +210,51 @@ impl<'a> Object<'a> {
     /// Has it no member?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The value of a key in members that begin with the first of its prefix.
+fn first_of<'m, 'a>(members: &'m [Member<'a>], prefix: u64, key: &str) -> Option<&'m Json<'a>> {
+    match members {
+        [member, rest @ ..] if rest.first().is_none_or(|next| next.prefix > prefix) => {
+            member.is(prefix, key).then_some(&member.value)
+        }
+        several => {
+            let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
+            let last = several.partition_point(upto).checked_sub(1)?;
+            let found = several.get(last)?;
+            found.is(prefix, key).then_some(&found.value)
+        }
+    }
+}
+
+/// Finds keys in the members of an object. Quick where each key is above the one before, and
+/// not far from it.
+#[derive(Debug)]
+pub struct Finder<'m, 'a> {
+    all: &'m [Member<'a>],
+    /// Those from the last key on.
+    rest: &'m [Member<'a>],
+    last: u64,
+}
+
+impl<'m, 'a> Finder<'m, 'a> {
+    /// The value of a key, as [`Object::get`]; `prefix` is its [`prefix`].
+    pub fn get(&mut self, prefix: u64, key: &str) -> Option<&'m Json<'a>> {
+        /// Farther away it is searched for.
+        const NEAR: usize = 8;
+        if prefix < self.last {
+            self.rest = self.all;
+        }
+        self.last = prefix;
+        let is_before = |member: &Member<'_>| member.prefix < prefix;
+        let near = self.rest.iter().take(NEAR);
+        let mut before = near.take_while(|member| is_before(member)).count();
+        if before == NEAR {
+            before = self.rest.partition_point(is_before);
+        }
+        self.rest = self.rest.get(before..)?;
+        first_of(self.rest, prefix, key)
     }
 }
 
@@ -354,6 +398,12 @@ mod tests {
         assert_eq!(sorted, keys);
         for key in keys {
             assert!(object.has(key), "{key:?}");
+        }
+        let (mut up, mut down) = (object.finder(), object.finder());
+        for (key, other) in keys.iter().zip(keys.iter().rev()) {
+            assert!(up.get(prefix(key), key).is_some(), "{key:?}");
+            assert!(up.get(prefix("event_i"), "event_i").is_none(), "{key:?}");
+            assert!(down.get(prefix(other), other).is_some(), "{other:?}");
         }
         assert!(!object.has("event_i") && !object.has("a\0\0") && !object.has("event_idy"));
     }

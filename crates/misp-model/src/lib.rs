@@ -13,5 +13,5 @@ mod record;
 mod scalar;
 
 pub use event::{Entry, Event};
-pub use json::{Json, Object, ParseError, prefix};
+pub use json::{Finder, Json, Object, ParseError, prefix};
 pub use record::{Item, UnknownShape, items};
