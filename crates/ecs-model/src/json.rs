@@ -36,15 +36,27 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
 /// In wasm a copy of unknown length is a call out of the component, so short ones are made of
 /// pieces.
 pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    if cfg!(not(target_arch = "wasm32")) || bytes.len() > 128 {
-        return out.extend_from_slice(bytes);
+    match bytes.len() {
+        _ if cfg!(not(target_arch = "wasm32")) => out.extend_from_slice(bytes),
+        0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
+        4..8 => pieces::<4>(out, bytes),
+        8..16 => pieces::<8>(out, bytes),
+        16..256 => pieces::<16>(out, bytes),
+        _ => out.extend_from_slice(bytes),
     }
+}
+
+/// Appends at least `N` bytes; the last piece overlaps the one before.
+fn pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len());
-    let (pieces, rest) = bytes.as_chunks::<16>();
+    let (pieces, rest) = bytes.as_chunks::<N>();
     pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-    let (pieces, rest) = rest.as_chunks::<4>();
-    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-    rest.iter().for_each(|byte| out.push(*byte));
+    if let Some(last) = bytes.last_chunk::<N>()
+        && !rest.is_empty()
+    {
+        out.truncate(out.len() + rest.len() - N);
+        out.extend_from_slice(last);
+    }
 }
 
 /// Appends an integer.
@@ -151,6 +163,22 @@ mod tests {
         string(&mut out, "a\"\\\n\r\t\0\u{7f}\u{85}\u{2028}\u{2029}é…");
         let expected = "\"a\\\"\\\\\\n\\r\\t\\u0000\u{7f}\\u0085\\u2028\\u2029é…\"";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn pieces_are_the_whole() {
+        let text: Vec<u8> = (0..100).collect();
+        for length in 4..text.len() {
+            let mut out = b"before".to_vec();
+            let start = out.len();
+            pieces::<4>(&mut out, &text[..length]);
+            assert_eq!(out[start..], text[..length]);
+            if length >= 16 {
+                out.truncate(start);
+                pieces::<16>(&mut out, &text[..length]);
+                assert_eq!(out, [b"before", &text[..length]].concat());
+            }
+        }
     }
 
     #[test]
