@@ -48,6 +48,15 @@ impl Ecs9 {
             Secrets(|kind| privacy(kind) != Privacy::Keep)
         }
     }
+
+    /// Are the values of a type redacted?
+    fn is_secret(&self, known: &AttributeType) -> bool {
+        match known.privacy {
+            Privacy::Keep => false,
+            Privacy::Redact => !self.options.keep_personal,
+            Privacy::Secret => true,
+        }
+    }
 }
 
 fn privacy(attribute_type: &str) -> Privacy {

@@ -54,9 +54,13 @@ impl<'a> Json<'a> {
 
 /// The number of a text of nothing but digits, as most are; so many that they fit.
 fn digits(text: &str) -> Option<i64> {
-    let plain = matches!(text.len(), 1..=18) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let digits = text.bytes().map(|byte| i64::from(byte & 0xf));
-    plain.then(|| digits.fold(0, |number, digit| number * 10 + digit))
+    if !matches!(text.len(), 1..=18) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let is_digit = byte.is_ascii_digit();
+        is_digit.then(|| number * 10 + i64::from(byte - b'0'))
+    })
 }
 
 #[cfg(test)]
