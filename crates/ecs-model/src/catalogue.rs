@@ -98,8 +98,12 @@ impl FieldId {
 pub struct Catalogue(&'static [FieldSpec]);
 
 impl Catalogue {
+    /// How many fields one can have.
+    pub const LIMIT: usize = 256;
+
     /// A catalogue of these fields, which must be sorted by name: [`Catalogue::is_sorted`].
     pub const fn new(fields: &'static [FieldSpec]) -> Self {
+        assert!(fields.len() <= Self::LIMIT, "too many fields");
         Self(fields)
     }
 

@@ -1,19 +1,31 @@
 //! A set of fields, a bit each.
 
-use std::ops::Range;
-
-use crate::FieldId;
+use crate::{Catalogue, FieldId};
 
 const BITS: usize = u64::BITS as usize;
+/// No catalogue has more than 256 fields: [`Catalogue::new`] does not compile with more.
+const WORDS: usize = Catalogue::LIMIT / BITS;
 
 /// A set of fields of one catalogue.
-#[derive(Debug, Clone)]
-pub(crate) struct FieldSet(Vec<u64>);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FieldSet([u64; WORDS]);
+
+impl PartialEq for FieldSet {
+    fn eq(&self, other: &Self) -> bool {
+        // By words: what is derived compares byte by byte in wasm.
+        let words = self.0.iter().zip(&other.0);
+        words.fold(0, |different, (one, other)| different | (one ^ other)) == 0
+    }
+}
+
+impl Eq for FieldSet {}
 
 impl FieldSet {
-    /// An empty one for a catalogue of so many fields.
-    pub(crate) fn new(fields: usize) -> Self {
-        Self(vec![0; fields.div_ceil(BITS)])
+    /// These fields.
+    pub fn of(fields: &[FieldId]) -> Self {
+        let mut set = Self::default();
+        fields.iter().for_each(|field| set.insert(*field));
+        set
     }
 
     pub(crate) fn clear(&mut self) {
@@ -26,7 +38,8 @@ impl FieldSet {
         }
     }
 
-    pub(crate) fn remove(&mut self, field: FieldId) {
+    /// Takes a field out.
+    pub fn remove(&mut self, field: FieldId) {
         if let Some(word) = self.0.get_mut(field.index() / BITS) {
             *word &= !(1 << (field.index() % BITS));
         }
@@ -37,36 +50,16 @@ impl FieldSet {
         word >> (field.index() % BITS) & 1 == 1
     }
 
-    /// Is one of these fields in it?
-    pub(crate) fn any_in(&self, fields: &Range<usize>) -> bool {
-        let mut at = fields.start;
-        while at < fields.end {
-            let word = self.0.get(at / BITS).copied().unwrap_or(0) >> (at % BITS);
-            let here = (BITS - at % BITS).min(fields.end - at);
-            let mask = if here == BITS {
-                u64::MAX
-            } else {
-                (1 << here) - 1
-            };
-            if word & mask != 0 {
-                return true;
+    /// Does something with the fields that are not in `other`, in catalogue order.
+    pub(crate) fn each_without(&self, other: &Self, mut action: impl FnMut(FieldId)) {
+        for (place, (word, other)) in self.0.iter().zip(&other.0).enumerate() {
+            let mut rest = *word & !*other;
+            while rest != 0 {
+                action(FieldId::at(place * BITS + rest.trailing_zeros() as usize));
+                // Takes the lowest bit away.
+                rest &= rest - 1;
             }
-            at += here;
         }
-        false
-    }
-
-    /// The fields in catalogue order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = FieldId> {
-        self.0.iter().enumerate().flat_map(|(place, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                // Takes the lowest bit away; of none, nothing.
-                rest &= rest.checked_sub(1)?;
-                Some(FieldId::at(place * BITS + bit))
-            })
-        })
     }
 }
 
@@ -76,7 +69,7 @@ mod tests {
 
     #[test]
     fn it_holds_what_was_put_in() {
-        let mut set = FieldSet::new(200);
+        let mut set = FieldSet::default();
         let put = [0, 1, 63, 64, 127, 128, 199];
         for index in put {
             set.insert(FieldId::at(index));
@@ -85,17 +78,20 @@ mod tests {
             .filter(|index| set.has(FieldId::at(*index)))
             .collect();
         assert_eq!(has, put);
-        let listed: Vec<usize> = set.iter().map(FieldId::index).collect();
-        assert_eq!(listed, put);
-        for start in 0..200 {
-            for end in start..=200 {
-                let any = put.iter().any(|index| (start..end).contains(index));
-                assert_eq!(set.any_in(&(start..end)), any, "{start}..{end}");
-            }
+        let mut other = FieldSet::default();
+        let listed = |other: &FieldSet| {
+            let mut listed = Vec::new();
+            set.each_without(other, |field| listed.push(field.index()));
+            listed
+        };
+        assert_eq!(listed(&other), put);
+        for index in [0, 2, 127] {
+            other.insert(FieldId::at(index));
         }
+        assert_eq!(listed(&other), [1, 63, 64, 128, 199]);
         set.remove(FieldId::at(64));
         assert!(!set.has(FieldId::at(64)) && set.has(FieldId::at(63)));
         set.clear();
-        assert_eq!(set.iter().count(), 0);
+        assert_eq!(set, FieldSet::default());
     }
 }

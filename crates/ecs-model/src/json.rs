@@ -9,6 +9,19 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a string with its quotes as it stands within another string.
+pub fn nested_string(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"\\\"");
+    if first_special(text.as_bytes()).is_none() {
+        append(out, text.as_bytes());
+    } else {
+        let mut once = Vec::new();
+        escaped(&mut once, text.as_bytes());
+        escaped(out, &once);
+    }
+    out.extend_from_slice(b"\\\"");
+}
+
 /// Appends several texts as one string.
 pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
     out.push(b'"');
@@ -16,6 +29,34 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
         escaped(out, part.as_bytes());
     }
     out.push(b'"');
+}
+
+/// Appends bytes as they are.
+///
+/// In wasm a copy of unknown length is a call out of the component, so short ones are made of
+/// pieces.
+pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    match bytes.len() {
+        _ if cfg!(not(target_arch = "wasm32")) => out.extend_from_slice(bytes),
+        0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
+        4..8 => pieces::<4>(out, bytes),
+        8..16 => pieces::<8>(out, bytes),
+        16..256 => pieces::<16>(out, bytes),
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
+/// Appends at least `N` bytes; the last piece overlaps the one before.
+fn pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len());
+    let (pieces, rest) = bytes.as_chunks::<N>();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    if let Some(last) = bytes.last_chunk::<N>()
+        && !rest.is_empty()
+    {
+        out.truncate(out.len() + rest.len() - N);
+        out.extend_from_slice(last);
+    }
 }
 
 /// Appends an integer.
@@ -49,7 +90,7 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while let Some(at) = first_special(rest) {
         let (plain, special) = rest.split_at(at);
-        out.extend_from_slice(plain);
+        append(out, plain);
         let (replacement, length): (&[u8], usize) = match special {
             [b'"', ..] => (b"\\\"", 1),
             [b'\\', ..] => (b"\\\\", 1),
@@ -72,29 +113,42 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
         out.extend_from_slice(replacement);
         rest = special.get(length..).unwrap_or_default();
     }
-    out.extend_from_slice(rest);
+    append(out, rest);
 }
 
 /// Where the first byte stands that may not go out as it is.
 fn first_special(text: &[u8]) -> Option<usize> {
-    // Most texts have none: sixteen bytes at a time, without a branch for each.
-    let mut plain = 0;
-    for piece in text.chunks(16) {
-        if piece
-            .iter()
-            .fold(false, |any, byte| any | is_special(*byte))
-        {
-            break;
-        }
-        plain += piece.len();
+    let (words, _) = text.as_chunks();
+    // Most texts have none. The last word overlaps the one before: no loop over single bytes.
+    let is_plain = |word: &[u8; 8]| !any_special(u64::from_le_bytes(*word));
+    if let Some(last) = text.last_chunk()
+        && words.iter().all(is_plain)
+        && is_plain(last)
+    {
+        return None;
     }
-    let rest = text.get(plain..)?;
-    let at = rest.iter().position(|byte| is_special(*byte))?;
+    let plain = words.iter().take_while(|word| is_plain(word)).count() * 8;
+    let at = text
+        .get(plain..)?
+        .iter()
+        .position(|byte| is_special(*byte))?;
     Some(plain + at)
 }
 
 fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\' | 0xc2 | 0xe2)
+}
+
+/// Is one of eight bytes special?
+fn any_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of each byte that is below a limit; of no other, if of none.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    // With this bit set 0xc2 is 0xe2, and no other byte is.
+    let lower = word | (ONES * 0x20);
+    let special = below(word, 0x20) | is(word, b'"') | is(word, b'\\') | is(lower, 0xe2);
+    special & (ONES * 0x80) != 0
 }
 
 #[cfg(test)]
@@ -111,12 +165,46 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
+    #[test]
+    fn pieces_are_the_whole() {
+        let text: Vec<u8> = (0..100).collect();
+        for length in 4..text.len() {
+            let mut out = b"before".to_vec();
+            let start = out.len();
+            pieces::<4>(&mut out, &text[..length]);
+            assert_eq!(out[start..], text[..length]);
+            if length >= 16 {
+                out.truncate(start);
+                pieces::<16>(&mut out, &text[..length]);
+                assert_eq!(out, [b"before", &text[..length]].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bytes_are_special_if_one_is() {
+        for byte in 0..=255_u8 {
+            for place in 0..8 {
+                for other in [b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']', 0xc3, 0xe3] {
+                    let mut word = [other; 8];
+                    word[place] = byte;
+                    let any = any_special(u64::from_le_bytes(word));
+                    assert_eq!(any, is_special(byte), "{byte} {place} {other}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn strings_read_back(text in any::<String>()) {
             let mut out = Vec::new();
             string(&mut out, &text);
-            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
+            let mut nested = b"\"".to_vec();
+            nested_string(&mut nested, &text);
+            nested.push(b'"');
+            prop_assert_eq!(serde_json::from_slice::<String>(&nested).unwrap().into_bytes(), out);
         }
     }
 }

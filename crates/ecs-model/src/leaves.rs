@@ -21,7 +21,7 @@ impl Leaves {
         Self {
             text: Vec::new(),
             spans: vec![0..0; catalogue.fields().len()],
-            set: FieldSet::new(catalogue.fields().len()),
+            set: FieldSet::default(),
             late: None,
         }
     }
@@ -36,12 +36,13 @@ impl Leaves {
     /// Leaves a field to the one who renders the document: for a value so long that
     /// it should be written only once. One field a document can be late.
     pub fn set_late(&mut self, field: FieldId) {
+        self.set.insert(field);
         self.late = Some(field);
     }
 
-    /// The late field.
-    pub(crate) fn late(&self) -> Option<FieldId> {
-        self.late
+    /// The fields that are set, or late.
+    pub(crate) fn fields(&self) -> &FieldSet {
+        &self.set
     }
 
     /// Sets a field to what `write` appends; appending nothing leaves it absent.
@@ -57,10 +58,15 @@ impl Leaves {
         }
     }
 
-    /// Is one of these fields set, or late?
-    pub(crate) fn any_in(&self, fields: &Range<usize>) -> bool {
-        let late = self.late.is_some_and(|late| fields.contains(&late.index()));
-        late || self.set.any_in(fields)
+    /// Sets a field to the value of another, if that has one.
+    pub fn same(&mut self, field: FieldId, other: FieldId) {
+        if self.set.has(other)
+            && let Some(value) = self.spans.get(other.index()).cloned()
+            && let Some(span) = self.spans.get_mut(field.index())
+        {
+            *span = value;
+            self.set.insert(field);
+        }
     }
 
     /// Sets a field to a string.
@@ -83,18 +89,20 @@ impl Leaves {
         self.set.remove(field);
     }
 
-    /// The JSON text of a field; `None` if it is absent.
+    /// The JSON text of a field; `None` if it is absent or late.
     pub fn get(&self, field: FieldId) -> Option<&[u8]> {
-        self.set.has(field).then(|| self.at(field))?
+        (self.set.has(field) && self.late != Some(field)).then(|| self.at(field))?
     }
 
     fn at(&self, field: FieldId) -> Option<&[u8]> {
         self.text.get(self.spans.get(field.index())?.clone())
     }
 
-    /// The fields that are set, in catalogue order.
-    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &[u8])> {
-        let set = self.set.iter();
-        set.filter_map(|field| Some((field, self.at(field)?)))
+    /// Does something with the fields that are set (a late one without its value) and not in
+    /// `other`, in catalogue order.
+    pub fn each_without(&self, other: &FieldSet, mut action: impl FnMut(FieldId, &[u8])) {
+        self.set.each_without(other, |field| {
+            action(field, self.get(field).unwrap_or_default());
+        });
     }
 }

@@ -11,5 +11,6 @@ mod leaves;
 mod template;
 
 pub use catalogue::{Catalogue, DataType, FieldId, FieldSpec, Origin};
+pub use field_set::FieldSet;
 pub use leaves::Leaves;
 pub use template::{StaticLeaf, Template};

@@ -1,8 +1,10 @@
 //! What all documents of one event share, written once.
 
-use std::ops::Range;
+use std::cell::RefCell;
+use std::rc::Rc;
 
-use crate::{Catalogue, FieldId, Leaves, json};
+use crate::json::append;
+use crate::{Catalogue, FieldId, FieldSet, Leaves, json};
 
 /// A value that is the same in every document and whose field the catalogue does
 /// not hold: it comes from the host.
@@ -14,17 +16,21 @@ pub struct StaticLeaf {
     pub value: Vec<u8>,
 }
 
+/// So many shapes are kept: events have attributes of a few types.
+const SHAPES: usize = 64;
+
 /// A document with the values that are known already filled in, and slots for the
 /// others. Objects without any member are not written.
 #[derive(Debug, Clone, Default)]
 pub struct Template {
     steps: Vec<Step>,
+    shapes: RefCell<Vec<Rc<Shape>>>,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     /// `"key":{`, taken back if nothing follows before the matching `Close`.
-    Open(Vec<u8>, Option<Empty>),
+    Open(Vec<u8>),
     Close,
     /// Whole members, with commas between them.
     Members(Vec<u8>),
@@ -32,13 +38,13 @@ enum Step {
     Slot(Vec<u8>, FieldId),
 }
 
-/// An object that holds nothing but slots.
-#[derive(Debug, Clone)]
-struct Empty {
-    /// Its fields: if none of them is set, there is no such object.
-    fields: Range<usize>,
-    /// The step after it.
-    after: usize,
+/// The text between the values of all documents that have the same fields.
+#[derive(Debug)]
+struct Shape {
+    fields: FieldSet,
+    text: Vec<u8>,
+    /// Each value: the end of the text before it, and its field.
+    values: Vec<(usize, FieldId)>,
 }
 
 impl Template {
@@ -61,75 +67,75 @@ impl Template {
             builder.member(&leaf.name, &leaf.value);
         }
         builder.enter(&[]);
-        let mut steps = builder.steps;
-        find_empty(&mut steps);
-        Self { steps }
+        Self {
+            steps: builder.steps,
+            shapes: RefCell::default(),
+        }
     }
 
     /// Appends one document: slots are filled from `leaves`, and `late` appends the
     /// value of the late field.
     pub fn render(&self, out: &mut Vec<u8>, leaves: &Leaves, late: impl Fn(&mut Vec<u8>)) {
-        // For each open object: where its text starts, and where its members do.
-        let mut open: Vec<(usize, usize)> = Vec::new();
-        out.push(b'{');
-        let mut next = 0;
-        while let Some(step) = self.steps.get(next) {
-            next += 1;
-            match step {
-                Step::Open(_, Some(empty)) if !leaves.any_in(&empty.fields) => next = empty.after,
-                Step::Open(key, _) => {
-                    let start = out.len();
-                    member(out, key);
-                    open.push((start, out.len()));
-                }
-                Step::Close => match open.pop() {
-                    Some((start, members)) if members == out.len() => out.truncate(start),
-                    _ => out.push(b'}'),
-                },
-                Step::Members(text) => member(out, text),
-                Step::Slot(key, field) => {
-                    if let Some(value) = leaves.get(*field) {
-                        member(out, key);
-                        out.extend_from_slice(value);
-                    } else if leaves.late() == Some(*field) {
-                        member(out, key);
-                        late(out);
-                    }
-                }
+        let shape = self.shape(leaves.fields());
+        let mut rest = shape.text.as_slice();
+        let mut start = 0;
+        for (end, field) in &shape.values {
+            let (text, after) = rest.split_at_checked(end - start).unwrap_or_default();
+            append(out, text);
+            match leaves.get(*field) {
+                Some(value) => append(out, value),
+                None => late(out),
             }
+            (rest, start) = (after, *end);
         }
-        out.push(b'}');
+        append(out, rest);
+    }
+
+    /// The shape of documents with these fields.
+    fn shape(&self, fields: &FieldSet) -> Rc<Shape> {
+        let mut shapes = self.shapes.borrow_mut();
+        if let Some(known) = shapes.iter().find(|shape| shape.fields == *fields) {
+            return Rc::clone(known);
+        }
+        if shapes.len() == SHAPES {
+            shapes.clear();
+        }
+        let shape = Rc::new(Shape::new(&self.steps, fields));
+        shapes.push(Rc::clone(&shape));
+        shape
     }
 }
 
-/// Finds out which objects hold nothing but slots.
-fn find_empty(steps: &mut [Step]) {
-    // For each open object: its step, the fields in it, and whether a member is known.
-    let mut open: Vec<(usize, Option<Range<usize>>, bool)> = Vec::new();
-    let mut found = Vec::new();
-    for (place, step) in steps.iter().enumerate() {
-        match step {
-            Step::Open(..) => open.push((place, None, false)),
-            Step::Members(_) => open.iter_mut().for_each(|(_, _, known)| *known = true),
-            Step::Slot(_, field) => {
-                // Fields come in the catalogue's order.
-                let end = field.index() + 1;
-                for (_, fields, _) in &mut open {
-                    let fields = fields.get_or_insert(field.index()..end);
-                    fields.end = end;
+impl Shape {
+    fn new(steps: &[Step], fields: &FieldSet) -> Self {
+        let mut values = Vec::new();
+        let mut text = vec![b'{'];
+        // For each open object: where its text starts, and where its members do.
+        let mut open: Vec<(usize, usize)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(key) => {
+                    let start = text.len();
+                    member(&mut text, key);
+                    open.push((start, text.len()));
                 }
-            }
-            Step::Close => {
-                if let Some((start, Some(fields), false)) = open.pop() {
-                    let after = place + 1;
-                    found.push((start, Empty { fields, after }));
+                Step::Close => match open.pop() {
+                    Some((start, members)) if members == text.len() => text.truncate(start),
+                    _ => text.push(b'}'),
+                },
+                Step::Members(members) => member(&mut text, members),
+                Step::Slot(key, field) if fields.has(*field) => {
+                    member(&mut text, key);
+                    values.push((text.len(), *field));
                 }
+                Step::Slot(..) => {}
             }
         }
-    }
-    for (place, found) in found {
-        if let Some(Step::Open(_, empty)) = steps.get_mut(place) {
-            *empty = Some(found);
+        text.push(b'}');
+        Self {
+            fields: *fields,
+            text,
+            values,
         }
     }
 }
@@ -165,7 +171,7 @@ impl Builder {
             let mut key = Vec::new();
             json::string(&mut key, part);
             key.extend_from_slice(b":{");
-            self.steps.push(Step::Open(key, None));
+            self.steps.push(Step::Open(key));
             self.path.push((*part).to_owned());
         }
     }

@@ -7,11 +7,10 @@ use mapping::record::{Layout, Made, Scratch, Subject};
 use mapping::{Document, Note, NoteKind, Operation, id, tags, time};
 use misp_model::{Json, Object};
 
-use crate::event::{self, EventParts, TIMESTAMP};
+use crate::event::{EventParts, TIMESTAMP};
 use crate::fields::CATALOGUE;
 use crate::indicator;
 use crate::members;
-use crate::settings::Options;
 use crate::types::Rule;
 use crate::{Ecs112, SECRETS};
 
@@ -50,7 +49,7 @@ impl Layout for Documents<'_> {
         scratch: &mut Scratch,
         now_ms: i64,
     ) -> Made {
-        Maker::new(&self.0.options, scratch, now_ms).attribute(head, subject)
+        Maker::new(self.0, scratch, now_ms).attribute(head, subject)
     }
 
     fn event(
@@ -60,22 +59,22 @@ impl Layout for Documents<'_> {
         scratch: &mut Scratch,
         now_ms: i64,
     ) -> Made {
-        Maker::new(&self.0.options, scratch, now_ms).event(head, source)
+        Maker::new(self.0, scratch, now_ms).event(head, source)
     }
 }
 
 /// Makes one document.
 struct Maker<'m> {
-    options: &'m Options,
+    mapper: &'m Ecs112,
     now_ms: i64,
     scratch: &'m mut Scratch,
 }
 
 impl<'m> Maker<'m> {
-    fn new(options: &'m Options, scratch: &'m mut Scratch, now_ms: i64) -> Self {
+    fn new(mapper: &'m Ecs112, scratch: &'m mut Scratch, now_ms: i64) -> Self {
         scratch.leaves.clear();
         Self {
-            options,
+            mapper,
             now_ms,
             scratch,
         }
@@ -123,7 +122,7 @@ impl<'m> Maker<'m> {
         };
         let flag = |key| attribute.some(key).and_then(Json::boolean);
         let withdrawn = flag("deleted") == Some(true)
-            || (self.options.only_to_ids && flag("to_ids") == Some(false));
+            || (self.mapper.options.only_to_ids && flag("to_ids") == Some(false));
         let valid_from = changed_ms.max(time("last_seen")).unwrap_or(timestamp_ms);
         let document = Document {
             id: document_id(event, subject),
@@ -136,6 +135,7 @@ impl<'m> Maker<'m> {
             },
             modified_ms: modified_ms(event, changed_ms).unwrap_or(timestamp_ms),
             expires_ms: self
+                .mapper
                 .options
                 .expiration_ms
                 .map(|ms| valid_from.saturating_add(ms)),
@@ -177,12 +177,14 @@ impl<'m> Maker<'m> {
         original: impl Fn(&mut Vec<u8>),
     ) -> Document {
         problems.write(CATALOGUE, MESSAGE, &mut self.scratch.leaves);
-        if self.options.preserve_original {
+        if self.mapper.options.preserve_original {
             self.scratch.leaves.set_late(ORIGINAL);
         }
         notes.extend(problems.notes(CATALOGUE));
         let mut fingerprint = event.fingerprint;
-        event::add_to(&mut fingerprint, &self.scratch.leaves);
+        self.mapper
+            .counting
+            .add_to(&mut fingerprint, &self.scratch.leaves);
         let mut body = self.scratch.body();
         event
             .template

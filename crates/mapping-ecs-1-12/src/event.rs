@@ -1,7 +1,7 @@
 //! What all documents of one event share, made once an event.
 
 use ecs_model::{FieldId, Leaves, Template, json};
-use mapping::fingerprint::Fingerprint;
+use mapping::fingerprint::{Counting, Fingerprint};
 use mapping::members::copy;
 use mapping::problems::Problems;
 use mapping::{tags, time};
@@ -103,7 +103,7 @@ impl EventParts {
         }
         let mut fingerprint = Fingerprint::default();
         fingerprint.statics(&mapper.statics);
-        add_to(&mut fingerprint, &known);
+        mapper.counting.add_to(&mut fingerprint, &known);
         Self {
             template: Template::new(CATALOGUE, &known, mapper.statics.leaves()),
             fingerprint,
@@ -116,14 +116,12 @@ impl EventParts {
     }
 }
 
-/// Adds the values that count to a fingerprint.
-pub(crate) fn add_to(fingerprint: &mut Fingerprint, leaves: &Leaves) {
-    for (field, value) in leaves.iter().filter(|(field, _)| !MOVING.contains(field)) {
-        fingerprint.field(CATALOGUE.spec(field).name, value);
-    }
-}
-
 impl Ecs112 {
+    /// The fields that are not left out of the fingerprint.
+    pub(crate) fn counting() -> Counting {
+        Counting::new(CATALOGUE, &MOVING)
+    }
+
     /// The organisations, and what the settings ask for.
     fn options_members(
         &self,

@@ -11,6 +11,7 @@ mod members;
 mod settings;
 mod types;
 
+use mapping::fingerprint::Counting;
 use mapping::original::Secrets;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
@@ -34,6 +35,7 @@ const REQUEST: &str = r#"{"excludeGalaxy":1,"noEventReports":1,"noShadowAttribut
 pub struct Ecs112 {
     options: Options,
     statics: StaticFields,
+    counting: Counting,
 }
 
 impl Mapping for Ecs112 {
@@ -61,7 +63,11 @@ impl Mapping for Ecs112 {
             .filter(|name| options.writes(name))
             .collect();
         let statics = StaticFields::read(&origin.static_fields, &own)?;
-        Ok(Self { options, statics })
+        Ok(Self {
+            options,
+            statics,
+            counting: Self::counting(),
+        })
     }
 
     fn request(&self) -> String {

@@ -13,7 +13,7 @@ use misp_model::{Json, Object};
 
 use crate::Ecs9;
 use crate::context::{self, Context};
-use crate::event::{self, Head, Shared, TIMESTAMP, one_line};
+use crate::event::{Head, Shared, TIMESTAMP, one_line};
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Found, Named};
 use crate::indicator::{self, Indicator};
@@ -146,8 +146,10 @@ impl<'m> Maker<'m> {
         let decayed = said::decay(attribute, secrets, leaves, &mut self.problems);
         said::sightings(attribute, leaves);
         said::warnings(attribute, secrets, leaves, &mut self.problems);
-        said::times(attribute, leaves);
-        let indicator_type = self.indicator(attribute);
+        said::times(leaves);
+        let kind = text(attribute, "type").unwrap_or_default();
+        let known = AttributeType::of(&kind);
+        let indicator_type = self.indicator(attribute, &kind, known);
 
         let time = |key| attribute.some(key).and_then(time::unix_ms);
         let changed_ms = time("timestamp");
@@ -164,7 +166,7 @@ impl<'m> Maker<'m> {
         if let Some(ms) = expires_ms {
             self.scratch.leaves.string(DECAYED_AT, &time::iso(ms));
         }
-        let context = self.context(attribute);
+        let context = self.context(attribute, known);
         let shared = match context {
             Some(context) => {
                 context.write(self.mapper.more_tags(), &mut self.scratch.leaves);
@@ -241,7 +243,8 @@ impl<'m> Maker<'m> {
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(self.problems.notes(CATALOGUE));
         let mut fingerprint: Fingerprint = shared.fingerprint;
-        event::add_to(&mut fingerprint, leaves, timestamp_counts);
+        let moving = &self.mapper.moving;
+        moving.add_others_to(&mut fingerprint, leaves, timestamp_counts);
         let mut body = self.scratch.body();
         shared
             .template
@@ -264,10 +267,13 @@ impl<'m> Maker<'m> {
 
     /// Type, value, name, description and reference of the indicator, and the line
     /// that a person reads.
-    fn indicator(&mut self, attribute: &Object<'_>) -> Option<&'static str> {
-        let kind = text(attribute, "type").unwrap_or_default();
-        let known = AttributeType::of(&kind);
-        let secret = self.mapper.secrets().is_secret(attribute);
+    fn indicator(
+        &mut self,
+        attribute: &Object<'_>,
+        kind: &str,
+        known: Option<&AttributeType>,
+    ) -> Option<&'static str> {
+        let secret = known.is_some_and(|known| self.mapper.is_secret(known));
         let value = attribute.some("value");
         if let Some(Json::Array(_) | Json::Object(_)) = value
             && !secret
@@ -324,7 +330,7 @@ impl<'m> Maker<'m> {
             leaves.string(DESCRIPTION, description);
         }
         let shown = if secret { REDACTED } else { value.as_ref() };
-        let (kind, shown) = (one_line(&kind), one_line(shown));
+        let (kind, shown) = (one_line(kind), one_line(shown));
         let parts = [&kind, " ", &shown, " ", &self.head.origin];
         leaves.set(LINE, |out| json::joined(out, &parts));
         found.kind
@@ -332,8 +338,8 @@ impl<'m> Maker<'m> {
 
     /// What the attribute's own tags, galaxies and value say over that of its event;
     /// `None` if they say nothing.
-    fn context(&self, attribute: &Object<'_>) -> Option<Context> {
-        let named = self.named(attribute);
+    fn context(&self, attribute: &Object<'_>, known: Option<&AttributeType>) -> Option<Context> {
+        let named = known.and_then(|known| self.named(attribute, known));
         if named.is_none() && !context::has_own(attribute) {
             return None;
         }
@@ -351,8 +357,7 @@ impl<'m> Maker<'m> {
     }
 
     /// The group or software that the value itself names.
-    fn named(&self, attribute: &Object<'_>) -> Option<Found> {
-        let known = AttributeType::of(&text(attribute, "type")?)?;
+    fn named(&self, attribute: &Object<'_>, known: &AttributeType) -> Option<Found> {
         let named = || Some(Named::new(text(attribute, "value")?.into()));
         match known.rule {
             Rule::ThreatActor => named().map(Found::Group),

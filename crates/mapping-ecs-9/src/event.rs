@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use ecs_model::{FieldId, Leaves, Template, json};
-use mapping::fingerprint::Fingerprint;
+use mapping::fingerprint::{Counting, Fingerprint};
 use mapping::members::copy;
 use mapping::problems::Problems;
 use mapping::time;
@@ -36,7 +36,8 @@ const SHOWN: usize = 200;
 
 /// The event's own clocks and counters, and what moves by itself: left out of the
 /// fingerprint. A decay score falls from hour to hour; whether it is decayed counts.
-const MOVING: [FieldId; 8] = [
+const MOVING: [FieldId; 9] = [
+    TIMESTAMP,
     CREATED,
     CATALOGUE.id("event.original"),
     CATALOGUE.id("misp.attribute.decay_score.score"),
@@ -59,7 +60,7 @@ impl Shared {
     fn new(mapper: &Ecs9, known: &Leaves) -> Self {
         let mut fingerprint = Fingerprint::default();
         fingerprint.statics(&mapper.statics);
-        add_to(&mut fingerprint, known, false);
+        mapper.moving.add_others_to(&mut fingerprint, known, false);
         Self {
             template: Template::new(CATALOGUE, known, mapper.statics.leaves()),
             fingerprint,
@@ -171,11 +172,35 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Adds the values that count to a fingerprint; `@timestamp` only if it does.
-pub(crate) fn add_to(fingerprint: &mut Fingerprint, leaves: &Leaves, timestamp: bool) {
-    let counts = |field| !MOVING.contains(&field) && (timestamp || field != TIMESTAMP);
-    for (field, value) in leaves.iter().filter(|(field, _)| counts(*field)) {
-        fingerprint.field(CATALOGUE.spec(field).name, value);
+/// The fields that are left out of the fingerprint.
+#[derive(Debug, Clone)]
+pub(crate) struct Moving {
+    all: Counting,
+    all_but_timestamp: Counting,
+}
+
+impl Moving {
+    pub(crate) fn new() -> Self {
+        let [_timestamp, others @ ..] = MOVING;
+        Self {
+            all: Counting::new(CATALOGUE, &MOVING),
+            all_but_timestamp: Counting::new(CATALOGUE, &others),
+        }
+    }
+
+    /// Adds the values of all other fields to a fingerprint; `@timestamp` only if it counts.
+    pub(crate) fn add_others_to(
+        &self,
+        fingerprint: &mut Fingerprint,
+        leaves: &Leaves,
+        timestamp: bool,
+    ) {
+        let moving = if timestamp {
+            &self.all_but_timestamp
+        } else {
+            &self.all
+        };
+        moving.add_to(fingerprint, leaves);
     }
 }
 

@@ -22,6 +22,7 @@ use mapping::original::Secrets;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 
+use crate::event::Moving;
 use crate::settings::Options;
 use crate::types::{AttributeType, Privacy, TYPES};
 
@@ -34,6 +35,8 @@ pub struct Ecs9 {
     feed: String,
     /// The instance's URL, without a slash at its end.
     url: Option<String>,
+    /// What no fingerprint knows of.
+    moving: Moving,
 }
 
 impl Ecs9 {
@@ -43,6 +46,15 @@ impl Ecs9 {
             Secrets(|kind| privacy(kind) == Privacy::Secret)
         } else {
             Secrets(|kind| privacy(kind) != Privacy::Keep)
+        }
+    }
+
+    /// Are the values of a type redacted?
+    fn is_secret(&self, known: &AttributeType) -> bool {
+        match known.privacy {
+            Privacy::Keep => false,
+            Privacy::Redact => !self.options.keep_personal,
+            Privacy::Secret => true,
         }
     }
 }
@@ -88,6 +100,7 @@ impl Mapping for Ecs9 {
             statics,
             feed: feed.unwrap_or_else(|| "MISP".to_owned()),
             url: origin.url.map(|url| url.trim_end_matches('/').to_owned()),
+            moving: Moving::new(),
         })
     }
 

@@ -94,6 +94,7 @@ pub(crate) const OBJECT: &[Member] = members! { CATALOGUE, "misp.object.":
 /// The one member of an object whose key is no field name.
 pub(crate) const META_CATEGORY: &[Member] = &[Member {
     key: "meta-category",
+    prefix: misp_model::prefix("meta-category"),
     field: CATALOGUE.id("misp.object.meta_category"),
     kind: Kind::Text,
 }];

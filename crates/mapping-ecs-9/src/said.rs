@@ -5,16 +5,26 @@ use ecs_model::{FieldId, Leaves};
 use mapping::members::copy_lists;
 use mapping::original::Secrets;
 use mapping::problems::Problems;
-use mapping::time;
 use misp_model::{Json, Object};
 
 use crate::fields::CATALOGUE;
 use crate::members;
 
 const DECAYED: FieldId = CATALOGUE.id("misp.attribute.decayed");
-const FIRST_SEEN: FieldId = CATALOGUE.id("threat.indicator.first_seen");
-const LAST_SEEN: FieldId = CATALOGUE.id("threat.indicator.last_seen");
-const MODIFIED_AT: FieldId = CATALOGUE.id("threat.indicator.modified_at");
+const TIMES: [(FieldId, FieldId); 3] = [
+    (
+        CATALOGUE.id("threat.indicator.first_seen"),
+        CATALOGUE.id("misp.attribute.first_seen"),
+    ),
+    (
+        CATALOGUE.id("threat.indicator.last_seen"),
+        CATALOGUE.id("misp.attribute.last_seen"),
+    ),
+    (
+        CATALOGUE.id("threat.indicator.modified_at"),
+        CATALOGUE.id("misp.attribute.timestamp"),
+    ),
+];
 const SIGHTINGS: FieldId = CATALOGUE.id("threat.indicator.sightings");
 const SIGHTINGS_BY_TYPE: [FieldId; 3] = [
     CATALOGUE.id("misp.sightings.seen"),
@@ -79,19 +89,10 @@ pub(crate) fn warnings(
     copy_lists(members, &hits, secrets, leaves, problems);
 }
 
-/// Sets the times of the indicator.
-pub(crate) fn times(attribute: &Object<'_>, leaves: &mut Leaves) {
-    for (key, field) in [
-        ("first_seen", FIRST_SEEN),
-        ("last_seen", LAST_SEEN),
-        ("timestamp", MODIFIED_AT),
-    ] {
-        // What is no time is said of the attribute's own field already.
-        if let Some(time) = attribute.some(key).filter(|time| time.integer() != Some(0))
-            && let Some(text) = time::iso_utc(time)
-        {
-            leaves.string(field, &text);
-        }
+/// Sets the times of the indicator: those of the attribute, where they are times.
+pub(crate) fn times(leaves: &mut Leaves) {
+    for (field, of_attribute) in TIMES {
+        leaves.same(field, of_attribute);
     }
 }
 

@@ -83,6 +83,8 @@ pub(crate) enum Privacy {
 pub(crate) struct AttributeType {
     /// MISP's name of it.
     pub(crate) name: &'static str,
+    /// See [`misp_model::prefix`]: most names differ in it.
+    prefix: u64,
     /// `threat.indicator.type`; `None` also where the rule tells it by the value.
     pub(crate) indicator: Option<&'static str>,
     /// Where its values go.
@@ -94,8 +96,12 @@ pub(crate) struct AttributeType {
 impl AttributeType {
     /// What is known of a type.
     pub(crate) fn of(name: &str) -> Option<&'static Self> {
-        let at = TYPES.binary_search_by(|known| known.name.cmp(name)).ok()?;
-        TYPES.get(at)
+        let prefix = misp_model::prefix(name);
+        let order = |known: &Self| {
+            let by_prefix = known.prefix.cmp(&prefix);
+            by_prefix.then_with(|| known.name.cmp(name))
+        };
+        TYPES.get(TYPES.binary_search_by(order).ok()?)
     }
 }
 
@@ -104,6 +110,7 @@ use Rule::*;
 const fn keep(name: &'static str, indicator: Option<&'static str>, rule: Rule) -> AttributeType {
     AttributeType {
         name,
+        prefix: misp_model::prefix(name),
         indicator,
         rule,
         privacy: Privacy::Keep,

@@ -20,6 +20,7 @@ pub use contract::{
     Description, Document, Field, FieldOrigin, Mapping, Note, NoteKind, Operation, Origin, Outcome,
     Refused, Rejection, SettingsError, Tally,
 };
+pub use misp_model::prefix;
 pub use tally::Tallies;
 
 /// What stands in place of a redacted value.

@@ -12,6 +12,8 @@ use crate::{REDACTED, time};
 pub struct Member {
     /// Its key in MISP's JSON.
     pub key: &'static str,
+    /// See [`misp_model::prefix`].
+    pub prefix: u64,
     /// The field it becomes.
     pub field: FieldId,
     /// How its value is read.
@@ -44,6 +46,7 @@ macro_rules! members {
     ($catalogue:ident, $prefix:literal: $($kind:ident $key:literal,)*) => {
         &[$($crate::members::Member {
             key: $key,
+            prefix: $crate::prefix($key),
             field: $catalogue.id(concat!($prefix, $key)),
             kind: $crate::members::Kind::$kind,
         },)*]
@@ -58,10 +61,15 @@ pub fn copy(
     leaves: &mut Leaves,
     problems: &mut Problems,
 ) {
+    let mut finder = from.finder();
     for member in members {
-        leaves.set(member.field, |out| {
-            member.write(from, secrets, out, problems);
-        });
+        if let Some(value) = finder.get(member.prefix, member.key)
+            && !value.is_null()
+        {
+            leaves.set(member.field, |out| {
+                member.write(value, from, secrets, out, problems);
+            });
+        }
     }
 }
 
@@ -79,7 +87,9 @@ pub fn copy_lists(
             for object in from {
                 let separator = out.len();
                 out.push(if separator == start { b'[' } else { b',' });
-                if !member.write(object, secrets, out, problems) {
+                let value = object.some(member.key);
+                let write = |value| member.write(value, object, secrets, out, problems);
+                if !value.is_some_and(write) {
                     out.truncate(separator);
                 }
             }
@@ -91,17 +101,15 @@ pub fn copy_lists(
 }
 
 impl Member {
-    /// Appends the value; says whether there was one that fits.
+    /// Appends a value of `from`; says whether it fits.
     fn write(
         &self,
+        value: &Json<'_>,
         from: &Object<'_>,
         secrets: Secrets,
         out: &mut Vec<u8>,
         problems: &mut Problems,
     ) -> bool {
-        let Some(value) = from.some(self.key) else {
-            return false;
-        };
         if self.key == "value" && secrets.is_secret(from) {
             json::string(out, REDACTED);
             return true;
@@ -151,10 +159,8 @@ fn text(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
     if let Some(text) = value.text() {
         json::string(out, &text);
     } else {
-        let mut compact = Vec::new();
-        original::compact(&mut compact, value, secrets);
         out.push(b'"');
-        json::escaped(out, &compact);
+        original::compact(out, value, secrets);
         out.push(b'"');
     }
 }

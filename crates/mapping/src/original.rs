@@ -42,13 +42,13 @@ impl Secrets {
     }
 }
 
-/// Appends a value: compact, keys sorted, secrets redacted.
+/// Appends a value as JSON text within a JSON string: compact, keys sorted, secrets redacted.
 pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
     match value {
         Json::Null => out.extend_from_slice(b"null"),
         Json::Bool(flag) => json::boolean(out, *flag),
         Json::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Json::String(text) => json::string(out, text),
+        Json::String(text) => json::nested_string(out, text),
         Json::Array(items) => {
             out.push(b'[');
             for (index, item) in items.iter().enumerate() {
@@ -84,7 +84,7 @@ fn members(
     for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
         member(out, key);
         if secret && may_hold_value(key, value) {
-            json::string(out, REDACTED);
+            json::nested_string(out, REDACTED);
         } else {
             compact(out, value, secrets);
         }
@@ -104,7 +104,7 @@ fn member(out: &mut Vec<u8>, key: &str) {
     if !matches!(out.last(), Some(b'{')) {
         out.push(b',');
     }
-    json::string(out, key);
+    json::nested_string(out, key);
     out.push(b':');
 }
 
@@ -132,28 +132,25 @@ impl EventText {
     /// The text of an event. `Attribute` and `Object` always stand in it, so that a
     /// slice of an event gives the same text as the event.
     pub fn new(event: &Object<'_>, secrets: Secrets) -> Self {
-        let mut text = br#"{"Event":{"#.to_vec();
+        let mut text = br#"{\"Event\":{"#.to_vec();
         members(&mut text, event, secrets, |key, value| {
             key < "Attribute" && keep(key, value)
         });
         member(&mut text, "Attribute");
-        let before = escape(&text);
-        text.clear();
+        let before = std::mem::take(&mut text);
         members(&mut text, event, secrets, |key, value| {
             key > "Attribute" && key < "Object" && keep(key, value)
         });
         member(&mut text, "Object");
-        let between = escape(&text);
-        text.clear();
+        let between = std::mem::take(&mut text);
         members(&mut text, event, secrets, |key, value| {
             key > "Object" && keep(key, value)
         });
         text.extend_from_slice(b"}}");
-        let after = escape(&text);
         Self {
             before,
             between,
-            after,
+            after: text,
             secrets,
         }
     }
@@ -176,19 +173,19 @@ impl EventText {
             attribute.clear();
             compact_attribute(&mut attribute, beside, self.secrets);
         }
-        let mut before = [self.before.as_slice(), &escape(&attribute), &self.between].concat();
+        let mut before = [self.before.as_slice(), &attribute, &self.between].concat();
         let mut text = b"{".to_vec();
         members(&mut text, object, self.secrets, |key, value| {
             key < "Attribute" && keep(key, value)
         });
         member(&mut text, "Attribute");
-        before.extend_from_slice(&escape(&text));
+        before.extend_from_slice(&text);
         text.clear();
         members(&mut text, object, self.secrets, |key, value| {
             key > "Attribute" && keep(key, value)
         });
         text.push(b'}');
-        let after = [escape(&text).as_slice(), &self.after].concat();
+        let after = [text.as_slice(), &self.after].concat();
         Frame {
             before,
             after,
@@ -223,11 +220,9 @@ pub struct Frame {
 impl Frame {
     /// Appends the text with this attribute in it, as a JSON string.
     pub fn write(&self, out: &mut Vec<u8>, attribute: &Object<'_>) {
-        let mut text = Vec::new();
-        compact_attribute(&mut text, attribute, self.secrets);
         out.push(b'"');
         out.extend_from_slice(&self.before);
-        json::escaped(out, &text);
+        compact_attribute(out, attribute, self.secrets);
         out.extend_from_slice(&self.after);
         out.push(b'"');
     }
@@ -319,20 +314,12 @@ impl Source<'_, '_> {
 pub fn write_as_given(out: &mut Vec<u8>, bytes: &[u8], record: &Json<'_>, secrets: Secrets) {
     out.push(b'"');
     if secrets.any_in(record) {
-        let mut text = Vec::new();
-        compact(&mut text, record, secrets);
-        json::escaped(out, &text);
+        compact(out, record, secrets);
     } else {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         json::escaped(out, bytes.trim_ascii());
     }
     out.push(b'"');
-}
-
-fn escape(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + text.len() / 8);
-    json::escaped(&mut out, text);
-    out
 }
 
 #[cfg(test)]

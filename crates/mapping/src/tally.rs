@@ -11,11 +11,11 @@ pub struct Tallies(BTreeMap<String, BTreeMap<Option<&'static str>, u32>>);
 impl Tallies {
     /// Counts one document.
     pub fn add(&mut self, attribute_type: &str, indicator_type: Option<&'static str>) {
-        if !self.0.contains_key(attribute_type) {
-            self.0.insert(attribute_type.to_owned(), BTreeMap::new());
-        }
         if let Some(counts) = self.0.get_mut(attribute_type) {
             *counts.entry(indicator_type).or_default() += 1;
+        } else {
+            let counts = BTreeMap::from([(indicator_type, 1)]);
+            self.0.insert(attribute_type.to_owned(), counts);
         }
     }
 

@@ -56,37 +56,34 @@ fn iso_ms(text: &str) -> Option<i64> {
 /// `2014-10-06T07:12:57.000Z`
 pub fn iso(unix_ms: i64) -> String {
     let moment = DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
-    let mut text = String::with_capacity(24);
+    let moment = moment.naive_utc();
     // By hand: chrono reads its format anew for each date, and a document has several.
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let [y1, y2, y3, y4, _, m1, m2, _, d1, d2, _, rest @ ..] = &mut text;
+    let [h1, h2, _, n1, n2, _, s1, s2, _, f1, f2, f3, _] = rest;
     let year = u32::try_from(moment.year()).unwrap_or_default();
-    two(&mut text, year / 100);
-    two(&mut text, year);
-    text.push('-');
-    two(&mut text, moment.month());
-    text.push('-');
-    two(&mut text, moment.day());
-    text.push('T');
-    two(&mut text, moment.hour());
-    text.push(':');
-    two(&mut text, moment.minute());
-    text.push(':');
-    two(&mut text, moment.second());
-    text.push('.');
-    let millis = moment.timestamp_subsec_millis();
-    text.push(digit(millis / 100));
-    two(&mut text, millis);
-    text.push('Z');
-    text
+    let millis = moment.and_utc().timestamp_subsec_millis();
+    two([y1, y2], year / 100);
+    two([y3, y4], year);
+    two([m1, m2], moment.month());
+    two([d1, d2], moment.day());
+    two([h1, h2], moment.hour());
+    two([n1, n2], moment.minute());
+    two([s1, s2], moment.second());
+    two([f1, f2], millis / 10);
+    *f3 = digit(millis);
+    std::str::from_utf8(&text).unwrap_or_default().to_owned()
 }
 
 /// The last two digits.
-fn two(text: &mut String, number: u32) {
-    text.push(digit(number / 10));
-    text.push(digit(number));
+fn two([tens, ones]: [&mut u8; 2], number: u32) {
+    *tens = digit(number / 10);
+    *ones = digit(number);
 }
 
-fn digit(number: u32) -> char {
-    char::from_digit(number % 10, 10).unwrap_or('0')
+fn digit(number: u32) -> u8 {
+    let [digit, ..] = (number % 10).to_le_bytes();
+    b'0' + digit
 }
 
 /// Seconds since the epoch as text: as it stands, if it is that already.

@@ -36,7 +36,10 @@ impl<'a> Json<'a> {
     /// When the bytes are not exactly one JSON value in UTF-8, or nest deeper than 128 levels.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Ok(serde_json::from_slice(bytes)?)
+        match std::str::from_utf8(bytes).ok().and_then(crate::read::read) {
+            Some(json) => Ok(json),
+            None => Ok(serde_json::from_slice(bytes)?),
+        }
     }
 
     /// The object, if it is one.
@@ -81,21 +84,25 @@ pub struct Object<'a>(Vec<Member<'a>>);
 
 /// A member, with what most comparisons of its key need.
 #[derive(Debug, Clone, PartialEq)]
-struct Member<'a> {
-    /// The first eight bytes of the key, the first the highest, zeros after a shorter one: its
-    /// order is that of the keys, where they differ in them.
+pub(crate) struct Member<'a> {
+    /// See [`prefix`].
     prefix: u64,
     key: Cow<'a, str>,
     value: Json<'a>,
 }
 
 impl<'a> Member<'a> {
-    fn new(key: Cow<'a, str>, value: Json<'a>) -> Self {
+    pub(crate) fn new(key: Cow<'a, str>, value: Json<'a>) -> Self {
         Self {
             prefix: prefix(&key),
             key,
             value,
         }
+    }
+
+    fn is(&self, prefix: u64, key: &str) -> bool {
+        let same_length = self.key.len() == key.len();
+        self.prefix == prefix && same_length && (key.len() <= 8 || same(&self.key, key))
     }
 
     /// As the keys in byte order.
@@ -105,29 +112,58 @@ impl<'a> Member<'a> {
     }
 }
 
-fn prefix(key: &str) -> u64 {
-    match key.as_bytes().first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let short = key.bytes().fold(0, |all, byte| all << 8 | u64::from(byte));
-            // A shift by all 64 bits is none in Rust: of an empty key nothing is there to shift.
-            let missing = 8_u32.saturating_sub(u32::try_from(key.len()).unwrap_or(8));
-            short.checked_shl(8 * missing).unwrap_or(0)
-        }
+/// The first eight bytes of a text, the first the highest, zeros after a shorter one: where they
+/// differ, the order of texts is that of their prefixes.
+#[inline]
+pub const fn prefix(text: &str) -> u64 {
+    let mut bytes = text.as_bytes();
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_be_bytes(*first);
     }
+    let mut prefix = 0;
+    let mut shift = u64::BITS;
+    while let [byte, rest @ ..] = bytes {
+        shift -= u8::BITS;
+        prefix |= (*byte as u64) << shift;
+        bytes = rest;
+    }
+    prefix
+}
+
+/// Are two texts of one length above eight the same? Without a call for it, which takes a step
+/// a byte in wasm.
+fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks().0);
+    let mut words =
+        words.map(|(one, other)| (u64::from_le_bytes(*one), u64::from_le_bytes(*other)));
+    words.all(|(one, other)| one == other) && one.last_chunk::<8>() == other.last_chunk()
 }
 
 impl<'a> Object<'a> {
     /// The value of a key. Of several members with that key the last counts.
+    // Inlined, since the prefix of a literal is one too.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        let prefix = prefix(key);
-        let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
-        let end = self.0.partition_point(upto);
-        let found = self.0.get(end.checked_sub(1)?)?;
-        (found.prefix == prefix && found.key == key).then_some(&found.value)
+        self.find(prefix(key), key)
+    }
+
+    fn find(&self, prefix: u64, key: &str) -> Option<&Json<'a>> {
+        let start = self.0.partition_point(|member| member.prefix < prefix);
+        first_of(self.0.get(start..)?, prefix, key)
+    }
+
+    /// Finds one key after the other.
+    pub fn finder(&self) -> Finder<'_, 'a> {
+        Finder {
+            all: &self.0,
+            rest: &self.0,
+            last: 0,
+        }
     }
 
     /// The value of a key, unless it is absent or `null`.
+    #[inline]
     pub fn some(&self, key: &str) -> Option<&Json<'a>> {
         self.get(key).filter(|value| !value.is_null())
     }
@@ -174,6 +210,57 @@ impl<'a> Object<'a> {
     /// Has it no member?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The value of a key in members that begin with the first of its prefix.
+fn first_of<'m, 'a>(members: &'m [Member<'a>], prefix: u64, key: &str) -> Option<&'m Json<'a>> {
+    match members {
+        [member, rest @ ..] if rest.first().is_none_or(|next| next.prefix > prefix) => {
+            member.is(prefix, key).then_some(&member.value)
+        }
+        several => {
+            let upto = |member: &Member<'_>| member.order(prefix, key) != Ordering::Greater;
+            let last = several.partition_point(upto).checked_sub(1)?;
+            let found = several.get(last)?;
+            found.is(prefix, key).then_some(&found.value)
+        }
+    }
+}
+
+/// Finds keys in the members of an object. Quick where each key is above the one before, and
+/// not far from it.
+#[derive(Debug)]
+pub struct Finder<'m, 'a> {
+    all: &'m [Member<'a>],
+    /// Those from the last key on.
+    rest: &'m [Member<'a>],
+    last: u64,
+}
+
+impl<'m, 'a> Finder<'m, 'a> {
+    /// The value of a key, as [`Object::get`]; `prefix` is its [`prefix`].
+    pub fn get(&mut self, prefix: u64, key: &str) -> Option<&'m Json<'a>> {
+        /// Farther away it is searched for.
+        const NEAR: usize = 8;
+        if prefix < self.last {
+            self.rest = self.all;
+        }
+        self.last = prefix;
+        let is_before = |member: &Member<'_>| member.prefix < prefix;
+        let near = self.rest.iter().take(NEAR);
+        let mut before = near.take_while(|member| is_before(member)).count();
+        if before == NEAR {
+            before = self.rest.partition_point(is_before);
+        }
+        self.rest = self.rest.get(before..)?;
+        first_of(self.rest, prefix, key)
+    }
+}
+
+impl<'a> FromIterator<Member<'a>> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = Member<'a>>>(members: I) -> Self {
+        Self::sorted(members.into_iter().collect())
     }
 }
 
@@ -311,6 +398,12 @@ mod tests {
         assert_eq!(sorted, keys);
         for key in keys {
             assert!(object.has(key), "{key:?}");
+        }
+        let (mut up, mut down) = (object.finder(), object.finder());
+        for (key, other) in keys.iter().zip(keys.iter().rev()) {
+            assert!(up.get(prefix(key), key).is_some(), "{key:?}");
+            assert!(up.get(prefix("event_i"), "event_i").is_none(), "{key:?}");
+            assert!(down.get(prefix(other), other).is_some(), "{other:?}");
         }
         assert!(!object.has("event_i") && !object.has("a\0\0") && !object.has("event_idy"));
     }

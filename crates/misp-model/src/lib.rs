@@ -8,9 +8,10 @@
 
 mod event;
 mod json;
+mod read;
 mod record;
 mod scalar;
 
 pub use event::{Entry, Event};
-pub use json::{Json, Object, ParseError};
+pub use json::{Finder, Json, Object, ParseError, prefix};
 pub use record::{Item, UnknownShape, items};

@@ -26,7 +26,7 @@ impl<'a> Json<'a> {
                 #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
                 exact.then_some(float as i64)
             }),
-            Json::String(text) => text.trim().parse().ok(),
+            Json::String(text) => digits(text).or_else(|| text.trim().parse().ok()),
             _ => None,
         }
     }
@@ -50,6 +50,17 @@ impl<'a> Json<'a> {
             _ => None,
         }
     }
+}
+
+/// The number of a text of nothing but digits, as most are; so many that they fit.
+fn digits(text: &str) -> Option<i64> {
+    if !matches!(text.len(), 1..=18) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let is_digit = byte.is_ascii_digit();
+        is_digit.then(|| number * 10 + i64::from(byte - b'0'))
+    })
 }
 
 #[cfg(test)]
