@@ -138,7 +138,7 @@ impl Runner<'_, '_> {
     /// Everything that is due now.
     async fn round(&mut self) -> Result<Ended, RunError> {
         let context = self.context;
-        if catch_up(&context, self.begin_walk).await? == Ended::Stopped {
+        if catch_up(&context, self.begin_walk, &mut self.ever_succeeded).await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
         let first = context.last_done(FULL_WALK).await?.is_none();

@@ -177,6 +177,16 @@ impl Classify for Told {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("the key is refused")]
+struct KeyRefused;
+
+impl Classify for KeyRefused {
+    fn class(&self) -> Class {
+        Class::Fatal
+    }
+}
+
 struct FakeSource {
     server: Arc<Mutex<Server>>,
     after: i64,
@@ -226,7 +236,11 @@ impl FakeSource {
 impl Source for FakeSource {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
         let next: Vec<(i64, String)> = {
-            let server = self.server.lock().unwrap();
+            let mut server = self.server.lock().unwrap();
+            if let Some(left) = server.refusals.checked_sub(1) {
+                server.refusals = left;
+                return Err(SourceError::new(KeyRefused));
+            }
             let mut later: Vec<(i64, String)> = server
                 .events
                 .iter()

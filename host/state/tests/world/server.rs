@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) events: BTreeMap<String, Event>,
     /// Lists nothing, as a server that lost its database would.
     pub(crate) empty_listing: bool,
+    /// How many more questions for a page it refuses the key to.
+    pub(crate) refusals: u32,
 }
 
 impl Server {
