@@ -8,7 +8,8 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use pipeline::{Fate, Options, OutputKey, Resend, Standing, State};
 use tokio_util::sync::CancellationToken;
@@ -464,4 +465,25 @@ async fn the_document_of_an_event_without_attributes_goes_with_its_event() {
     let told_now = told(&world);
     world.poll_with("lab", sweeping()).await;
     assert_eq!(told(&world), told_now);
+}
+
+#[tokio::test]
+async fn who_reads_the_store_holds_up_no_commit() {
+    let world = World::new(&["lab"]);
+    world.server("lab").set("e", "a", "x");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    let store = world.open();
+    let mut seen = 0;
+    let exported = store.export(&mut |_| {
+        seen += 1;
+        let (other, (committed, came)) = (Arc::clone(&store), mpsc::channel());
+        std::thread::spawn(move || committed.send(other.set_done("lab", "a test", seen)));
+        let came = came.recv_timeout(Duration::from_secs(20));
+        came.expect("a commit waits for the export").unwrap();
+        Ok(())
+    });
+    exported.unwrap().unwrap();
+    assert_eq!(seen, 1);
+    assert_eq!(store.last_done("lab", "a test").unwrap(), Some(1));
 }
