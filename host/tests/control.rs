@@ -7,10 +7,11 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use common::{Setup, demo, output, published, signal, text};
+use common::{Setup, demo, output, published, runs, signal, text};
 use serde_json::Value;
 
 fn service(setup: &Setup) -> Child {
@@ -121,6 +122,54 @@ async fn a_killed_host_leaves_a_socket_that_is_in_nobodys_way() {
             .status
             .success()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_host_sweeps_when_asked_and_withdraws_much_when_told_to() {
+    let misp = demo().await;
+    let setup = Setup::with_deletes(&misp, "");
+    let mut child = service(&setup);
+    status_after_a_walk(&setup).await;
+    // Behind the cursor: no walk sees it.
+    let late = misp_ecs_tests::events::event(4_242, "late")
+        .published_at(misp_ecs_tests::events::BASE_TIME - 1_000)
+        .attribute(misp_ecs_tests::events::attr("domain", "late.example.org"))
+        .build();
+    misp.add(late);
+    let said = runs(&setup, &["sweep", "--instance", "lab"]).await;
+    assert!(
+        said.contains("1 missing, 0 stale, 0 orphaned") && !said.contains("HELD BACK"),
+        "{said}"
+    );
+    let all = setup.standing();
+    assert_eq!(all, published(&misp));
+
+    misp.with_store(|store| {
+        let events = store.events().iter();
+        let uuids: Vec<String> = events
+            .filter_map(|event| event["uuid"].as_str().map(str::to_owned))
+            .collect();
+        uuids.iter().for_each(|uuid| store.delete(uuid));
+    });
+    let said = runs(&setup, &["sweep"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    assert_eq!(setup.standing(), all);
+    let said = runs(&setup, &["status"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    let said = runs(&setup, &["sweep", "--confirm"]).await;
+    assert!(!said.contains("HELD BACK"), "{said}");
+    assert_eq!(setup.standing(), BTreeSet::new());
+    let said = runs(&setup, &["status"]).await;
+    assert!(!said.contains("HELD BACK"), "{said}");
+
+    let wrong = output(setup.command(&["sweep", "--instance", "lap"])).await;
+    let said = text(&wrong.stdout);
+    assert!(
+        !wrong.status.success() && said.contains("did you mean `lab`"),
+        "{said}"
+    );
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

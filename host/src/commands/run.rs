@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::args::{Configured, OneInstance, Run};
+use crate::args::{Configured, Run};
 use crate::assembly::{Assembled, Mode, Running, assemble, chosen};
 use crate::config::Loaded;
 use crate::control::{Control, Host};
@@ -30,18 +30,6 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
         ..Mode::default()
     };
     poll(&args.configured, &mode).await
-}
-
-/// `misp-ecs sweep`: one pass that ends with a sweep.
-pub(crate) async fn sweep(instance: &OneInstance, confirmed: bool) -> anyhow::Result<ExitCode> {
-    let mode = Mode {
-        once: true,
-        sweep: true,
-        confirmed,
-        only: instance.instance.clone(),
-        ..Mode::default()
-    };
-    poll(&instance.configured, &mode).await
 }
 
 pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {

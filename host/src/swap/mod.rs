@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use pipeline::{MappingIdentity, Slot};
+use pipeline::{MappingIdentity, Slot, Wake};
 use state::{Reprocess, Store};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Instance, Loaded, MappingConfig};
@@ -35,7 +35,7 @@ pub(crate) struct Member {
     /// Its mapping.
     pub(crate) slot: Slot,
     /// Wakes it between two rounds.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
 }
 
 /// Replaces the mapping of all instances at once.
@@ -230,7 +230,7 @@ impl Swap {
                 Some(what) => self.store.reprocess(name, what)?,
                 None => self.store.reprocess(name, &others())?,
             };
-            member.wake.notify_one();
+            member.wake.wake();
             text.push_str(&format!(
                 "{name}: {} events are read again\n",
                 thousands(events)
