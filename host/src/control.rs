@@ -241,7 +241,7 @@ impl Host {
             .context("the running host does not know this question: is it another version?")?;
         match request {
             Request::Status { json } => {
-                let text = commands::status_of(self, json)?;
+                let text = commands::status_of(self, json).await?;
                 to.send(Reply::Text(text)).await?;
                 Ok(0)
             }

@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use common::{Setup, demo, output, published, runs, signal, text};
+use misp_ecs_tests::fake_misp::Fault;
 use serde_json::Value;
 
 fn service(setup: &Setup) -> Child {
@@ -122,6 +123,48 @@ async fn a_killed_host_leaves_a_socket_that_is_in_nobodys_way() {
             .status
             .success()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_host_says_why_nothing_came() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, ", filters: {tags: [no-such-tag]}");
+    let mut child = service(&setup);
+    let status = status_after_a_walk(&setup).await;
+    let why = status["instances"][0]["why_nothing"].to_string();
+    assert!(
+        why.contains("the tag `no-such-tag` does not exist"),
+        "{why}"
+    );
+    let said = runs(&setup, &["status"]).await;
+    assert!(
+        said.contains("matched   0 on the server")
+            && said.contains("  filters: the tag `no-such-tag` does not exist"),
+        "{said}"
+    );
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_to_be_read_again_is_shown() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    runs(&setup, &["run", "--once"]).await;
+    let fault = Fault::Status(403, "{}".to_owned());
+    misp.next(fault);
+    let failed = output(setup.command(&["reprocess", "--all"])).await;
+    assert!(!failed.status.success(), "{}", text(&failed.stderr));
+    let events = misp.with_store(|store| {
+        let events = store.events().iter();
+        events.filter(|event| event["published"] == true).count()
+    });
+    let left = format!("to come      {events} events are to be read again");
+    let said = runs(&setup, &["state", "show"]).await;
+    assert!(said.contains(&left), "{left}: {said}");
+    runs(&setup, &["run", "--once"]).await;
+    let said = runs(&setup, &["state", "show"]).await;
+    assert!(!said.contains("to come"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,9 @@ async fn two_variables_are_enough_and_every_attribute_comes_once() {
     assert!(first.status.success(), "{said}");
     assert_eq!(attributes(&text(&first.stdout)), each_once(&misp));
     assert!(
-        said.contains("refused   none") && said.contains("account   "),
+        said.contains("refused   none")
+            && said.contains("account   ")
+            && said.contains("on the server when the last walk began"),
         "{said}"
     );
     assert!(!said.contains("DOES NOT BALANCE"), "{said}");

@@ -21,6 +21,7 @@ use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
 use crate::tables::names::{self, Kind};
+use crate::tables::wanted;
 use crate::versions::Versions;
 
 const FILE: &str = "state.redb";
@@ -143,6 +144,19 @@ impl Store {
     /// When the store cannot be read.
     pub fn mappings(&self, instance: &str) -> Result<Vec<MappingCount>, StoreError> {
         self.read(|transaction| mappings::counts(transaction, instance))
+    }
+
+    /// How many events of an instance are still to be read again, whatever their clocks say.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn wanted_count(&self, instance: &str) -> Result<u64, StoreError> {
+        self.read(
+            |transaction| match names::find(transaction, Kind::Instance, instance)? {
+                Some(instance) => wanted::count(transaction, instance),
+                None => Ok(0),
+            },
+        )
     }
 
     /// Wants events read again, whatever their clocks say; says how many. They stay wanted
