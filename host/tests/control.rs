@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use common::{Setup, demo, output, published, runs, signal, text};
+use common::{Setup, balances, demo, output, published, runs, signal, text};
 use misp_ecs_tests::fake_misp::Fault;
 use serde_json::Value;
 
@@ -248,6 +248,7 @@ async fn ended_at_every_named_place_the_output_is_as_the_server() {
         }
         let last = output(setup.command(&["run", "--once"])).await;
         assert!(last.status.success(), "{place}: {}", text(&last.stderr));
+        balances(&text(&last.stderr));
         let (found, expected) = (setup.standing(), published(&misp));
         let missing: Vec<_> = expected.difference(&found).collect();
         assert_eq!(missing, Vec::<&String>::new(), "{place}: missing");

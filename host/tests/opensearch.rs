@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, output, runs, text};
+use common::{Setup, balances, output, runs, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{attr, event, hex};
 use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
@@ -225,6 +225,7 @@ async fn a_real_opensearch_ends_with_what_misp_has() {
         "the queue was never full: {stats:#}"
     );
     let said = runs(&main, &["run", "--once"]).await;
+    balances(&said);
     assert!(said.contains("written   0 to siem"), "{said}");
 
     what_somebody_did_to_the_index(&main, &node, &edited).await;
@@ -273,6 +274,7 @@ async fn what_an_index_does_not_take(
     let made = node.ask(Method::PUT, &index, Some(&made)).await.unwrap();
     assert_eq!(made["acknowledged"], true, "{made:#}");
     let said = runs(&conflict, &["run", "--once"]).await;
+    balances(&said);
     let (refused, taken): (Vec<_>, Vec<_>) = expected
         .iter()
         .partition(|(_, document)| !document["threat"]["indicator"]["ip"].is_null());
