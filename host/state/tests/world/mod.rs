@@ -26,7 +26,9 @@ use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
-pub(crate) use received::Received;
+#[allow(unused_imports, reason = "not every suite uses all of them")]
+pub(crate) use received::{Received, has, told};
+use server::KeyRefused;
 pub(crate) use server::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -174,16 +176,6 @@ struct Told;
 impl Classify for Told {
     fn class(&self) -> Class {
         Class::Transient { after: None }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the key is refused")]
-struct KeyRefused;
-
-impl Classify for KeyRefused {
-    fn class(&self) -> Class {
-        Class::Fatal
     }
 }
 

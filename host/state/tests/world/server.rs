@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pipeline::{Class, Classify};
+
 /// An attribute as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribute {
@@ -85,5 +87,16 @@ impl Server {
             .flat_map(|event| &event.attributes)
             .map(|(uuid, attribute)| (uuid.clone(), attribute.value.clone()))
             .collect()
+    }
+}
+
+/// The server does not take the key.
+#[derive(Debug, thiserror::Error)]
+#[error("the key is refused")]
+pub(crate) struct KeyRefused;
+
+impl Classify for KeyRefused {
+    fn class(&self) -> Class {
+        Class::Fatal
     }
 }
