@@ -43,6 +43,8 @@ pub(crate) enum Command {
     /// Changes nothing but with --repair. Exit code: 0 nothing differs, 1 something does.
     Audit(Audit),
     /// One pass that ends with a sweep: fetches what never came, withdraws what is gone.
+    ///
+    /// With a running host it does this at once.
     Sweep {
         #[command(flatten)]
         instance: OneInstance,

@@ -105,6 +105,9 @@ pub(crate) async fn assemble(
     };
     let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
     let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
+    if ready.is_another {
+        tokio::task::block_in_place(|| swap.tell_others());
+    }
     Ok(Assembled {
         instances,
         swap: Arc::new(swap),

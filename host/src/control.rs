@@ -48,6 +48,13 @@ pub(crate) enum Request {
         /// Which events.
         what: What,
     },
+    /// `misp-ecs sweep`
+    Sweep {
+        /// Only this instance.
+        instance: Option<String>,
+        /// Withdraw however much it is.
+        confirm: bool,
+    },
     /// `misp-ecs dead-letter replay`
     Replay(Picked),
     /// `misp-ecs mapping use`
@@ -234,7 +241,7 @@ impl Host {
             .context("the running host does not know this question: is it another version?")?;
         match request {
             Request::Status { json } => {
-                let text = commands::status_of(self, json)?;
+                let text = commands::status_of(self, json).await?;
                 to.send(Reply::Text(text)).await?;
                 Ok(0)
             }
@@ -261,6 +268,10 @@ impl Host {
                 });
                 to.send(Reply::Text(text.await??)).await?;
                 Ok(0)
+            }
+            Request::Sweep { instance, confirm } => {
+                let say = |text: String| async { Ok(to.send(Reply::Text(text)).await?) };
+                commands::sweep_in(&self.replay.wakes, instance.as_deref(), confirm, say).await
             }
             Request::Replay(picked) => {
                 to.send(Reply::Text(self.replay.run(&picked).await?))

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outputs::{DeadLetterFile, LetterStanding, Replayed, each_letter};
-use pipeline::DeadLetter;
+use pipeline::{DeadLetter, Wake};
 use serde::{Deserialize, Serialize};
 use state::Store;
-use tokio::sync::Notify;
 
 use crate::summary::thousands;
 
@@ -49,7 +48,7 @@ pub(crate) struct Replay {
     pub(crate) letters: Arc<DeadLetterFile>,
     pub(crate) path: PathBuf,
     /// Each instance that runs here, and what wakes it.
-    pub(crate) wakes: Vec<(String, Arc<Notify>)>,
+    pub(crate) wakes: Vec<(String, Arc<Wake>)>,
 }
 
 impl Replay {
@@ -76,7 +75,7 @@ impl Replay {
             for some in events.chunks(AT_ONCE) {
                 refused += self.some(instance, some.to_vec()).await?;
             }
-            wake.notify_one();
+            wake.wake();
             say(format!(
                 "{instance}: {} events are read again, {} refused documents are sent again",
                 thousands(events.len() as u64),
@@ -98,7 +97,7 @@ impl Replay {
 
     /// Lets every instance look at once whether something is to be read again.
     pub(crate) fn wake_all(&self) {
-        self.wakes.iter().for_each(|(_, wake)| wake.notify_one());
+        self.wakes.iter().for_each(|(_, wake)| wake.wake());
     }
 
     async fn some(&self, instance: &str, events: Vec<String>) -> anyhow::Result<u64> {

@@ -32,6 +32,13 @@ fn write_summary(
 ) -> std::fmt::Result {
     let rate = counts.documents as f64 / took.as_secs_f64().max(0.001);
     writeln!(out, "{instance}")?;
+    if let Some(matched) = counts.matched {
+        writeln!(
+            out,
+            "  matched   {} on the server when the last walk began",
+            thousands(matched)
+        )?;
+    }
     write!(
         out,
         "  fetched   {} events",
@@ -254,6 +261,7 @@ mod tests {
             Duration::from_secs(1),
             "dead-letters.ndjson",
         );
+        assert!(text.contains("matched   0 on the server"), "{text}");
         assert!(text.contains("nothing matched on the server"), "{text}");
         let counts = Counts {
             items: 3,

@@ -1,11 +1,17 @@
 //! Why a poll finds nothing: asks MISP what the filters leave of what the key sees, and which
 //! of them leaves nothing.
 
+use std::path::Path;
+use std::time::Duration;
+
 use misp_client::{Client, ClientError, CursorKind, Filters};
+use pipeline::{Health, Ledger};
 use serde_json::{Map, Value};
 
-use crate::config::{Instance, Lookback};
+use crate::assembly::chosen;
+use crate::config::{Instance, Loaded, Lookback};
 use crate::summary::thousands;
+use crate::wiring::Server;
 
 /// Filters that are taken out one by one to see which finds nothing.
 const TRIED: usize = 8;
@@ -27,6 +33,41 @@ impl Findings {
     fn note(&mut self, what: &'static str, text: impl Into<String>) {
         self.notes.push((what, text.into()));
     }
+}
+
+/// How long the server may take to say why nothing came.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks the server of an instance that walked and got nothing why, a sentence each; nothing where
+/// something came, or the server does not say.
+pub(crate) async fn why_nothing(
+    loaded: &Loaded,
+    instance: &str,
+    ledger: &Ledger,
+    folder: &Path,
+) -> Vec<String> {
+    let counts = ledger.counts();
+    let mut lines = Vec::new();
+    if counts.items > 0 || counts.walks == 0 || ledger.health() != Health::Running {
+        return lines;
+    }
+    let Ok(instances) = chosen(loaded, Some(instance)) else {
+        return lines;
+    };
+    for (instance, credential) in instances {
+        let Ok(Server::Misp(client)) = Server::of(instance, credential, folder) else {
+            continue;
+        };
+        match tokio::time::timeout(PATIENCE, findings(&client, instance)).await {
+            Ok(Ok(found)) => {
+                let found = found.good.into_iter().chain(found.notes);
+                lines.extend(found.map(|(what, text)| format!("{what}: {text}")));
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "why nothing came could not be asked"),
+            Err(_) => tracing::debug!("the server did not say in time why nothing came"),
+        }
+    }
+    lines
 }
 
 /// Counts at each stage between what the key sees and what a first poll would fetch.

@@ -12,13 +12,19 @@ use std::path::Path;
 use std::process::Stdio;
 
 use common::{Setup, demo, output, signal};
+use misp_ecs_tests::events::{Attr, BASE_TIME, attr, event, object};
 use misp_ecs_tests::fake_misp::KEY;
 use misp_ecs_tests::fake_receiver::Reply;
 use misp_ecs_tests::{ELASTIC_KEY, FakeElastic, FakeMisp, FakeReceiver};
 
 const TOKEN: &str = "Bearer CanaryHeader-4711";
+/// Values that a mapping calls private.
+const PGP: &str = "-----BEGIN CanaryPgp-----";
+const PASSPORT: &str = "CanaryPassport-0815";
 /// As they are sent, in pieces, and as they are in their files.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 8] = [
+    "CanaryPgp",
+    "CanaryPassport",
     KEY,
     ELASTIC_KEY,
     "CanaryKey",
@@ -85,6 +91,17 @@ impl World {
         self.look(&format!("what {words:?} logs"), &ran.stderr);
         self.files();
         String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned()
+    }
+
+    /// What has arrived at the outputs.
+    fn outputs(&mut self) {
+        let came = self.elastic.requests().into_iter();
+        let bodies: Vec<_> = came.map(|request| request.body).collect();
+        for body in bodies {
+            self.look("what Elasticsearch got", &body);
+        }
+        let arrived = self.receiver.arrived();
+        self.look("what the receiver got", arrived.as_bytes());
     }
 
     /// State, dead letters, trace, output, log.
@@ -209,5 +226,101 @@ async fn no_secret_comes_out_of_the_host() {
     }
     let trace = world.setup.folder.path().join("trace.ndjson");
     assert!(trace.metadata().unwrap().len() > 0);
+    assert!(world.seen > 100_000, "{} bytes", world.seen);
+}
+
+/// A private attribute, and everything of it that can repeat its value.
+fn private(kind: &str, value: &str) -> Attr {
+    attr(kind, value)
+        .with("warnings", serde_json::json!([{"match": value}]))
+        .with("validationIssue", value)
+        .with(
+            "RelatedAttribute",
+            serde_json::json!([{"type": "text", "value": value}]),
+        )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_private_value_comes_out_of_the_host() {
+    let mut world = World::new().await;
+    let of_event = event(9_001, "private")
+        .published_at(BASE_TIME + 9_001)
+        .attribute(private("pgp-private-key", PGP))
+        .attribute(private("passport-number", PASSPORT))
+        .object(
+            object("person", "misc")
+                .attribute("passport-number", private("passport-number", PASSPORT))
+                .attribute("text", attr("text", "of the same object")),
+        )
+        .build();
+    let uuid = of_event["uuid"].as_str().unwrap().to_owned();
+    let aside = tempfile::tempdir().unwrap();
+    let file = aside.path().join("event.json");
+    std::fs::write(&file, serde_json::json!({"Event": of_event}).to_string()).unwrap();
+    world.misp.add(of_event);
+    // What the mapping refuses, with all of its event.
+    world.misp.with_store(|store| {
+        store.edit(&uuid, |event| {
+            let attributes = event["Attribute"].as_array_mut().unwrap();
+            attributes.push(serde_json::json!({}));
+        });
+        store.publish(&uuid);
+    });
+
+    world.run(&["setup", "elasticsearch"]).await;
+    let said = world.run(&["run", "--once"]).await;
+    assert!(said.contains("account"), "{said}");
+    world.outputs();
+    let out = std::fs::read_to_string(world.setup.folder.path().join("out.ndjson")).unwrap();
+    let of_it = out.lines().filter(|line| line.contains(&uuid));
+    let redacted = of_it.filter(|line| line.contains("[redacted]")).count();
+    assert!(redacted >= 3, "{redacted} documents: {said}");
+    let letters = world.setup.folder.path().join("state/dead-letters.ndjson");
+    let kept = std::fs::read_to_string(&letters).unwrap();
+    assert!(
+        kept.contains(&uuid) && kept.contains("[redacted]"),
+        "{kept}"
+    );
+
+    // Refused by an output, and shown to a person.
+    world.elastic.habits(|habits| habits.echo_bulks = Some(400));
+    world.misp.with_store(|store| {
+        store.edit(&uuid, |event| event["info"] = "private again".into());
+        store.publish(&uuid);
+    });
+    world.run(&["run", "--once"]).await;
+    let kept = std::fs::read_to_string(&letters).unwrap();
+    assert!(kept.contains("private again"), "{kept}");
+    world.elastic.habits(|habits| habits.echo_bulks = None);
+    for words in [
+        &["dead-letter", "list"][..],
+        &["dead-letter", "show"],
+        &["dead-letter", "replay"],
+        &["state", "export"],
+    ] {
+        world.run(words).await;
+    }
+    world.outputs();
+
+    let file = file.display().to_string();
+    for words in [
+        &[
+            "mapping",
+            "diff",
+            "ecs-1.12",
+            "ecs-9",
+            &file,
+            "--examples",
+            "500",
+        ][..],
+        &["transform", "--envelope", &file],
+    ] {
+        let mut command = world.setup.bare(words);
+        command.args(["--log", "trace"]);
+        let ran = output(command).await;
+        assert!(!ran.stdout.is_empty(), "{words:?}");
+        world.look(&words.join(" "), &ran.stdout);
+        world.look(&words.join(" "), &ran.stderr);
+    }
     assert!(world.seen > 100_000, "{} bytes", world.seen);
 }

@@ -7,10 +7,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use common::{Setup, demo, output, published, signal, text};
+use common::{Setup, balances, demo, output, published, runs, signal, text};
+use misp_ecs_tests::fake_misp::Fault;
 use serde_json::Value;
 
 fn service(setup: &Setup) -> Child {
@@ -124,6 +126,96 @@ async fn a_killed_host_leaves_a_socket_that_is_in_nobodys_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_running_host_says_why_nothing_came() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, ", filters: {tags: [no-such-tag]}");
+    let mut child = service(&setup);
+    let status = status_after_a_walk(&setup).await;
+    let why = status["instances"][0]["why_nothing"].to_string();
+    assert!(
+        why.contains("the tag `no-such-tag` does not exist"),
+        "{why}"
+    );
+    let said = runs(&setup, &["status"]).await;
+    assert!(
+        said.contains("matched   0 on the server")
+            && said.contains("  filters: the tag `no-such-tag` does not exist"),
+        "{said}"
+    );
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_to_be_read_again_is_shown() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    runs(&setup, &["run", "--once"]).await;
+    let fault = Fault::Status(403, "{}".to_owned());
+    misp.next(fault);
+    let failed = output(setup.command(&["reprocess", "--all"])).await;
+    assert!(!failed.status.success(), "{}", text(&failed.stderr));
+    let events = misp.with_store(|store| {
+        let events = store.events().iter();
+        events.filter(|event| event["published"] == true).count()
+    });
+    let left = format!("to come      {events} events are to be read again");
+    let said = runs(&setup, &["state", "show"]).await;
+    assert!(said.contains(&left), "{left}: {said}");
+    runs(&setup, &["run", "--once"]).await;
+    let said = runs(&setup, &["state", "show"]).await;
+    assert!(!said.contains("to come"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_host_sweeps_when_asked_and_withdraws_much_when_told_to() {
+    let misp = demo().await;
+    let setup = Setup::with_deletes(&misp, "");
+    let mut child = service(&setup);
+    status_after_a_walk(&setup).await;
+    // Behind the cursor: no walk sees it.
+    let late = misp_ecs_tests::events::event(4_242, "late")
+        .published_at(misp_ecs_tests::events::BASE_TIME - 1_000)
+        .attribute(misp_ecs_tests::events::attr("domain", "late.example.org"))
+        .build();
+    misp.add(late);
+    let said = runs(&setup, &["sweep", "--instance", "lab"]).await;
+    assert!(
+        said.contains("1 missing, 0 stale, 0 orphaned") && !said.contains("HELD BACK"),
+        "{said}"
+    );
+    let all = setup.standing();
+    assert_eq!(all, published(&misp));
+
+    misp.with_store(|store| {
+        let events = store.events().iter();
+        let uuids: Vec<String> = events
+            .filter_map(|event| event["uuid"].as_str().map(str::to_owned))
+            .collect();
+        uuids.iter().for_each(|uuid| store.delete(uuid));
+    });
+    let said = runs(&setup, &["sweep"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    assert_eq!(setup.standing(), all);
+    let said = runs(&setup, &["status"]).await;
+    assert!(said.contains("HELD BACK"), "{said}");
+    let said = runs(&setup, &["sweep", "--confirm"]).await;
+    assert!(!said.contains("HELD BACK"), "{said}");
+    assert_eq!(setup.standing(), BTreeSet::new());
+    let said = runs(&setup, &["status"]).await;
+    assert!(!said.contains("HELD BACK"), "{said}");
+
+    let wrong = output(setup.command(&["sweep", "--instance", "lap"])).await;
+    let said = text(&wrong.stdout);
+    assert!(
+        !wrong.status.success() && said.contains("did you mean `lab`"),
+        "{said}"
+    );
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ended_at_every_named_place_the_output_is_as_the_server() {
     for place in [
         "acknowledged",
@@ -156,6 +248,7 @@ async fn ended_at_every_named_place_the_output_is_as_the_server() {
         }
         let last = output(setup.command(&["run", "--once"])).await;
         assert!(last.status.success(), "{place}: {}", text(&last.stderr));
+        balances(&text(&last.stderr));
         let (found, expected) = (setup.standing(), published(&misp));
         let missing: Vec<_> = expected.difference(&found).collect();
         assert_eq!(missing, Vec::<&String>::new(), "{place}: missing");

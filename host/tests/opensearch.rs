@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, output, runs, text};
+use common::{Setup, balances, output, runs, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{attr, event, hex};
 use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
@@ -225,6 +225,7 @@ async fn a_real_opensearch_ends_with_what_misp_has() {
         "the queue was never full: {stats:#}"
     );
     let said = runs(&main, &["run", "--once"]).await;
+    balances(&said);
     assert!(said.contains("written   0 to siem"), "{said}");
 
     what_somebody_did_to_the_index(&main, &node, &edited).await;
@@ -281,6 +282,7 @@ async fn what_an_index_does_not_take(
             break;
         }
     }
+    balances(&said);
     let (refused, taken): (Vec<_>, Vec<_>) = expected
         .iter()
         .partition(|(_, document)| !document["threat"]["indicator"]["ip"].is_null());

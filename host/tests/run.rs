@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, attributes, demo, misp_ecs, output, signal, text};
+use common::{Setup, attributes, balances, demo, misp_ecs, output, signal, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::fake_misp::Fault;
 use tokio::sync::Notify;
@@ -38,13 +38,18 @@ async fn two_variables_are_enough_and_every_attribute_comes_once() {
     assert!(first.status.success(), "{said}");
     assert_eq!(attributes(&text(&first.stdout)), each_once(&misp));
     assert!(
-        said.contains("refused   none") && said.contains("account   "),
+        said.contains("refused   none")
+            && said.contains("account   ")
+            && said.contains("on the server when the last walk began"),
         "{said}"
     );
-    assert!(!said.contains("DOES NOT BALANCE"), "{said}");
+    balances(&said);
+    let first_run = "nothing is remembered of this instance: everything is sent once";
+    assert!(said.contains(first_run), "{said}");
 
     let second = output(run()).await;
     assert!(second.status.success());
+    assert!(!text(&second.stderr).contains(first_run));
     assert_eq!(text(&second.stdout), "");
     assert!(
         text(&second.stderr).contains("delivered before"),
@@ -116,8 +121,11 @@ async fn an_instance_with_a_wrong_key_ends_alone() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    status_until(&setup, "old", "failed").await;
-    status_until(&setup, "lab", "running").await;
+    status_until(&setup, "old", |one| one["health"]["status"] == "failed").await;
+    let runs = |one: &serde_json::Value| {
+        one["health"]["status"] == "running" && one["counts"]["walks"].as_u64() > Some(0)
+    };
+    status_until(&setup, "lab", runs).await;
     assert_eq!(setup.attributes(), each_once(&misp));
     signal(&child, "TERM");
     assert!(!child.wait().unwrap().success());
@@ -129,8 +137,60 @@ async fn an_instance_with_a_wrong_key_ends_alone() {
     );
 }
 
-/// Asks until this instance is in this health; each question is a process of its own.
-async fn status_until(setup: &Setup, instance: &str, health: &str) {
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_and_one_that_is_gone_hold_up_no_other() {
+    let (misp, hanging) = (demo().await, demo().await);
+    let setup = Setup::new(&misp, ", interval: 100ms");
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    // Nobody listens there any more.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = listener.local_addr().unwrap();
+    drop(listener);
+    let others = format!(
+        "instances: [{{name: hangs, url: '{}', api_key_file: key}}, \
+         {{name: gone, url: 'http://{gone}', api_key_file: key}}, ",
+        hanging.url()
+    );
+    std::fs::write(&config, yaml.replacen("instances: [", &others, 1)).unwrap();
+    let release = Arc::new(Notify::new());
+    hanging.next(Fault::Hold(Arc::clone(&release)));
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    hanging.arrived(1).await;
+    status_until(&setup, "gone", |one| one["health"]["status"] == "degraded").await;
+    let walked = status_until(&setup, "lab", |one| {
+        one["counts"]["walks"].as_u64() > Some(0)
+    })
+    .await;
+    let walks = walked["counts"]["walks"].as_u64().unwrap();
+    let new = misp_ecs_tests::events::event(4_242, "new")
+        .published_at(misp_ecs_tests::events::BASE_TIME + 1_000_000)
+        .attribute(misp_ecs_tests::events::attr("domain", "new.example.org"))
+        .build();
+    misp.add(new);
+    let again = |one: &serde_json::Value| one["counts"]["walks"].as_u64() >= Some(walks + 2);
+    status_until(&setup, "lab", again).await;
+    assert_eq!(setup.attributes(), each_once(&misp));
+    let hangs = status_until(&setup, "hangs", |_| true).await;
+    assert_eq!(hangs["counts"]["pages"], 0, "{hangs}");
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(0));
+    release.notify_one();
+}
+
+/// Asks until this holds of an instance, and what its status is then; each question is a process
+/// of its own.
+async fn status_until(
+    setup: &Setup,
+    instance: &str,
+    holds: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
     let reached = async {
         loop {
             let asked = output(setup.command(&["status", "--json"])).await;
@@ -138,12 +198,9 @@ async fn status_until(setup: &Setup, instance: &str, health: &str) {
                 continue;
             };
             let instances = status["instances"].as_array().unwrap();
-            let is = |one: &serde_json::Value| {
-                let walked = one["counts"]["walks"].as_u64() > Some(0) || health != "running";
-                one["instance"] == instance && one["health"]["status"] == health && walked
-            };
-            if instances.iter().any(is) {
-                return;
+            let mut of_it = instances.iter().filter(|one| one["instance"] == instance);
+            if let Some(one) = of_it.find(|one| holds(one)) {
+                return one.clone();
             }
         }
     };
@@ -231,6 +288,7 @@ async fn killed_twenty_times_nothing_is_missing() {
     }
     let last = output(setup.command(&["run", "--once"])).await;
     assert!(last.status.success(), "{}", text(&last.stderr));
+    balances(&text(&last.stderr));
     let found = setup.attributes();
     let missing: Vec<_> = each_once(&misp)
         .into_keys()

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::{Setup, demo, mapping, misp_ecs, output, published, runs, signal, text};
+use common::{Setup, demo, flawed, mapping, misp_ecs, output, published, runs, signal, text};
 use misp_ecs_tests::FakeMisp;
 use serde_json::Value;
 
@@ -108,6 +108,41 @@ fn log(setup: &Setup) -> String {
     std::fs::read_to_string(setup.folder.path().join("log")).unwrap()
 }
 
+/// The event of each attribute, and when it was published, UNIX seconds.
+fn publish_times(misp: &FakeMisp) -> BTreeMap<String, (String, u64)> {
+    misp.with_store(|store| {
+        let mut times = BTreeMap::new();
+        for event in store.events() {
+            let time = &event["publish_timestamp"];
+            let time = time.as_str().map_or(time.to_string(), str::to_owned);
+            let time: u64 = time.parse().unwrap();
+            let of_event = event["uuid"].as_str().unwrap();
+            for attribute in attributes_of(event) {
+                let uuid = attribute["uuid"].as_str().unwrap();
+                times.insert(uuid.to_owned(), (of_event.to_owned(), time));
+            }
+        }
+        times
+    })
+}
+
+fn attributes_of(event: &Value) -> Vec<&Value> {
+    let objects = event["Object"].as_array().into_iter().flatten();
+    let of_objects = objects.filter_map(|object| object["Attribute"].as_array());
+    let own = event["Attribute"].as_array().into_iter();
+    own.chain(of_objects).flatten().collect()
+}
+
+/// Documents that the output has, those of events without attributes as well.
+fn documents_of(setup: &Setup) -> usize {
+    let written = std::fs::read_to_string(setup.folder.path().join("out.ndjson")).unwrap();
+    let ids = written.lines().map(|line| {
+        let document: Value = serde_json::from_str(line).unwrap();
+        document["misp_ecs"]["id"].as_str().unwrap().to_owned()
+    });
+    ids.collect::<BTreeSet<_>>().len()
+}
+
 /// Asks the running host until this holds of its status; each question is a process of its own.
 async fn until(setup: &Setup, what: &str, holds: impl Fn(&Value) -> bool) {
     let reached = async {
@@ -144,6 +179,11 @@ async fn without_a_host_the_next_start_has_it_and_reprocess_replaces_everything(
 
     let said = runs(&setup, &["mapping", "use", SECOND]).await;
     assert!(said.contains("from the next start on"), "{said}");
+    let others = format!(
+        "lab: {} documents are of other mappings; `misp-ecs reprocess` renews them",
+        documents_of(&setup)
+    );
+    assert!(said.replace(',', "").contains(&others), "{others}: {said}");
     runs(&setup, &["run", "--once"]).await;
     assert_eq!(
         lines(&setup),
@@ -151,6 +191,30 @@ async fn without_a_host_the_next_start_has_it_and_reprocess_replaces_everything(
         "what did not change is not read again"
     );
     assert_eq!(versions(&setup), BTreeSet::from(["1.12".to_owned()]));
+
+    // Another than before: it says what is still of the old one, once.
+    runs(&setup, &["mapping", "rollback"]).await;
+    configure(&setup, &format!("{{name: {SECOND}}}"));
+    let said = runs(&setup, &["run", "--once"]).await;
+    let others = "documents are of other mappings: `misp-ecs reprocess` renews them";
+    assert!(said.contains(others), "{said}");
+    let documents_before = format!("documents={}", documents_of(&setup));
+    assert!(
+        said.contains(&documents_before),
+        "{documents_before}: {said}"
+    );
+    let place = component(SECOND).display().to_string();
+    for said in [said, runs(&setup, &["run", "--once"]).await] {
+        let at_work = said
+            .lines()
+            .find(|line| line.contains("the mapping at work"));
+        let at_work = at_work.unwrap();
+        for part in [SECOND, &runtime_digest(&component(SECOND)), &place] {
+            assert!(at_work.contains(part), "{part}: {at_work}");
+        }
+    }
+    let said = runs(&setup, &["run", "--once"]).await;
+    assert!(!said.contains(others), "{said}");
 
     let said = runs(&setup, &["reprocess"]).await;
     assert!(said.contains("events are read again"), "{said}");
@@ -175,6 +239,22 @@ async fn without_a_host_the_next_start_has_it_and_reprocess_replaces_everything(
     let both = BTreeSet::from(["1.12".to_owned(), "9.4.0".to_owned()]);
     assert_eq!(versions(&setup), both);
     assert_eq!(uuids(&documents(&setup)), published(&misp));
+    // What was published since then, and nothing else.
+    let times = publish_times(&misp);
+    let mut all: Vec<u64> = times.values().map(|(_, time)| *time).collect();
+    all.sort_unstable();
+    let since = all[all.len() / 2];
+    assert!(all.first() < Some(&since));
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(since);
+    let time = humantime::format_rfc3339_seconds(time).to_string();
+    let said = runs(&setup, &["reprocess", "--since", &time]).await;
+    assert!(said.contains("events are read again"), "{said}");
+    for (uuid, document) in documents(&setup) {
+        let (of_event, published) = &times[&uuid];
+        let is_replaced = *published >= since || *of_event == event;
+        let version = if is_replaced { "1.12" } else { "9.4.0" };
+        assert_eq!(document["ecs"]["version"], version, "{uuid} of {published}");
+    }
     let said = fails(&setup, &["mapping", "rollback"]).await;
     assert!(said.contains("no mapping to go back to"), "{said}");
     runs(&setup, &["reprocess", "--all"]).await;
@@ -339,6 +419,14 @@ async fn a_hangup_reads_the_mapping_of_the_configuration_again() {
     until_at_work(&setup, SECOND).await;
     let said = runs(&setup, &["mapping", "history"]).await;
     assert_eq!(said.lines().count(), 2, "{said}");
+    // A path that is new in the configuration is watched from then on.
+    let file = setup.folder.path().join("mine.wasm");
+    std::fs::copy(component(FIRST), &file).unwrap();
+    configure(&setup, "{path: mine.wasm}");
+    signal(&child, "HUP");
+    until_at_work(&setup, FIRST).await;
+    std::fs::copy(component(SECOND), &file).unwrap();
+    until_at_work(&setup, SECOND).await;
     // A setting that the mapping does not know: the old one stays.
     let bad = output(setup.command(&["mapping", "use", "no-such-mapping"])).await;
     assert!(!bad.status.success());
@@ -359,6 +447,37 @@ async fn a_hangup_reads_the_mapping_of_the_configuration_again() {
     tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_on_the_sample_is_not_put_to_work() {
+    let misp = demo().await;
+    let component = flawed().display().to_string();
+    let setup = setup(&misp, "", &format!("{{path: '{component}'}}"));
+    let child = service(&setup);
+    until_walked(&setup, 1).await;
+    // What it does wrong is named by its settings.
+    configure(
+        &setup,
+        &format!("{{path: '{component}', settings: {{flaw: count}}}}"),
+    );
+    signal(&child, "HUP");
+    let told = async {
+        while !log(&setup).contains("the old mapping stays at work") {
+            output(setup.command(&["status"])).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, told).await.unwrap();
+    let said = log(&setup);
+    assert!(said.contains("attributes of the sample's event"), "{said}");
+    assert!(!said.contains("another mapping is at work"), "{said}");
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    assert!(ended.await.unwrap().status.success());
+    // Without a host it is the same, by the command.
+    let said = fails(&setup, &["mapping", "use", &component]).await;
+    assert!(said.contains("attributes of the sample's event"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

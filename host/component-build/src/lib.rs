@@ -34,9 +34,7 @@ pub fn build(root: &Path, package: &str, target_directory: &Path) -> anyhow::Res
             "--locked",
         ])
         .env("CARGO_TARGET_DIR", target_directory)
-        // Flags for the machine that builds are no flags for wasm.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags())
         .stdout(Stdio::from(std::io::stderr()))
         .status()
         .context("cargo did not start")?;
@@ -53,6 +51,19 @@ pub fn build(root: &Path, package: &str, target_directory: &Path) -> anyhow::Res
         "{package} would import {imports:?}; a mapping may import nothing"
     );
     Ok(component)
+}
+
+/// Flags for wasm, as `CARGO_ENCODED_RUSTFLAGS` takes them: the files of dependencies have
+/// the same names on every machine, so that the same sources make the same bytes. Flags for
+/// the machine that builds are no flags for wasm.
+pub fn flags() -> String {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home.map(|home| home.join("registry/src"));
+    let registries = sources.and_then(|sources| fs::read_dir(sources).ok());
+    let paths = registries.into_iter().flatten().flatten();
+    let flags = paths.map(|entry| format!("--remap-path-prefix={}/=", entry.path().display()));
+    flags.collect::<Vec<_>>().join("\u{1f}")
 }
 
 /// Makes a component of a core module that holds the bindings.

@@ -237,7 +237,9 @@ async fn writes_at_once_keep_lines_whole(subject: &dyn Subject) {
 
 async fn deletes_and_envelopes(subject: &dyn Subject) {
     let tombstone = json!({"misp_ecs": {"id": "a", "operation": "delete", "version": 2}});
-    let field = json!({"id": "a", "operation": "put", "version": 1, "mapping": "ecs-1.12@1.0.0"});
+    let digest = put("a", 1).mapping.digest.clone();
+    let field = json!({"id": "a", "operation": "put", "version": 1, "mapping": "ecs-1.12@1.0.0",
+        "digest": digest});
     let plain = json!({"id": "a", "n": 1});
     let with_field = json!({"id": "a", "n": 1, "misp_ecs": field});
     for (deletes, envelope_field) in [(false, false), (true, false), (false, true), (true, true)] {

@@ -15,6 +15,8 @@ struct Envelope<'a> {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     mapping: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
 }
 
 /// Why bytes cannot go out as the line of a document.
@@ -37,20 +39,25 @@ pub fn append_body(line: &mut Vec<u8>, body: &[u8]) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// Appends the body of a delivery with `misp_ecs.{id,operation,version,mapping}` in
-/// it, without a newline after it. `mapping` is `name@version`.
+/// Appends the body of a delivery with `misp_ecs.{id,operation,version,mapping,digest}`
+/// in it, without a newline after it. `mapping` is `name@version`, `digest` that of its bytes.
 ///
 /// # Errors
 /// When the body cannot be one line of NDJSON. Nothing is appended then.
 pub fn append_with_field(line: &mut Vec<u8>, delivery: &Delivery) -> Result<(), BodyError> {
     let body = checked(&delivery.document.body)?;
-    let MappingIdentity { name, version, .. } = delivery.mapping.as_ref();
+    let MappingIdentity {
+        name,
+        version,
+        digest,
+    } = delivery.mapping.as_ref();
     let mapping = format!("{name}@{version}");
     let envelope = Envelope {
         id: &delivery.document.id,
         operation: delivery.document.operation,
         version: delivery.version,
         mapping: Some(&mapping),
+        digest: Some(digest),
     };
     let open = body.strip_suffix(b"}").unwrap_or(body).trim_ascii_end();
     line.extend_from_slice(open);
@@ -71,6 +78,7 @@ pub fn append_tombstone(line: &mut Vec<u8>, id: &str, version: u64) {
         operation: Operation::Delete,
         version,
         mapping: None,
+        digest: None,
     };
     line.extend_from_slice(br#"{"misp_ecs":"#);
     append_json(line, &envelope);
@@ -111,8 +119,10 @@ mod tests {
 
     #[test]
     fn the_field_is_added_to_whatever_the_object_holds() {
-        let field =
-            json!({"id": "a\"b", "operation": "put", "version": 7, "mapping": "ecs-1.12@1.0.0"});
+        let digest = fixtures::put("a", 7).mapping.digest.clone();
+        assert_eq!(digest.len(), 64);
+        let field = json!({"id": "a\"b", "operation": "put", "version": 7,
+            "mapping": "ecs-1.12@1.0.0", "digest": digest});
         for (body, rest) in [
             (&b"{}"[..], json!({})),
             (b"{ }", json!({})),

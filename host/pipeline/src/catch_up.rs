@@ -32,10 +32,11 @@ pub(crate) async fn find(context: &Context<'_>) -> Result<(), RunError> {
 }
 
 /// Brings every output up to date that is behind and answers. An optional one that does not
-/// stays behind until the next time.
+/// stays behind until the next time. `ever_succeeded`: has the source answered before?
 pub(crate) async fn catch_up(
     context: &Context<'_>,
     begin_walk: &BeginWalk,
+    ever_succeeded: &mut bool,
 ) -> Result<Ended, RunError> {
     for sink in context.sinks.iter().filter(|sink| sink.is_behind()) {
         let name = &sink.key.name;
@@ -50,7 +51,7 @@ pub(crate) async fn catch_up(
                 continue;
             }
         }
-        match alone(context, sink, begin_walk).await {
+        match alone(context, sink, begin_walk, ever_succeeded).await {
             Ok(Ended::Done) => {}
             Ok(Ended::Stopped) => return Ok(Ended::Stopped),
             Err(RunError::Output { error, .. }) if sink.is_optional() => {
@@ -68,6 +69,7 @@ async fn alone(
     context: &Context<'_>,
     sink: &Sink,
     begin_walk: &BeginWalk,
+    ever_succeeded: &mut bool,
 ) -> Result<Ended, RunError> {
     let name = &sink.key.name;
     let walk = catch_up_walk(context.instance, name);
@@ -94,7 +96,7 @@ async fn alone(
         ledger: &ledger,
         ..*context
     };
-    let ended = pass(catching_up, source.as_mut(), Asked::Walk, &mut false).await?;
+    let ended = pass(catching_up, source.as_mut(), Asked::Walk, ever_succeeded).await?;
     if ended == Ended::Done {
         let (instance, key) = (context.instance.to_owned(), sink.key.clone());
         context

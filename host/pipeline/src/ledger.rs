@@ -47,7 +47,7 @@ pub struct Counts {
     pub behind: BTreeMap<String, String>,
     /// What the last sweep found, at the last output.
     pub sweep: Option<DifferenceCounts>,
-    /// What sweeps did not withdraw because it was too much.
+    /// What the last sweep did not withdraw because it was too much.
     pub sweep_held_back: u64,
 }
 
@@ -304,6 +304,10 @@ impl Ledger {
 
     pub(crate) fn swept(&self, counts: DifferenceCounts) {
         self.lock().0.sweep = Some(counts);
+    }
+
+    pub(crate) fn sweep_begins(&self) {
+        self.lock().0.sweep_held_back = 0;
     }
 
     pub(crate) fn sweep_held_back(&self, orphans: u64) {

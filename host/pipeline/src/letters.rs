@@ -124,7 +124,7 @@ impl Letters {
                     .and_then(Value::as_str)
                     .is_some_and(|kind| self.redact.contains(kind));
                 for (key, value) in object.iter_mut() {
-                    if private && matches!(key.as_str(), "value" | "value1" | "value2" | "data") {
+                    if private && may_hold_value(key, value) {
                         *value = Value::from(REDACTED);
                     } else {
                         self.redact_in(value);
@@ -135,6 +135,16 @@ impl Letters {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
+}
+
+/// Can a member of a private attribute hold its value? Hits on warninglists, correlations and
+/// complaints of the server repeat it.
+fn may_hold_value(key: &str, value: &Value) -> bool {
+    let is_nested = value.is_array() || value.is_object();
+    matches!(
+        key,
+        "value" | "value1" | "value2" | "data" | "validationIssue"
+    ) || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
 }
 
 /// The letter of a delete that an output refused; `None` if it did not.
@@ -284,8 +294,11 @@ mod tests {
         let whole = record(
             r#"{"Event":{"Attribute":[{"uuid":"k","type":"pgp-private-key","value":"CANARY","data":"CANARY"}]}}"#,
         );
+        let repeated = record(
+            r#"{"Event":{"Attribute":[{"type":"pgp-private-key","value":"x","warnings":[{"match":"CANARY"}],"validationIssue":"CANARY","RelatedAttribute":[{"type":"text","value":"CANARY"}]}]}}"#,
+        );
         let cut = record(r#"{"Event":{"Attribute":[{"type":"pgp-private-key","value":"CANARY"#);
-        for record in [whole, cut] {
+        for record in [whole, repeated, cut] {
             let letters = letters().of_mapped(&record, &Err(reason()), &identity(), 7);
             assert!(!letters[0].input.contains("CANARY"), "{}", letters[0].input);
             assert!(letters[0].input.contains("redacted") || letters[0].input.contains("withheld"));

@@ -22,6 +22,7 @@ mod slot;
 mod stages;
 mod sweep;
 mod traits;
+mod wake;
 mod withdraw;
 
 pub use batch::BatchLimits;
@@ -49,6 +50,7 @@ pub use traits::{
     BeginWalk, Commit, Comparison, DeadLetters, Inventory, Listing, Output, Source, State,
     StoredDocument, Transform,
 };
+pub use wake::{Swept, Wake};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +19,7 @@ use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
 use crate::sweep::{self, Found};
 use crate::traits::{BeginWalk, DeadLetters, Source, State};
+use crate::wake::{Swept, Wake};
 use crate::withdraw;
 
 /// Events that are asked for by name in one pass.
@@ -47,8 +47,8 @@ pub struct Pipeline {
     pub ledger: Arc<Ledger>,
     /// How it runs.
     pub options: Options,
-    /// Wakes it between two rounds, when [`State::wanted`] has got more.
-    pub wake: Arc<Notify>,
+    /// Wakes it between two rounds, when [`State::wanted`] has got more or a sweep is asked for.
+    pub wake: Arc<Wake>,
 }
 
 impl Pipeline {
@@ -83,6 +83,7 @@ impl Pipeline {
             options: &options,
             stop: &stop,
         };
+        let _ends = Ends(&wake);
         let result = run(context, &begin_walk, &wake).await;
         if let Err(error) = &result {
             ledger.set_health(Health::Failed {
@@ -93,7 +94,16 @@ impl Pipeline {
     }
 }
 
-async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Notify) -> Result<(), RunError> {
+/// Tells whoever asks that nobody listens any more, also when the run is dropped.
+struct Ends<'w>(&'w Wake);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Result<(), RunError> {
     catch_up::find(&context).await?;
     let walk = context.walk.to_owned();
     let cursor = context.on_state(move |state| state.cursor(&walk)).await?;
@@ -112,7 +122,7 @@ struct Runner<'p, 's> {
     context: Context<'p>,
     source: &'s mut dyn Source,
     begin_walk: &'p BeginWalk,
-    wake: &'s Notify,
+    wake: &'s Wake,
     ever_succeeded: bool,
 }
 
@@ -129,7 +139,7 @@ impl Runner<'_, '_> {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(started + interval) => {}
-                () = self.wake.notified() => tracing::info!("something is to be read again"),
+                () = self.wake.woken() => tracing::info!("asked for before its time"),
                 () = self.context.stop.cancelled() => return Ok(()),
             }
         }
@@ -138,7 +148,7 @@ impl Runner<'_, '_> {
     /// Everything that is due now.
     async fn round(&mut self) -> Result<Ended, RunError> {
         let context = self.context;
-        if catch_up(&context, self.begin_walk).await? == Ended::Stopped {
+        if catch_up(&context, self.begin_walk, &mut self.ever_succeeded).await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
         let first = context.last_done(FULL_WALK).await?.is_none();
@@ -160,30 +170,47 @@ impl Runner<'_, '_> {
             context.done(FULL_WALK).await?;
         }
         withdraw::expired(&context, now_ms()).await?;
-        if fresh {
+        let asked = self.wake.take();
+        if fresh && asked.is_none() {
             // Nothing is held that this very walk did not bring. A first walk that others began
             // is swept: what went, or came behind it, between them and now is not seen otherwise.
             context.done(SWEEP).await?;
-        } else if context.is_due(SWEEP, context.options.sweep).await? {
-            match self.sweep().await {
+        } else if asked.is_some() || context.is_due(SWEEP, context.options.sweep).await? {
+            let confirmed = asked.as_ref().is_some_and(|asked| asked.confirmed);
+            let swept = match self.sweep(confirmed).await {
                 Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
                 swept => swept?,
-            }
+            };
             if self.wanted().await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
+            }
+            if let Some(asked) = asked {
+                asked.tell(&swept);
             }
         }
         context.ledger.set_health(Health::Running);
         Ok(Ended::Done)
     }
 
-    async fn sweep(&mut self) -> Result<(), RunError> {
-        let context = self.context;
+    /// `confirmed`: whatever the options say.
+    async fn sweep(&mut self, confirmed: bool) -> Result<Swept, RunError> {
+        let options = Options {
+            sweep_confirmed: confirmed || self.context.options.sweep_confirmed,
+            ..self.context.options.clone()
+        };
+        let context = Context {
+            options: &options,
+            ..self.context
+        };
+        context.ledger.sweep_begins();
+        let mut swept = Swept::default();
         if let Some(listing) = self.source.listing() {
-            let found = sweep::sweep(&context, listing, now_ms()).await?;
-            context.report(&found);
+            swept.outputs = sweep::sweep(&context, listing, now_ms()).await?;
+            swept.held_back = context.ledger.counts().sweep_held_back;
+            context.report(&swept.outputs);
         }
-        context.done(SWEEP).await
+        context.done(SWEEP).await?;
+        Ok(swept)
     }
 
     /// Reads the events that something else than their clocks asks for.

@@ -311,7 +311,7 @@ pub trait Comparison: Send {
     fn add_events(&mut self, events: &[ListedEvent]) -> Result<(), StateError>;
 
     /// Goes through all differences with what an output has, in no special order; `see`
-    /// says whether to go on. The store may not be written meanwhile.
+    /// says whether to go on. What is written meanwhile it does not see.
     ///
     /// # Errors
     /// When the store or the listing cannot be read.

@@ -133,6 +133,11 @@ const FIELDS: &[(&str, &str, &str)] = &[
         "nothing fills it: it is there for templates made for the seed's fields",
     ),
     (
+        "misp_ecs.digest",
+        "keyword",
+        "the SHA-256 of the mapping's bytes, with the output's envelope_field",
+    ),
+    (
         "misp_ecs.id",
         "keyword",
         "the document's id, with the output's envelope_field",

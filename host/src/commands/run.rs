@@ -1,24 +1,22 @@
 //! `misp-ecs run`: polls every instance of the configuration.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipeline::{Health, Ledger, RunError};
+use pipeline::{Ledger, RunError};
 use state::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::args::{Configured, OneInstance, Run};
-use crate::assembly::{Assembled, Mode, Running, assemble, chosen};
-use crate::config::Loaded;
+use crate::args::{Configured, Run};
+use crate::assembly::{Assembled, Mode, Running, assemble};
 use crate::control::{Control, Host};
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
-use crate::why::findings;
-use crate::wiring::{self, Server};
+use crate::why::why_nothing;
+use crate::wiring;
 
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -30,18 +28,6 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
         ..Mode::default()
     };
     poll(&args.configured, &mode).await
-}
-
-/// `misp-ecs sweep`: one pass that ends with a sweep.
-pub(crate) async fn sweep(instance: &OneInstance, confirmed: bool) -> anyhow::Result<ExitCode> {
-    let mode = Mode {
-        once: true,
-        sweep: true,
-        confirmed,
-        only: instance.instance.clone(),
-        ..Mode::default()
-    };
-    poll(&instance.configured, &mode).await
 }
 
 pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {
@@ -119,32 +105,12 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
                 started.elapsed(),
                 &dead_letters,
             ));
-            if matches!(ledger.health(), Health::Running) && ledger.counts().items == 0 {
-                why_nothing(&loaded, name, &folder).await;
+            for line in why_nothing(&loaded, name, ledger, &folder).await {
+                crate::say(&format!("  {line}"));
             }
         }
     }
     Ok(code)
-}
-
-/// Asks the server of an instance why nothing came, and says it.
-async fn why_nothing(loaded: &Loaded, instance: &str, folder: &Path) {
-    let Ok(instances) = chosen(loaded, Some(instance)) else {
-        return;
-    };
-    for (instance, credential) in instances {
-        let Ok(Server::Misp(client)) = Server::of(instance, credential, folder) else {
-            continue;
-        };
-        match findings(&client, instance).await {
-            Ok(found) => {
-                for (what, text) in found.good.into_iter().chain(found.notes) {
-                    crate::say(&format!("  {what}: {text}"));
-                }
-            }
-            Err(error) => tracing::debug!(%error, "why nothing came could not be asked"),
-        }
-    }
 }
 
 /// Waits for every instance; whether all ended well. In service an instance whose source cannot

@@ -69,6 +69,14 @@ pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
             one.version,
             one.cursor
         )?;
+        let wanted = store.wanted_count(&one.instance)?;
+        if wanted > 0 {
+            let wanted = thousands(wanted);
+            writeln!(
+                text,
+                "    to come      {wanted} events are to be read again"
+            )?;
+        }
     }
     for held in store.held()? {
         writeln!(

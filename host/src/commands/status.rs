@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::args::Status;
 use crate::control::{self, Host, Request};
-use crate::summary::summary;
+use crate::summary::{summary, thousands};
+use crate::why::why_nothing;
 use crate::wiring;
 
 /// Runs the command: asks the host that holds the state.
@@ -26,21 +27,22 @@ pub(crate) async fn status(args: &Status) -> anyhow::Result<ExitCode> {
 }
 
 /// What the host says of itself.
-pub(crate) fn status_of(host: &Host, as_json: bool) -> anyhow::Result<String> {
+pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<String> {
     let commits = host.store.instances()?;
     let ago_s = |name: &str| {
         let one = commits.iter().find(|one| one.instance == name)?;
         Some((pipeline::now_ms() - one.updated_ms).max(0) / 1_000)
     };
     if as_json {
-        let instances: Vec<_> = host
-            .ledgers
-            .iter()
-            .map(|(name, ledger)| {
+        let mut instances = Vec::new();
+        for (name, ledger) in &host.ledgers {
+            instances.push(
                 json!({"instance": name, "health": ledger.health(), "counts": ledger.counts(),
-                       "seconds_since_commit": ago_s(name)})
-            })
-            .collect();
+                       "to_read_again": host.store.wanted_count(name)?,
+                       "why_nothing": why_nothing(&host.loaded, name, ledger, &host.folder).await,
+                       "seconds_since_commit": ago_s(name)}),
+            );
+        }
         let status = json!({"instances": instances, "mapping": host.swap.at_work().as_deref(),
             "seconds_since_start": host.started.elapsed().as_secs()});
         return Ok(format!("{status:#}\n"));
@@ -63,6 +65,14 @@ pub(crate) fn status_of(host: &Host, as_json: bool) -> anyhow::Result<String> {
             "{}",
             summary(name, &counts, &health, took, &host.dead_letters).trim_end()
         )?;
+        for line in why_nothing(&host.loaded, name, ledger, &host.folder).await {
+            writeln!(text, "  {line}")?;
+        }
+        let wanted = host.store.wanted_count(name)?;
+        if wanted > 0 {
+            let wanted = thousands(wanted);
+            writeln!(text, "  to come   {wanted} events are to be read again")?;
+        }
         let word = match &health {
             Health::Starting => "starting".to_owned(),
             Health::Running => "running".to_owned(),

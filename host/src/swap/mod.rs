@@ -11,13 +11,13 @@ mod start;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use pipeline::{MappingIdentity, Slot};
+use pipeline::{MappingIdentity, Slot, Wake};
 use state::{Reprocess, Store};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Instance, Loaded, MappingConfig};
@@ -27,6 +27,7 @@ use crate::wiring;
 
 pub(crate) use kept::{Entry, Kept};
 pub(crate) use start::{Ready, Setting, at_start};
+use watch::Watched;
 
 /// An instance whose mapping can be replaced.
 pub(crate) struct Member {
@@ -35,7 +36,7 @@ pub(crate) struct Member {
     /// Its mapping.
     pub(crate) slot: Slot,
     /// Wakes it between two rounds.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
 }
 
 /// Replaces the mapping of all instances at once.
@@ -48,6 +49,8 @@ pub(crate) struct Swap {
     members: Vec<Member>,
     /// What is configured now. One swap at a time holds it.
     configured: Mutex<MappingConfig>,
+    /// The file of the configured mapping as it was before it was read.
+    seen: StdMutex<Watched>,
 }
 
 impl Swap {
@@ -59,6 +62,7 @@ impl Swap {
         members: Vec<Member>,
     ) -> Self {
         let configured = Mutex::new(loaded.config.mapping.clone());
+        let seen = StdMutex::new(Watched::look(&loaded.config.mapping));
         Self {
             setting,
             store,
@@ -66,6 +70,7 @@ impl Swap {
             file,
             members,
             configured,
+            seen,
         }
     }
 
@@ -87,9 +92,7 @@ impl Swap {
                 }
             }
         });
-        if let Some(path) = self.loaded.config.mapping.path.clone() {
-            tokio::spawn(watch::watch(Arc::clone(self), path, stop.clone()));
-        }
+        tokio::spawn(watch::watch(Arc::clone(self), stop.clone()));
         Ok(())
     }
 
@@ -106,10 +109,12 @@ impl Swap {
             Some(file) => wiring::mapping_of(file)?,
             None => configured.clone(),
         };
+        let seen = Watched::look(&wanted);
         let found = wiring::find_mapping(&wanted, self.loaded.directory.as_deref())?;
         let digest = runtime::digest(&found.bytes);
         let said = self.replace(&wanted, &found, Some(digest)).await?;
         *configured = wanted;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         Ok(said)
     }
 
@@ -129,6 +134,12 @@ impl Swap {
         let ready = self.ready(&configured, &found).await?;
         kept.go_back(self.configured_digest(&configured))?;
         Ok(self.take(ready))
+    }
+
+    /// The file that is watched, as it was when it was read last.
+    fn watched(&self) -> Watched {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
     }
 
     fn configured_digest(&self, configured: &MappingConfig) -> Option<String> {
@@ -188,28 +199,16 @@ impl Swap {
         format!("{} is at work, in place of {before}\n{older}", shown(&new))
     }
 
-    /// How many documents that the outputs have were made by other mappings.
-    fn of_others(&self, digest: &str) -> String {
-        let mut text = String::new();
-        for member in &self.members {
-            let instance = member.instance.label();
-            match self.store.mappings(instance) {
-                Ok(counts) => {
-                    let others = counts.iter().filter(|count| count.digest != digest);
-                    let documents: u64 = others.map(|count| count.documents).sum();
-                    if documents > 0 {
-                        tracing::info!(instance, documents, "of an older mapping");
-                        text.push_str(&format!(
-                            "{instance}: {} documents are of other mappings; `misp-ecs \
-                             reprocess` renews them\n",
-                            thousands(documents)
-                        ));
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "documents of other mappings not counted"),
-            }
+    /// Logs how many documents that the outputs have were made by other mappings.
+    pub(crate) fn tell_others(&self) {
+        if let Some(mapping) = self.at_work() {
+            self.of_others(&mapping.digest);
         }
-        text
+    }
+
+    fn of_others(&self, digest: &str) -> String {
+        let instances = self.members.iter().map(|member| member.instance.label());
+        of_others(&self.store, instances, digest)
     }
 
     /// Wants events read and mapped again; says how many. `None`: those that other mappings
@@ -230,7 +229,7 @@ impl Swap {
                 Some(what) => self.store.reprocess(name, what)?,
                 None => self.store.reprocess(name, &others())?,
             };
-            member.wake.notify_one();
+            member.wake.wake();
             text.push_str(&format!(
                 "{name}: {} events are read again\n",
                 thousands(events)
@@ -241,6 +240,38 @@ impl Swap {
         }
         Ok(text)
     }
+}
+
+/// How many documents that the outputs have were made by other mappings, for people; it goes
+/// through everything that is held.
+pub(crate) fn of_others<'a>(
+    store: &Store,
+    instances: impl Iterator<Item = &'a str>,
+    digest: &str,
+) -> String {
+    let mut text = String::new();
+    for instance in instances {
+        match store.mappings(instance) {
+            Ok(counts) => {
+                let others = counts.iter().filter(|count| count.digest != digest);
+                let documents: u64 = others.map(|count| count.documents).sum();
+                if documents > 0 {
+                    tracing::info!(
+                        instance,
+                        documents,
+                        "documents are of other mappings: `misp-ecs reprocess` renews them"
+                    );
+                    text.push_str(&format!(
+                        "{instance}: {} documents are of other mappings; `misp-ecs reprocess` \
+                         renews them\n",
+                        thousands(documents)
+                    ));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "documents of other mappings not counted"),
+        }
+    }
+    text
 }
 
 /// A kept digest, a name or a path.

@@ -25,6 +25,8 @@ pub(crate) struct Ready {
     pub(crate) mapping: LoadedMapping,
     /// One an instance, in order.
     pub(crate) mappers: Vec<Arc<Mapper>>,
+    /// Was another at work when the host ended? Then documents of that one are out.
+    pub(crate) is_another: bool,
 }
 
 impl Setting {
@@ -77,7 +79,11 @@ impl Setting {
                 .context("`mapping.settings` were not accepted")?;
             mappers.push(Arc::new(mapper));
         }
-        Ok(Ready { mapping, mappers })
+        Ok(Ready {
+            mapping,
+            mappers,
+            is_another: false,
+        })
     }
 }
 
@@ -135,20 +141,38 @@ pub(crate) fn at_start(
             at_ms: pipeline::now_ms(),
         };
         kept.put_to_work(entry, &found.bytes)?;
-        Ok(ready)
+        let identity = ready.mapping.identity();
+        tracing::info!(
+            name = identity.name,
+            version = identity.version,
+            digest = identity.digest,
+            place = found.place,
+            "the mapping at work"
+        );
+        let is_another = last
+            .as_ref()
+            .is_some_and(|last| last.mapping.digest != identity.digest);
+        Ok(Ready {
+            is_another,
+            ..ready
+        })
     });
     begun.or_else(|error| {
         let good = last.as_ref().and_then(|last| {
             let found = kept.bytes(&last.mapping.digest).ok()?;
-            setting.started(configured, &found.bytes, instances).ok()
+            let good = setting.started(configured, &found.bytes, instances);
+            Some((good.ok()?, found.place))
         });
-        let Some(good) = good else { return Err(error) };
+        let Some((good, place)) = good else {
+            return Err(error);
+        };
         let identity = good.mapping.identity();
         tracing::error!(
             error = crate::explain(&error),
             name = identity.name,
             version = identity.version,
             digest = identity.digest,
+            place,
             "the configured mapping cannot be used: the last good one is at work"
         );
         Ok(good)

@@ -21,6 +21,7 @@ use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
 use crate::tables::names::{self, Kind};
+use crate::tables::wanted;
 use crate::versions::Versions;
 
 const FILE: &str = "state.redb";
@@ -40,6 +41,8 @@ pub struct Store {
 struct Inner {
     /// `None` after an I/O error: redb then wants to be opened anew.
     database: Option<Database>,
+    /// How often it was opened anew.
+    reopened: u64,
     versions: Versions,
 }
 
@@ -71,6 +74,7 @@ impl Store {
             agent_id: meta.agent_id,
             inner: Mutex::new(Inner {
                 database: Some(database),
+                reopened: 0,
                 versions,
             }),
             _lock: lock,
@@ -122,8 +126,8 @@ impl Store {
         self.read(export::counts)
     }
 
-    /// Shows every document that is held, one by one, until `see` fails; its error comes back
-    /// inside.
+    /// Shows every document that is held now, one by one, until `see` fails; its error comes back
+    /// inside. Others may write meanwhile; the file grows by what they replace as long as it takes.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -140,6 +144,19 @@ impl Store {
     /// When the store cannot be read.
     pub fn mappings(&self, instance: &str) -> Result<Vec<MappingCount>, StoreError> {
         self.read(|transaction| mappings::counts(transaction, instance))
+    }
+
+    /// How many events of an instance are still to be read again, whatever their clocks say.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn wanted_count(&self, instance: &str) -> Result<u64, StoreError> {
+        self.read(
+            |transaction| match names::find(transaction, Kind::Instance, instance)? {
+                Some(instance) => wanted::count(transaction, instance),
+                None => Ok(0),
+            },
+        )
     }
 
     /// Wants events read again, whatever their clocks say; says how many. They stay wanted
@@ -254,11 +271,25 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Works on the store as it is now. Nobody waits for this work, however long it takes: what
+    /// is written meanwhile it does not see.
     pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
-        self.with(&mut self.inner(), |database| work(&database.begin_read()?))
+        let (transaction, reopened) = {
+            let mut inner = self.inner();
+            let transaction = self.with(&mut inner, |database| Ok(database.begin_read()?))?;
+            (transaction, inner.reopened)
+        };
+        work(&transaction).map_err(|trouble| {
+            // As after a write that failed, unless somebody else has opened it anew by now.
+            let mut inner = self.inner();
+            if inner.reopened == reopened {
+                inner.database = None;
+            }
+            trouble.at(&self.path)
+        })
     }
 
     /// One durable transaction: all of it is on the disk when this returns, or none.
@@ -296,7 +327,11 @@ impl Store {
     ) -> Result<T, StoreError> {
         let database = match inner.database.take() {
             Some(database) => database,
-            None => open_existing(&self.path, STEPS)?.0,
+            None => {
+                let (database, _) = open_existing(&self.path, STEPS)?;
+                inner.reopened += 1;
+                database
+            }
         };
         // Kept only on success: after an I/O error redb refuses everything.
         let done = work(&database).map_err(|trouble| trouble.at(&self.path))?;

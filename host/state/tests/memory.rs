@@ -7,27 +7,12 @@
 
 mod world;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use pipeline::{Fate, Options, OutputKey, Resend, Standing, State};
+use pipeline::{Options, OutputKey, Resend, Standing, State};
 use tokio_util::sync::CancellationToken;
-use world::{World, sweeping};
-
-/// Attribute to value.
-fn has(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|(id, value)| ((*id).to_owned(), (*value).to_owned()))
-        .collect()
-}
-
-/// Puts and deletes that an output has got.
-fn told(world: &World) -> (u64, u64) {
-    let received = world.received("out", "here");
-    let received = received.lock().unwrap();
-    (received.puts, received.deletes)
-}
+use world::{World, has, sweeping, told};
 
 #[tokio::test]
 async fn one_edit_of_a_big_event_sends_one_document() {
@@ -164,40 +149,6 @@ async fn a_delete_of_what_was_never_sent_is_not_sent() {
     world.poll("lab").await;
     assert_eq!(told(&world), (1, 1));
     assert_eq!(world.values("out"), has(&[]));
-}
-
-#[tokio::test]
-async fn what_expires_is_withdrawn_and_comes_back_when_it_is_valid_again() {
-    let world = World::new(&["lab"]);
-    let soon = pipeline::now_ms() + 3_600_000;
-    world.mapping.lock().unwrap().expires_ms = Some(soon);
-    world.server("lab").set("e", "a", "x");
-    world.server("lab").publish("e");
-    world.poll("lab").await;
-    assert_eq!(told(&world), (1, 0));
-    {
-        let store = world.open();
-        let key = OutputKey {
-            name: "out".to_owned(),
-            target: "here".to_owned(),
-        };
-        let due = |now| store.due("lab", &key, now, 10).unwrap();
-        assert_eq!(due(soon - 1), []);
-        assert_eq!(due(soon)[0].id, "a");
-        assert_eq!(due(soon)[0].fate, Fate::Delivered);
-    }
-    // A shorter validity, long past: the next poll of the event withdraws it.
-    world.mapping.lock().unwrap().expires_ms = Some(1);
-    world.server("lab").publish("e");
-    world.poll("lab").await;
-    assert_eq!(told(&world), (1, 1));
-    let ledger = world.poll_with("lab", sweeping()).await;
-    assert_eq!(ledger.counts().sweep.unwrap().missing, 0, "it is known");
-    assert_eq!(told(&world), (1, 1));
-    world.mapping.lock().unwrap().expires_ms = None;
-    world.server("lab").publish("e");
-    world.poll("lab").await;
-    assert_eq!(told(&world), (2, 1));
 }
 
 #[tokio::test]
@@ -372,7 +323,7 @@ async fn a_refresh_reads_everything_and_sends_what_changed_without_a_clock() {
     world.poll_with("lab", sweeping()).await;
     assert_eq!(told(&world), (2, 0));
     let refreshing = Options {
-        refresh: Some(std::time::Duration::ZERO),
+        refresh: Some(Duration::ZERO),
         ..Options::default()
     };
     let ledger = world.poll_with("lab", refreshing).await;
@@ -464,4 +415,25 @@ async fn the_document_of_an_event_without_attributes_goes_with_its_event() {
     let told_now = told(&world);
     world.poll_with("lab", sweeping()).await;
     assert_eq!(told(&world), told_now);
+}
+
+#[tokio::test]
+async fn who_reads_the_store_holds_up_no_commit() {
+    let world = World::new(&["lab"]);
+    world.server("lab").set("e", "a", "x");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    let store = world.open();
+    let mut seen = 0;
+    let exported = store.export(&mut |_| {
+        seen += 1;
+        let (other, (committed, came)) = (Arc::clone(&store), mpsc::channel());
+        std::thread::spawn(move || committed.send(other.set_done("lab", "a test", seen)));
+        let came = came.recv_timeout(Duration::from_secs(20));
+        came.expect("a commit waits for the export").unwrap();
+        Ok(())
+    });
+    exported.unwrap().unwrap();
+    assert_eq!(seen, 1);
+    assert_eq!(store.last_done("lab", "a test").unwrap(), Some(1));
 }

@@ -7,9 +7,10 @@
 
 mod world;
 
+use std::pin::pin;
 use std::time::Duration;
 
-use pipeline::{Counts, Options, OutputKey, Standing, State};
+use pipeline::{Backoff, Counts, Options, OutputKey, Standing, State};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use world::{World, sweeping};
@@ -143,6 +144,32 @@ async fn one_that_fails_while_it_catches_up_keeps_its_place() {
     poll(&world, Options::default()).await;
     assert_eq!(world.values(OPTIONAL), world.server("lab").published());
     assert_eq!(puts(&world), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_refused_while_it_catches_up_is_waited_for() {
+    let world = lab(&["one", "two", "three"]);
+    let store = world.open();
+    let outputs = [("out", "here"), (OPTIONAL, "here")];
+    let service = Options {
+        interval: Some(Duration::from_secs(600)),
+        backoff: Backoff::SERVICE,
+        ..Options::default()
+    };
+    let (pipeline, ledger) = world.pipeline(&store, "lab", &outputs, service);
+    let mut running = pin!(pipeline.run(CancellationToken::new()));
+    down(&world, true);
+    let round = tokio::time::timeout(Duration::from_secs(500), &mut running).await;
+    assert!(round.is_err(), "{round:?}");
+    assert!(ledger.counts().behind.contains_key(OPTIONAL));
+
+    down(&world, false);
+    world.server("lab").refusals = 3;
+    let round = tokio::time::timeout(Duration::from_secs(600), &mut running).await;
+    assert!(round.is_err(), "{round:?}");
+    assert_eq!(world.server("lab").refusals, 0);
+    assert_eq!(world.values(OPTIONAL), world.server("lab").published());
+    assert!(ledger.counts().behind.is_empty());
 }
 
 #[derive(Debug, Clone)]

@@ -270,3 +270,13 @@ pub fn published(misp: &FakeMisp) -> BTreeSet<String> {
     let all = misp.with_store(|store| store.published_attributes());
     all.into_iter().collect()
 }
+
+/// The account of every instance in a summary: it balances, and nothing is on its way any more.
+pub fn balances(said: &str) {
+    let accounts = said.lines().filter(|line| line.starts_with("  account   "));
+    let accounts: Vec<&str> = accounts.collect();
+    assert!(!accounts.is_empty(), "no account: {said}");
+    for account in accounts {
+        assert!(account.ends_with(" + 0 in flight"), "{said}");
+    }
+}

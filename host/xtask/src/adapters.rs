@@ -99,9 +99,7 @@ impl Adapter {
                 .args(self.from)
                 // Smaller, and what engines without reference types read.
                 .args(["--", "-C", "link-arg=--compress-relocations"])
-                // Flags for the machine that builds are no flags for wasm.
-                .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+                .env("CARGO_ENCODED_RUSTFLAGS", component_build::flags()),
         )?;
         let made = [self.target, self.profile, self.made];
         let path = made.iter().fold(target(), |path, part| path.join(part));

@@ -39,7 +39,7 @@ pub struct FileOptions {
     /// Default: false, deletes are left out.
     #[serde(default)]
     pub deletes: bool,
-    /// Add `misp_ecs.{id,operation,version,mapping}` to every document. Default: false.
+    /// Add `misp_ecs.{id,operation,version,mapping,digest}` to every document. Default: false.
     #[serde(default)]
     pub envelope_field: bool,
 }

@@ -65,7 +65,7 @@ pub struct HttpOptions {
     /// Default: true.
     #[serde(default = "yes")]
     pub deletes: bool,
-    /// Add `misp_ecs.{id,operation,version,mapping}` to every document: a request that gets no
+    /// Add `misp_ecs.{id,operation,version,mapping,digest}` to every document: a request that gets no
     /// answer is sent again, receivers tell by it what they have. Default: true.
     #[serde(default = "yes")]
     pub envelope_field: bool,

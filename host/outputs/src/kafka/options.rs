@@ -51,7 +51,7 @@ pub struct KafkaOptions {
     /// Produce deletes as records without a value. Default: true.
     #[serde(default = "yes")]
     pub deletes: bool,
-    /// Add `misp_ecs.{id,operation,version,mapping}` to every document. Key and headers say the
+    /// Add `misp_ecs.{id,operation,version,mapping,digest}` to every document. Key and headers say the
     /// same. Default: true.
     #[serde(default = "yes")]
     pub envelope_field: bool,

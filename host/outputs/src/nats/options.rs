@@ -60,7 +60,7 @@ pub struct NatsOptions {
     /// Publish deletes as `{"misp_ecs":{"id","operation":"delete","version"}}`. Default: true.
     #[serde(default = "yes")]
     pub deletes: bool,
-    /// Add `misp_ecs.{id,operation,version,mapping}` to every document. The headers say the
+    /// Add `misp_ecs.{id,operation,version,mapping,digest}` to every document. The headers say the
     /// same. Default: true.
     #[serde(default = "yes")]
     pub envelope_field: bool,

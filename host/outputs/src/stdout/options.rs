@@ -12,7 +12,7 @@ pub struct StdoutOptions {
     /// Write deletes as lines `{"misp_ecs":{"id","operation":"delete","version"}}`.
     /// Default: false, deletes are left out.
     pub deletes: bool,
-    /// Add `misp_ecs.{id,operation,version,mapping}` to every document. Default: false.
+    /// Add `misp_ecs.{id,operation,version,mapping,digest}` to every document. Default: false.
     pub envelope_field: bool,
 }
 

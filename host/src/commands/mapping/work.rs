@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pipeline::MappingIdentity;
 use state::Store;
 
 use crate::args::Configured;
@@ -11,7 +12,7 @@ use crate::assembly::chosen;
 use crate::config::{Facts, Instance, Loaded};
 use crate::control::{self, Request};
 use crate::mappings::Found;
-use crate::swap::{Entry, Kept, Setting, named};
+use crate::swap::{Entry, Kept, Setting, named, of_others};
 use crate::wiring;
 
 /// Puts another mapping to work: in the running host, or at its next start.
@@ -35,10 +36,7 @@ pub(super) async fn use_mapping(configured: &Configured, name: &str) -> anyhow::
         at_rest.loaded.directory.clone(),
     )?;
     let mapping = at_rest.tried(&found)?;
-    crate::print(&format!(
-        "{} {} will be at work from the next start on",
-        mapping.name, mapping.version
-    ));
+    at_rest.say(&mapping)?;
     let entry = Entry {
         mapping,
         configured: at_rest.configured(),
@@ -59,10 +57,7 @@ pub(super) async fn rollback(configured: &Configured) -> anyhow::Result<ExitCode
     let (_, found) = at_rest.setting.kept.before_last()?;
     let mapping = at_rest.tried(&found)?;
     at_rest.setting.kept.go_back(at_rest.configured())?;
-    crate::print(&format!(
-        "{} {} will be at work from the next start on",
-        mapping.name, mapping.version
-    ));
+    at_rest.say(&mapping)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,7 +87,7 @@ pub(super) fn history(configured: &Configured) -> anyhow::Result<()> {
 struct AtRest {
     loaded: Loaded,
     setting: Setting,
-    _store: Store,
+    store: Store,
 }
 
 impl AtRest {
@@ -103,18 +98,30 @@ impl AtRest {
         Ok(Self {
             loaded,
             setting,
-            _store: store,
+            store,
         })
     }
 
     /// What it is, if it can be put to work.
-    fn tried(&self, found: &Found) -> anyhow::Result<pipeline::MappingIdentity> {
+    fn tried(&self, found: &Found) -> anyhow::Result<MappingIdentity> {
         let instances = chosen(&self.loaded, None)?.into_iter();
         let instances: Vec<Instance> = instances.map(|(one, _)| one.clone()).collect();
         let mapping = &self.loaded.config.mapping;
         let ready = self.setting.ready(mapping, &found.bytes, &instances);
         let ready = ready.with_context(|| format!("{} cannot take over", found.place))?;
         Ok(ready.mapping.identity().clone())
+    }
+
+    /// Says what will be at work, and what is still of others.
+    fn say(&self, mapping: &MappingIdentity) -> anyhow::Result<()> {
+        crate::print(&format!(
+            "{} {} will be at work from the next start on",
+            mapping.name, mapping.version
+        ));
+        let instances = chosen(&self.loaded, None)?.into_iter();
+        let names = instances.map(|(instance, _)| instance.label());
+        crate::write_out(&of_others(&self.store, names, &mapping.digest))?;
+        Ok(())
     }
 
     fn configured(&self) -> Option<String> {

@@ -66,6 +66,17 @@ pub(crate) fn some(
     Ok(found)
 }
 
+/// How many there are.
+pub(crate) fn count(transaction: &ReadTransaction, instance: u32) -> Result<u64, Trouble> {
+    let table = transaction.open_table(TABLE)?;
+    let mut count = 0;
+    for entry in table.range((instance, "")..(instance.saturating_add(1), ""))? {
+        entry?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 pub(crate) fn forget(transaction: &WriteTransaction, instance: u32) -> Result<(), Trouble> {
     let mut table = transaction.open_table(TABLE)?;
     table.retain_in((instance, "")..(instance.saturating_add(1), ""), |_, ()| {

@@ -26,7 +26,9 @@ use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
-pub(crate) use received::Received;
+#[allow(unused_imports, reason = "not every suite uses all of them")]
+pub(crate) use received::{Received, has, told};
+use server::KeyRefused;
 pub(crate) use server::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -226,7 +228,11 @@ impl FakeSource {
 impl Source for FakeSource {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
         let next: Vec<(i64, String)> = {
-            let server = self.server.lock().unwrap();
+            let mut server = self.server.lock().unwrap();
+            if let Some(left) = server.refusals.checked_sub(1) {
+                server.refusals = left;
+                return Err(SourceError::new(KeyRefused));
+            }
             let mut later: Vec<(i64, String)> = server
                 .events
                 .iter()

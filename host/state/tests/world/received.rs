@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::{Delivery, Operation};
 
+use super::World;
+
 /// What an output has, and what it was told.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
@@ -54,4 +56,19 @@ impl Received {
             assert!(under.is_empty(), "{id} is still there under {under:?}");
         }
     }
+}
+
+/// Attribute to value.
+pub(crate) fn has(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(id, value)| ((*id).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Puts and deletes that an output has got.
+pub(crate) fn told(world: &World) -> (u64, u64) {
+    let received = world.received("out", "here");
+    let received = received.lock().unwrap();
+    (received.puts, received.deletes)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pipeline::{Class, Classify};
+
 /// An attribute as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribute {
@@ -25,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) events: BTreeMap<String, Event>,
     /// Lists nothing, as a server that lost its database would.
     pub(crate) empty_listing: bool,
+    /// How many more questions for a page it refuses the key to.
+    pub(crate) refusals: u32,
 }
 
 impl Server {
@@ -83,5 +87,16 @@ impl Server {
             .flat_map(|event| &event.attributes)
             .map(|(uuid, attribute)| (uuid.clone(), attribute.value.clone()))
             .collect()
+    }
+}
+
+/// The server does not take the key.
+#[derive(Debug, thiserror::Error)]
+#[error("the key is refused")]
+pub(crate) struct KeyRefused;
+
+impl Classify for KeyRefused {
+    fn class(&self) -> Class {
+        Class::Fatal
     }
 }
