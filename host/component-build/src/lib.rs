@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
-use wasmparser::{Parser, Payload};
+use wasmparser::{Chunk, Parser, Payload};
 use wit_component::ComponentEncoder;
 
 /// The target of a mapping: nothing of a system is there to be imported.
@@ -64,6 +64,42 @@ pub fn flags() -> String {
     let paths = registries.into_iter().flatten().flatten();
     let flags = paths.map(|entry| format!("--remap-path-prefix={}/=", entry.path().display()));
     flags.collect::<Vec<_>>().join("\u{1f}")
+}
+
+/// A component without the names of its parts, which only a debugger reads.
+///
+/// # Errors
+/// When the bytes are no component.
+pub fn without_names(component: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut parser = Parser::new(0);
+    let (mut rest, mut kept) = (component, Vec::with_capacity(component.len()));
+    while !rest.is_empty() {
+        let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else {
+            bail!("the component is cut off");
+        };
+        let mut length = u64::try_from(consumed)?;
+        let mut is_kept = true;
+        match payload {
+            Payload::ModuleSection {
+                unchecked_range, ..
+            }
+            | Payload::ComponentSection {
+                unchecked_range, ..
+            } => {
+                parser.skip_section();
+                length += unchecked_range.end - unchecked_range.start;
+            }
+            Payload::CustomSection(section) => is_kept = section.name() != "component-name",
+            _ => {}
+        }
+        let section = rest.split_at_checked(usize::try_from(length)?);
+        let (section, after) = section.context("the component is cut off")?;
+        if is_kept {
+            kept.extend_from_slice(section);
+        }
+        rest = after;
+    }
+    Ok(kept)
 }
 
 /// Makes a component of a core module that holds the bindings.

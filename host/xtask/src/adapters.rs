@@ -103,7 +103,11 @@ impl Adapter {
         )?;
         let made = [self.target, self.profile, self.made];
         let path = made.iter().fold(target(), |path, part| path.join(part));
-        fs::read(&path).with_context(|| path.display().to_string())
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        match self.target {
+            "wasm32-wasip2" => component_build::without_names(&bytes),
+            _ => Ok(bytes),
+        }
     }
 
     fn hold(&self, bytes: &[u8]) -> anyhow::Result<()> {
