@@ -10,13 +10,15 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use common::came::{BOTH, Came, Endpoint, listed, published, small, source, walk};
 use common::map;
 use misp_client::{CursorKind, WalkOptions};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{self, attr, event};
-use pipeline::Source;
+use misp_ecs_tests::fake_misp::Fault;
+use pipeline::{Class, Classify, Source};
 use serde_json::json;
 
 #[tokio::test]
@@ -356,18 +358,13 @@ async fn the_listing_asks_for_fewer_where_so_many_are_too_much() {
     misp.add_all(events::many(30));
     misp.habits(|habits| habits.memory_exceeded_above = Some(1));
     let source = source(&misp, Endpoint::Events, small(), None);
+    assert_eq!(listed(source.as_ref()).await, published(&misp));
+    // Whoever asks to be left alone is.
+    misp.forget_requests();
+    misp.next(Fault::RetryAfter(503, "7".to_owned()));
     let mut listing = source.listing().unwrap();
-    let (mut listed, mut failures) = (Vec::new(), 0);
-    loop {
-        match listing.attributes().await {
-            Ok(Some(some)) => listed.extend(some.into_iter().map(|one| one.uuid)),
-            Ok(None) => break,
-            Err(error) => {
-                failures += 1;
-                assert!(failures < 20, "{error}");
-            }
-        }
-    }
-    listed.sort();
-    assert_eq!(listed, published(&misp));
+    let error = listing.attributes().await.unwrap_err();
+    let after = Some(Duration::from_secs(7));
+    assert_eq!(error.class(), Class::Transient { after });
+    assert_eq!(misp.searches().len(), 1);
 }

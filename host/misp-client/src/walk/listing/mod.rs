@@ -12,7 +12,7 @@ use std::io::{self, Read};
 
 use async_trait::async_trait;
 use csv::{ReaderBuilder, StringRecordsIntoIter};
-use pipeline::{ListedAttribute, ListedEvent, Listing, SourceError};
+use pipeline::{Class, Classify, ListedAttribute, ListedEvent, Listing, SourceError};
 use serde_json::{Map, Value, json};
 use splitter::Body;
 
@@ -123,10 +123,14 @@ impl MispListing {
                     to_ask_done(&mut self.to_ask, some);
                     self.rows = Some(body);
                 }
-                Err(error) => match self.at_once.smaller_after(&error) {
-                    Smaller::Now => {}
-                    Smaller::No | Smaller::Later => return Err(error),
-                },
+                // A sweep tries few times: fewer are asked for at once, unless the server wants
+                // to be left alone.
+                Err(error) => {
+                    let wait = matches!(error.class(), Class::Transient { after: Some(_) });
+                    if self.at_once.smaller_after(&error) == Smaller::No || wait {
+                        return Err(error);
+                    }
+                }
             }
         }
     }
