@@ -152,6 +152,29 @@ async fn status_until(setup: &Setup, instance: &str, health: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_replaced_is_used_without_a_restart() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, ", interval: 1s");
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    status_until(&setup, "lab", "running").await;
+    let new = "RotatedKeyRotatedKeyRotatedKeyRotated999";
+    misp.set_key(new);
+    status_until(&setup, "lab", "degraded").await;
+    std::fs::write(setup.folder.path().join("key"), new).unwrap();
+    status_until(&setup, "lab", "running").await;
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+    let last = misp.requests().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some(new));
+    assert_eq!(setup.attributes(), each_once(&misp));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_of_the_configuration_is_wrong_usage() {
     let misp = demo().await;
     let setup = Setup::new(&misp, ", page_sise: 4");

@@ -58,6 +58,8 @@ pub struct Habits {
     pub limit_cap: Option<usize>,
     /// Pages larger than this are too much for PHP's memory: 500.
     pub memory_exceeded_above: Option<usize>,
+    /// This path is refused with 403, as by a proxy or a small role.
+    pub refuses: Option<&'static str>,
     /// Everything is answered with this status and an error that repeats the request's headers,
     /// the key among them, as some proxies do.
     pub echo: Option<u16>,

@@ -22,6 +22,7 @@ use super::at_once::{AtOnce, limit};
 use super::cursor::CursorKind;
 use super::finder::{Finder, WalkError};
 use super::size::Smaller;
+use crate::check::COLUMNS;
 use crate::client::{Client, Endpoint};
 use crate::filters::Filters;
 
@@ -60,10 +61,7 @@ impl MispListing {
         }
         body.extend([
             ("returnFormat".to_owned(), json!("csv")),
-            (
-                "requested_attributes".to_owned(),
-                json!(["uuid", "event_id", "timestamp"]),
-            ),
+            ("requested_attributes".to_owned(), json!(COLUMNS)),
             ("page".to_owned(), json!(1)),
         ]);
         Self {
