@@ -180,7 +180,8 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
     insert_named(&mut response, "x-response-format", "json");
     if !habits.omit_headers {
         insert_named(&mut response, "x-result-count", &found.count.to_string());
-        insert_named(&mut response, "x-skipped-elements-count", "0");
+        let skipped = found.skipped.to_string();
+        insert_named(&mut response, "x-skipped-elements-count", &skipped);
     }
     if of_events {
         insert(
