@@ -175,6 +175,36 @@ async fn a_key_that_was_replaced_is_used_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_refused_holds_up_no_poll() {
+    let misp = demo().await;
+    misp.habits(|habits| habits.refuses = Some("/events/index/minimal:1"));
+    let setup = Setup::new(&misp, ", interval: 1s, sweep: 1s");
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    status_until(&setup, "lab", "degraded").await;
+    misp.with_store(|store| {
+        let late = misp_ecs_tests::events::event(4_242, "late")
+            .published_at(store.now())
+            .attribute(misp_ecs_tests::events::attr("domain", "late.example.org"));
+        store.add(late.build());
+        store.advance(10);
+    });
+    let came = async {
+        while setup.attributes() != each_once(&misp) {
+            status_until(&setup, "lab", "degraded").await;
+        }
+    };
+    let minute = std::time::Duration::from_secs(60);
+    tokio::time::timeout(minute, came).await.unwrap();
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_of_the_configuration_is_wrong_usage() {
     let misp = demo().await;
     let setup = Setup::new(&misp, ", page_sise: 4");
