@@ -162,7 +162,7 @@ async fn one_that_hangs_and_one_that_is_gone_hold_up_no_other() {
         .spawn()
         .unwrap();
     hanging.arrived(1).await;
-    status_until(&setup, "gone", |one| one["health"]["status"] == "degraded").await;
+    status_until(&setup, "gone", is_degraded).await;
     let walked = status_until(&setup, "lab", |one| {
         one["counts"]["walks"].as_u64() > Some(0)
     })
@@ -186,6 +186,14 @@ async fn one_that_hangs_and_one_that_is_gone_hold_up_no_other() {
 
 /// Asks until this holds of an instance, and what its status is then; each question is a process
 /// of its own.
+fn is_running(instance: &serde_json::Value) -> bool {
+    instance["health"]["status"] == "running"
+}
+
+fn is_degraded(instance: &serde_json::Value) -> bool {
+    instance["health"]["status"] == "degraded"
+}
+
 async fn status_until(
     setup: &Setup,
     instance: &str,
@@ -206,6 +214,59 @@ async fn status_until(
     };
     let minute = std::time::Duration::from_secs(60);
     tokio::time::timeout(minute, reached).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_replaced_is_used_without_a_restart() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, ", interval: 1s");
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    status_until(&setup, "lab", is_running).await;
+    let new = "RotatedKeyRotatedKeyRotatedKeyRotated999";
+    misp.set_key(new);
+    status_until(&setup, "lab", is_degraded).await;
+    std::fs::write(setup.folder.path().join("key"), new).unwrap();
+    status_until(&setup, "lab", is_running).await;
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+    let last = misp.requests().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some(new));
+    assert_eq!(setup.attributes(), each_once(&misp));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_refused_holds_up_no_poll() {
+    let misp = demo().await;
+    misp.habits(|habits| habits.refuses = Some("/events/index/minimal:1"));
+    let setup = Setup::new(&misp, ", interval: 1s, sweep: 1s");
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    status_until(&setup, "lab", is_degraded).await;
+    misp.with_store(|store| {
+        let late = misp_ecs_tests::events::event(4_242, "late")
+            .published_at(store.now())
+            .attribute(misp_ecs_tests::events::attr("domain", "late.example.org"));
+        store.add(late.build());
+        store.advance(10);
+    });
+    let came = async {
+        while setup.attributes() != each_once(&misp) {
+            status_until(&setup, "lab", is_degraded).await;
+        }
+    };
+    let minute = std::time::Duration::from_secs(60);
+    tokio::time::timeout(minute, came).await.unwrap();
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

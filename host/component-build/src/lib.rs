@@ -85,10 +85,7 @@ pub fn without_names(component: &[u8]) -> anyhow::Result<Vec<u8>> {
             }
             | Payload::ComponentSection {
                 unchecked_range, ..
-            } => {
-                parser.skip_section();
-                length += unchecked_range.end - unchecked_range.start;
-            }
+            } => length += unchecked_range.end - unchecked_range.start,
             Payload::CustomSection(section) => is_kept = section.name() != "component-name",
             _ => {}
         }

@@ -9,6 +9,11 @@ use crate::error::ClientError;
 use crate::filters::Filters;
 use crate::walk::CursorKind;
 
+/// What is listed of an attribute, in this order.
+pub(crate) const COLUMNS: [&str; 3] = ["uuid", "event_id", "timestamp"];
+/// Bytes of a count: the digits of the largest, and a line end.
+const LONGEST_COUNT: usize = 24;
+
 /// `GET /servers/getVersion`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Version {
@@ -34,6 +39,10 @@ pub struct Me {
     pub role: String,
     /// May the role use the API?
     pub may_use_api: bool,
+    /// What else the role may, such as `perm_publish`. Reading needs none of it.
+    pub may_also: Vec<String>,
+    /// The memory that PHP may take for this role, as MISP writes it, where the role has its own.
+    pub memory_limit: Option<String>,
     /// Searches allowed in 15 minutes, where the role limits them.
     pub rate_limit: Option<u64>,
     /// The user's setting `default_restsearch_parameters`, which MISP merges under every search.
@@ -83,6 +92,21 @@ struct Role {
     enforce_rate_limit: bool,
     #[serde(default)]
     rate_limit_count: Value,
+    #[serde(default)]
+    memory_limit: Value,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl Role {
+    fn may_also(&self) -> Vec<String> {
+        let others = self.others.iter();
+        others
+            .filter(|(name, _)| name.starts_with("perm_") && *name != "perm_audit")
+            .filter(|(_, value)| is_set(value))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -139,10 +163,12 @@ impl Client {
         Ok(Me {
             email: answer.user.email,
             disabled: answer.user.disabled,
-            expiration: answer.user.expiration.as_str().map(str::to_owned),
+            expiration: text(&answer.user.expiration),
             organisation: answer.organisation.name,
-            role: answer.role.name,
+            role: answer.role.name.clone(),
             may_use_api: answer.role.perm_auth,
+            may_also: answer.role.may_also(),
+            memory_limit: text(&answer.role.memory_limit),
             rate_limit: rate_limit.filter(|_| answer.role.enforce_rate_limit),
             default_search: answer
                 .user_setting
@@ -156,7 +182,8 @@ impl Client {
     /// # Errors
     /// When MISP does not give the list.
     pub async fn key_facts(&self) -> Result<Option<KeyFacts>, ClientError> {
-        let Some((start, end)) = self.api_key().ends() else {
+        let key = self.keys().in_use();
+        let Some((start, end)) = key.ends() else {
             return Ok(None);
         };
         let keys: Vec<KeyAnswer> = self
@@ -189,6 +216,36 @@ impl Client {
             .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
             .await?;
         Ok(small.result_count)
+    }
+
+    /// How many live attributes the key sees; `None` if the answer is no number.
+    ///
+    /// # Errors
+    /// When MISP does not answer, or knows no `returnFormat` of this name.
+    pub async fn visible_attributes(&self) -> Result<Option<u64>, ClientError> {
+        let body = json!({"returnFormat": "count"});
+        let answer = self.post_text(Endpoint::Attributes, &body).await?;
+        let digits = answer.body.read_range(0..u64::MAX, LONGEST_COUNT);
+        let digits = digits.map_err(|error| ClientError::Spool(error.into()))?;
+        Ok(String::from_utf8_lossy(&digits).trim().parse().ok())
+    }
+
+    /// Can be listed what a sweep or an audit lists, for a walk by this clock with these filters?
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn can_list(&self, filters: &Filters, clock: CursorKind) -> Result<(), ClientError> {
+        self.visible_events(false).await?;
+        let mut body = filters.selection(clock);
+        body.extend([
+            ("returnFormat".to_owned(), "csv".into()),
+            ("requested_attributes".to_owned(), json!(COLUMNS)),
+            ("limit".to_owned(), 2.into()),
+            ("page".to_owned(), 1.into()),
+        ]);
+        self.post_csv(Endpoint::Events, &Value::Object(body))
+            .await?;
+        Ok(())
     }
 
     /// How many events a walk by this clock with these filters would find from this second on
@@ -245,10 +302,20 @@ impl Client {
 
 /// MISP's booleans: true, 1 or "1".
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => flag,
-        other => number(&other).is_some_and(|number| number != 0),
-    })
+    Ok(is_set(&Value::deserialize(deserializer)?))
+}
+
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => *flag,
+        other => number(other).is_some_and(|number| number != 0),
+    }
+}
+
+/// A text that says something.
+fn text(value: &Value) -> Option<String> {
+    let text = value.as_str().map(str::trim);
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// MISP's numbers: 5 or "5".
@@ -267,6 +334,8 @@ fn texts(value: &Value) -> Vec<String> {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
+        // As a person enters them: one a line.
+        Value::String(lines) => lines.lines().map(|line| line.trim().to_owned()).collect(),
         _ => Vec::new(),
     }
 }

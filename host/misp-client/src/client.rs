@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use splitter::{Body, Spool};
@@ -13,8 +13,9 @@ use crate::body::{Intake, Keep, Memory, spooled};
 use crate::error::{ClientError, OptionsError};
 use crate::headers;
 use crate::key::ApiKey;
+use crate::keys::Keys;
 use crate::options::ClientOptions;
-use crate::setup::{base, build};
+use crate::setup::{authorization, base, build};
 use crate::trace::Tracer;
 
 /// The most bytes taken of a call that is no search. The longest is the list of all keys that a
@@ -44,6 +45,7 @@ impl Endpoint {
 enum Form {
     Json,
     Csv,
+    Text,
 }
 
 impl Form {
@@ -52,6 +54,7 @@ impl Form {
         match self {
             Self::Json => "json",
             Self::Csv => "csv",
+            Self::Text => "text/plain",
         }
     }
 }
@@ -87,6 +90,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     options: ClientOptions,
+    keys: Keys,
     tracer: Option<Tracer>,
 }
 
@@ -109,10 +113,15 @@ impl Client {
         if base.scheme() == "http" && !is_loopback(&base) {
             tracing::warn!(url = %base, "no TLS: the API key goes over the network in the clear");
         }
+        authorization(&options.api_key).map_err(|error| OptionsError::Key {
+            reason: error.to_string(),
+        })?;
+        let keys = Keys::new(options.api_key.clone());
         Ok(Self {
             http,
             base,
             options,
+            keys,
             tracer,
         })
     }
@@ -140,6 +149,15 @@ impl Client {
     /// When no whole CSV answer came.
     pub async fn post_csv(&self, endpoint: Endpoint, body: &Value) -> Result<Answer, ClientError> {
         self.post_for(Form::Csv, endpoint, body).await
+    }
+
+    /// As [`Self::post_search`], for a search whose answer is plain text.
+    pub(crate) async fn post_text(
+        &self,
+        endpoint: Endpoint,
+        body: &Value,
+    ) -> Result<Answer, ClientError> {
+        self.post_for(Form::Text, endpoint, body).await
     }
 
     async fn post_for(
@@ -248,16 +266,25 @@ impl Client {
             .base
             .join(path)
             .map_err(|error| self.unreachable(&error))?;
-        let mut request = self.http.request(method, url);
-        if let Some(body) = body {
-            request = request
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.to_string());
+        let request = |key: &ApiKey| {
+            let header = authorization(key).map_err(|error| self.unreachable(&error))?;
+            let request = self.http.request(method.clone(), url.clone());
+            let request = request.header(AUTHORIZATION, header);
+            Ok(match body {
+                Some(body) => request
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(body.to_string()),
+                None => request,
+            })
+        };
+        let key = self.keys.in_use();
+        let mut response = self.answer(request(&key)?).await?;
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        if refused.contains(&response.status())
+            && let Some(other) = self.keys.after(&key)
+        {
+            response = self.answer(request(&other)?).await?;
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.no_answer(error))?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);
         }
@@ -273,6 +300,11 @@ impl Client {
             });
         }
         Ok(response)
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = request.send().await;
+        answer.map_err(|error| self.no_answer(error))
     }
 
     pub(crate) async fn take_in<K: Keep>(
@@ -304,8 +336,8 @@ impl Client {
         &self.options
     }
 
-    pub(crate) fn api_key(&self) -> &ApiKey {
-        &self.options.api_key
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     fn trace<T>(

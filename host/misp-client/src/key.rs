@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 
 /// A MISP API key. It has no `Display` and is not serialised; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+pub struct ApiKey {
+    text: String,
+    file: Option<PathBuf>,
+}
 
 /// A text that cannot be an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,31 +38,59 @@ impl ApiKey {
         if !key.chars().all(|letter| letter.is_ascii_graphic()) {
             return Err(KeyError::Character);
         }
-        Ok(Self(key.to_owned()))
+        Ok(Self {
+            text: key.to_owned(),
+            file: None,
+        })
+    }
+
+    /// Says which file it was read from: when MISP refuses it, the file may hold another by then.
+    #[must_use]
+    pub fn kept_in(self, file: PathBuf) -> Self {
+        Self {
+            file: Some(file),
+            ..self
+        }
+    }
+
+    /// The key that its file holds now, if it is another and a key at all.
+    pub(crate) fn read_again(&self) -> Option<Self> {
+        let file = self.file.clone()?;
+        let text = std::fs::read_to_string(&file).ok()?;
+        let key = Self::new(&text).ok()?.kept_in(file);
+        (!key.is_same(self)).then_some(key)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 
     /// Is it of the form MISP makes: 40 letters and digits? Others are tried all the same.
     pub fn looks_usual(&self) -> bool {
-        self.0.len() == 40 && self.0.chars().all(|letter| letter.is_ascii_alphanumeric())
+        self.text.len() == 40
+            && self
+                .text
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric())
     }
 
     /// The key itself, for the header only.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The first and last four characters, as MISP lists its keys; `None` for a short one.
     pub(crate) fn ends(&self) -> Option<(&str, &str)> {
-        if self.0.len() < 16 {
+        if self.text.len() < 16 {
             return None;
         }
-        Some((self.0.get(..4)?, self.0.get(self.0.len() - 4..)?))
+        Some((self.text.get(..4)?, self.text.get(self.text.len() - 4..)?))
     }
 
     /// A text of the other side with the key taken out, should it be in there.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if text.contains(&self.0) {
-            Cow::Owned(text.replace(&self.0, "[redacted]"))
+        if text.contains(&self.text) {
+            Cow::Owned(text.replace(&self.text, "[redacted]"))
         } else {
             Cow::Borrowed(text)
         }
@@ -84,10 +116,28 @@ mod tests {
         assert!(key.looks_usual());
         assert_eq!(key.ends(), Some(("abcd", "ABCD")));
         assert_eq!(format!("{key:?}"), "ApiKey([redacted])");
+        assert_eq!(key.read_again(), None);
         assert_eq!(
             key.redact("x abcdefghijklmnopqrstuvwxyz0123456789ABCD y"),
             "x [redacted] y"
         );
+    }
+
+    #[test]
+    fn only_another_key_is_one_to_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = ApiKey::new("first").unwrap().kept_in(path.clone());
+        assert_eq!(key.read_again(), None, "there is no file");
+        for text in ["first\n", " \n", "half a key"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(key.read_again(), None, "{text}");
+        }
+        std::fs::write(&path, "second\n").unwrap();
+        let second = key.read_again().unwrap();
+        assert_eq!(second.expose(), "second");
+        std::fs::write(&path, "third").unwrap();
+        assert!(second.read_again().is_some());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod error;
 mod filters;
 pub mod headers;
 mod key;
+mod keys;
 mod options;
 mod refusal;
 mod setup;

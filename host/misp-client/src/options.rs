@@ -14,7 +14,8 @@ pub struct ClientOptions {
     /// The address of the MISP, `http` or `https`, with the path it is installed under if it
     /// is not the root. No user name or password in it.
     pub url: String,
-    /// The key, sent in the header `Authorization`.
+    /// The key, sent in the header `Authorization`. One that says which file it is kept in is
+    /// read again when MISP refuses it.
     pub api_key: ApiKey,
     /// How long a connection may take to come about, TLS included. Default 10 s.
     pub connect_timeout: Duration,

@@ -109,7 +109,7 @@ impl Client {
             .filter(|word| !word.is_empty())
             .collect();
         let line = words.join(" ");
-        let redacted = self.api_key().redact(&line);
+        let redacted = self.keys().redact(&line);
         let mut short: String = redacted.chars().take(SNIPPET).collect();
         if short.len() < redacted.len() {
             short.push_str("...");

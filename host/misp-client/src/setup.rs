@@ -1,10 +1,11 @@
-//! The HTTP client of an instance: its address, its key, what it asks for.
+//! The HTTP client of an instance: its address and what it asks for.
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{Url, redirect};
 use transport::{Reach, TransportError, builder, innermost};
 
 use crate::error::OptionsError;
+use crate::key::ApiKey;
 use crate::options::ClientOptions;
 
 /// The address with a slash at its end, so that paths can be joined to it.
@@ -37,7 +38,7 @@ pub(crate) fn base(url: &str) -> Result<Url, OptionsError> {
     Ok(base)
 }
 
-/// The client for one instance: every request has the key and asks for JSON.
+/// The client for one instance: every request asks for JSON.
 pub(crate) fn build(options: &ClientOptions, base: &Url) -> Result<reqwest::Client, OptionsError> {
     let reach = Reach {
         base,
@@ -48,7 +49,7 @@ pub(crate) fn build(options: &ClientOptions, base: &Url) -> Result<reqwest::Clie
         tls: &options.tls,
     };
     builder(reach)?
-        .default_headers(headers(options)?)
+        .default_headers(headers(options))
         // MISP in maintenance redirects to its login page for ever.
         .redirect(redirect::Policy::none())
         .build()
@@ -58,17 +59,18 @@ pub(crate) fn build(options: &ClientOptions, base: &Url) -> Result<reqwest::Clie
         })
 }
 
-fn headers(options: &ClientOptions) -> Result<HeaderMap, OptionsError> {
-    let mut key =
-        HeaderValue::from_str(options.api_key.expose()).map_err(|error| OptionsError::Key {
-            reason: error.to_string(),
-        })?;
-    key.set_sensitive(true);
+/// The key as a header, which nothing logs.
+pub(crate) fn authorization(key: &ApiKey) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_str(key.expose())?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn headers(options: &ClientOptions) -> HeaderMap {
     let encoding = if options.gzip { "gzip" } else { "identity" };
-    Ok(HeaderMap::from_iter([
-        (AUTHORIZATION, key),
+    HeaderMap::from_iter([
         // Without it MISP answers some calls, and every error, with a page for people.
         (ACCEPT, HeaderValue::from_static("application/json")),
         (ACCEPT_ENCODING, HeaderValue::from_static(encoding)),
-    ]))
+    ])
 }

@@ -384,6 +384,51 @@ async fn a_proxy_is_used() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_replaced_is_read_from_its_file_when_it_is_refused() {
+    let misp = FakeMisp::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let key = ApiKey::new(misp.key()).unwrap().kept_in(path.clone());
+    let client = Client::new(ClientOptions {
+        api_key: key,
+        ..options(&misp)
+    })
+    .unwrap();
+    let clone = client.clone();
+    client.version().await.unwrap();
+    let new = "RotatedKeyRotatedKeyRotatedKeyRotated999";
+    misp.set_key(new);
+    let error = client.version().await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::KeyRefused { status: 403, .. }),
+        "{error}"
+    );
+    std::fs::write(&path, format!("{new}\n")).unwrap();
+    client.version().await.unwrap();
+    let before = misp.request_count();
+    clone.version().await.unwrap();
+    assert_eq!(misp.request_count(), before + 1, "clones share it");
+    // Neither is shown, whichever the server repeats.
+    misp.habits(|habits| habits.echo = Some(403));
+    assert!(
+        !client
+            .version()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains(new)
+    );
+    misp.habits(|habits| habits.echo = None);
+    misp.next(Fault::Status(500, format!("who is {}?", misp.key())));
+    let search = json!({"limit": 2, "page": 1});
+    let error = client
+        .post_search(Endpoint::Events, &search)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("who is [redacted]?"), "{error}");
+}
+
+#[tokio::test]
 async fn check_learns_who_we_are_and_what_there_is() {
     let misp = FakeMisp::start().await;
     misp.add_all(events::many(30));

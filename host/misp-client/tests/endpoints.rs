@@ -10,12 +10,15 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use common::came::{BOTH, Came, Endpoint, listed, published, small, source, walk};
 use common::map;
 use misp_client::{CursorKind, WalkOptions};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::events::{self, attr, event};
+use misp_ecs_tests::fake_misp::Fault;
+use pipeline::{Class, Classify, Source};
 use serde_json::json;
 
 #[tokio::test]
@@ -241,6 +244,85 @@ async fn named_events_come_and_those_that_are_gone_do_not() {
     }
 }
 
+/// Asks for events by name until all are read, as a service does: what fails is asked again.
+async fn read_by_name(source: &mut dyn Source, mut wanted: Vec<String>) -> Came {
+    let (mut came, mut failures) = (Came::default(), 0);
+    while !wanted.is_empty() {
+        match source.named_page(&mut wanted).await {
+            Ok(Some(page)) => came.take(page),
+            Ok(None) => break,
+            Err(error) => {
+                failures += 1;
+                assert!(failures < 20, "{error}");
+            }
+        }
+    }
+    came
+}
+
+fn uuids_of_published(misp: &FakeMisp) -> Vec<String> {
+    let published = common::published(misp);
+    published.into_iter().map(|(uuid, _)| uuid).collect()
+}
+
+fn eight_a_page() -> WalkOptions {
+    WalkOptions {
+        page_size: 8,
+        ..small()
+    }
+}
+
+#[tokio::test]
+async fn named_events_come_also_where_the_server_caps_its_answers() {
+    for endpoint in BOTH {
+        for cap in [1, 3, 8, 9] {
+            let misp = FakeMisp::start().await;
+            misp.add_all(events::many(20));
+            misp.habits(|habits| habits.limit_cap = Some(cap));
+            let mut source = source(&misp, endpoint, eight_a_page(), None);
+            let came = read_by_name(source.as_mut(), uuids_of_published(&misp)).await;
+            assert_eq!(came.uuids(), published(&misp), "{endpoint:?} {cap}");
+            assert_eq!(came.whole.len(), 20, "{endpoint:?} {cap}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn named_events_come_by_fewer_where_so_many_are_too_much() {
+    for (endpoint, most) in [(Endpoint::Events, 1), (Endpoint::Attributes, 3)] {
+        let misp = FakeMisp::start().await;
+        misp.add_all(events::many(20));
+        misp.habits(|habits| habits.memory_exceeded_above = Some(most));
+        let mut source = source(&misp, endpoint, eight_a_page(), None);
+        let came = read_by_name(source.as_mut(), uuids_of_published(&misp)).await;
+        assert_eq!(came.uuids(), published(&misp), "{endpoint:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_cuts_a_page_after_it_was_counted_is_no_cap() {
+    let misp = FakeMisp::start().await;
+    for seed in 0..16_u64 {
+        let built = event(seed, "far or near")
+            .published_at(events::BASE_TIME + 5)
+            .with("distribution", (seed % 2).to_string())
+            .attribute(attr("domain", &format!("a{seed}.example.org")));
+        misp.add(built.build());
+    }
+    let options = WalkOptions {
+        filters: map(json!({"distribution": 1})),
+        ..eight_a_page()
+    };
+    let mut source = source(&misp, Endpoint::Events, options, None);
+    let came = read_by_name(source.as_mut(), uuids_of_published(&misp)).await;
+    assert_eq!(came.uuids().len(), 8);
+    assert_eq!(
+        misp.searches().len(),
+        3,
+        "two pages, and one look at the cap"
+    );
+}
+
 #[tokio::test]
 async fn the_listing_is_what_the_server_holds_also_where_it_caps_its_answers() {
     for cap in [None, Some(1), Some(3)] {
@@ -268,4 +350,21 @@ async fn the_listing_is_what_the_server_holds_also_where_it_caps_its_answers() {
             "{cap:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_listing_asks_for_fewer_where_so_many_are_too_much() {
+    let misp = FakeMisp::start().await;
+    misp.add_all(events::many(30));
+    misp.habits(|habits| habits.memory_exceeded_above = Some(1));
+    let source = source(&misp, Endpoint::Events, small(), None);
+    assert_eq!(listed(source.as_ref()).await, published(&misp));
+    // Whoever asks to be left alone is.
+    misp.forget_requests();
+    misp.next(Fault::RetryAfter(503, "7".to_owned()));
+    let mut listing = source.listing().unwrap();
+    let error = listing.attributes().await.unwrap_err();
+    let after = Some(Duration::from_secs(7));
+    assert_eq!(error.class(), Class::Transient { after });
+    assert_eq!(misp.searches().len(), 1);
 }

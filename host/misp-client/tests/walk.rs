@@ -8,8 +8,11 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use common::{Taken, client, map, published, sized};
-use misp_client::WalkOptions;
+use misp_client::{Client, ClientOptions, WalkOptions};
 use misp_ecs_tests::events::{self, BASE_TIME, attr, event};
 use misp_ecs_tests::{FakeMisp, fake_misp::Fault};
 use pipeline::{Class, Cursor};
@@ -270,7 +273,7 @@ async fn lookback_counts_from_the_servers_clock() {
     let mut taken = Taken::new(
         &misp,
         WalkOptions {
-            lookback: Some(std::time::Duration::from_secs(100)),
+            lookback: Some(Duration::from_secs(100)),
             ..sized(50)
         },
     );
@@ -279,7 +282,7 @@ async fn lookback_counts_from_the_servers_clock() {
     let mut none = Taken::new(
         &misp,
         WalkOptions {
-            lookback: Some(std::time::Duration::MAX),
+            lookback: Some(Duration::MAX),
             ..sized(50)
         },
     );
@@ -318,6 +321,30 @@ async fn pages_shrink_when_the_server_chokes_and_grow_again() {
         limits[3..].contains(&20),
         "a larger page is tried again: {limits:?}"
     );
+}
+
+#[tokio::test]
+async fn a_page_that_takes_too_long_is_halved() {
+    let misp = with_many(30).await;
+    for _ in 0..2 {
+        // Nobody releases it.
+        misp.next(Fault::Hold(Arc::default()));
+    }
+    let impatient = ClientOptions {
+        read_timeout: Duration::from_secs(2),
+        ..common::options(&misp)
+    };
+    let mut taken = Taken::resume(Client::new(impatient).unwrap(), sized(20), None);
+    for _ in 0..2 {
+        let (class, text) = taken.failure().await;
+        assert_eq!(class, Class::Transient { after: None });
+        assert!(text.contains("in time (2 s)"), "{text}");
+    }
+    taken.poll().await;
+    assert_eq!(taken.came.len(), 30);
+    let searches = misp.searches();
+    let limits: Vec<&Value> = searches.iter().map(|one| &one.json["limit"]).collect();
+    assert_eq!(limits[..3], [20, 10, 5]);
 }
 
 #[tokio::test]

@@ -35,6 +35,12 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Gives up after so many tries in a row, or earlier where the options say so.
+    pub(crate) fn at_most(&mut self, tries: u32) {
+        let attempts = self.backoff.attempts.map_or(tries, |most| most.min(tries));
+        self.backoff.attempts = Some(attempts);
+    }
+
     /// No try begins after this.
     pub(crate) fn not_after(&mut self, instant: Instant) {
         self.not_after = Some(instant);

@@ -176,7 +176,7 @@ pub enum Health {
     Running,
     /// Something fails and is tried again.
     Degraded {
-        /// What fails: `source`, `mapping`, `output NAME`, `dead letters`, `state`.
+        /// What fails: `source`, `sweep`, `mapping`, `output NAME`, `dead letters`, `state`.
         stage: String,
         /// The last error.
         error: String,

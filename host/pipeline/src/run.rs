@@ -26,6 +26,8 @@ use crate::withdraw;
 const NAMED_AT_ONCE: usize = 500;
 /// What [`State::last_done`] knows a sweep as.
 const SWEEP: &str = "sweep";
+/// When a sweep that failed is tried again, unless sweeps come more often.
+const SWEEP_AGAIN: Duration = Duration::from_secs(3_600);
 /// What [`State::last_done`] knows a full walk as.
 const FULL_WALK: &str = "full walk";
 
@@ -114,6 +116,7 @@ async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Resul
         begin_walk,
         wake,
         ever_succeeded: false,
+        unswept: None,
     };
     runner.run().await
 }
@@ -124,6 +127,14 @@ struct Runner<'p, 's> {
     begin_walk: &'p BeginWalk,
     wake: &'s Wake,
     ever_succeeded: bool,
+    unswept: Option<Unswept>,
+}
+
+/// A sweep that could not list what is there.
+struct Unswept {
+    error: String,
+    /// When it is tried again.
+    again: Instant,
 }
 
 impl Runner<'_, '_> {
@@ -175,21 +186,58 @@ impl Runner<'_, '_> {
             // Nothing is held that this very walk did not bring. A first walk that others began
             // is swept: what went, or came behind it, between them and now is not seen otherwise.
             context.done(SWEEP).await?;
-        } else if asked.is_some() || context.is_due(SWEEP, context.options.sweep).await? {
+        } else if asked.is_some()
+            || (context.is_due(SWEEP, context.options.sweep).await? && self.may_sweep())
+        {
             let confirmed = asked.as_ref().is_some_and(|asked| asked.confirmed);
             let swept = match self.sweep(confirmed).await {
                 Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
-                swept => swept?,
+                // Whoever asked for one pass wants to hear it; a service goes on polling.
+                Err(RunError::Source(error)) if context.options.interval.is_some() => {
+                    self.sweep_later(error.to_string());
+                    None
+                }
+                swept => {
+                    let swept = swept?;
+                    self.unswept = None;
+                    Some(swept)
+                }
             };
             if self.wanted().await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
-            if let Some(asked) = asked {
+            if let (Some(asked), Some(swept)) = (asked, swept) {
                 asked.tell(&swept);
             }
         }
-        context.ledger.set_health(Health::Running);
+        context.ledger.set_health(match &self.unswept {
+            None => Health::Running,
+            Some(Unswept { error, .. }) => Health::Degraded {
+                stage: SWEEP.to_owned(),
+                error: error.clone(),
+            },
+        });
         Ok(Ended::Done)
+    }
+
+    fn may_sweep(&self) -> bool {
+        let again = self.unswept.as_ref().map(|unswept| unswept.again);
+        again.is_none_or(|again| Instant::now() >= again)
+    }
+
+    fn sweep_later(&mut self, error: String) {
+        let every = self.context.options.sweep.unwrap_or(SWEEP_AGAIN);
+        let wait = every.min(SWEEP_AGAIN);
+        tracing::warn!(
+            error,
+            again_in_s = wait.as_secs(),
+            "what is there could not be listed, so nothing is swept: what vanished stays, what \
+             never came is not fetched"
+        );
+        self.unswept = Some(Unswept {
+            error,
+            again: Instant::now() + wait,
+        });
     }
 
     /// `confirmed`: whatever the options say.

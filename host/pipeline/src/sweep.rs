@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::attempts::Attempts;
 use crate::context::Context;
-use crate::error::{RunError, StateError};
+use crate::error::{Class, Classify, RunError, SourceError, StateError};
 use crate::memory::{Difference, DifferenceCounts, Fate, Held};
 use crate::sink::Sink;
 use crate::traits::{Comparison, Listing};
@@ -16,10 +17,14 @@ const ORPHANS_AT_ONCE: usize = 20_000;
 /// Fewer orphans than this are never too many: a share of little is little.
 const FEW: u64 = 10;
 
+/// Tries in a row to list what is there (some 15 s): polling waits meanwhile.
+const TRIES: u32 = 5;
+
 /// What a sweep found at each output that is not behind, with the output's name.
 pub(crate) type Found = Vec<(String, DifferenceCounts)>;
 
-/// Sweeps: wants what is missing or stale, withdraws what is not there any more.
+/// Sweeps: wants what is missing or stale, withdraws what is not there any more. Fails with
+/// [`RunError::Source`] where what is there cannot be listed.
 pub(crate) async fn sweep(
     context: &Context<'_>,
     mut listing: Box<dyn Listing>,
@@ -45,7 +50,8 @@ async fn list(
     listing: &mut dyn Listing,
     mut comparison: Box<dyn Comparison>,
 ) -> Result<Box<dyn Comparison>, RunError> {
-    let mut attempts = context.attempts("source");
+    let mut attempts = context.attempts("sweep");
+    attempts.at_most(TRIES);
     loop {
         let attributes = tokio::select! {
             attributes = listing.attributes() => attributes,
@@ -61,7 +67,7 @@ async fn list(
                 .await?
                 .0;
             }
-            Err(error) => attempts.failed(error, RunError::Source).await?,
+            Err(error) => failed(&mut attempts, error).await?,
         }
     }
     // The events after the attributes: what was edited in between is then seen as edited.
@@ -79,9 +85,17 @@ async fn list(
                         .await?
                         .0;
             }
-            Err(error) => attempts.failed(error, RunError::Source).await?,
+            Err(error) => failed(&mut attempts, error).await?,
         }
     }
+}
+
+/// Waits for the next try. What is refused is refused again: there is none.
+async fn failed(attempts: &mut Attempts<'_>, error: SourceError) -> Result<(), RunError> {
+    if error.class() == Class::Fatal {
+        return Err(RunError::Source(error));
+    }
+    attempts.failed(error, RunError::Source).await
 }
 
 async fn mend(

@@ -233,17 +233,22 @@ fn key_of(
             Some(_) => None,
             None => environment("MISP_API_KEY_FILE").map(PathBuf::from),
         });
-    let text = match file {
-        Some(path) => {
-            std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?
-        }
+    let text = match &file {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+            path: path.clone(),
+            error,
+        })?,
         None => environment("MISP_API_KEY").ok_or_else(|| ConfigError::NoKey {
             instance: instance.label().to_owned(),
         })?,
     };
-    ApiKey::new(text.trim()).map_err(|error| ConfigError::BadKey {
+    let key = ApiKey::new(text.trim()).map_err(|error| ConfigError::BadKey {
         instance: instance.label().to_owned(),
         text: error.to_string(),
+    })?;
+    Ok(match file {
+        Some(path) => key.kept_in(path),
+        None => key,
     })
 }
 

@@ -74,7 +74,8 @@ pub(crate) struct Instance {
     /// The base URL, such as `https://misp.example.org`. With `endpoint: feed` the address of
     /// the folder that holds `manifest.json`, or a folder of this machine, relative to this file.
     pub(crate) url: String,
-    /// A file that holds the API key (`Authorization` of MISP), and nothing else.
+    /// A file that holds the API key (`Authorization` of MISP), and nothing else; it is read
+    /// again when MISP refuses the key.
     /// Not given: the environment variable `MISP_API_KEY`, or the file that
     /// `MISP_API_KEY_FILE` names.
     pub(crate) api_key_file: Option<PathBuf>,

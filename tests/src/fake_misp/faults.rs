@@ -31,6 +31,8 @@ pub enum Fault {
     RetryAfter(u16, String),
     /// 200, `application/json`, and this body.
     Body(String),
+    /// This answer as it stands: a status line, headers, an empty line, the body.
+    Answer(&'static str),
     /// The right answer cut after so many bytes, as if it were whole.
     Truncated(usize),
     /// The right answer, and the connection breaks after so many bytes.
@@ -58,6 +60,13 @@ pub struct Habits {
     pub limit_cap: Option<usize>,
     /// Pages larger than this are too much for PHP's memory: 500.
     pub memory_exceeded_above: Option<usize>,
+    /// Attributes of this type are left out after a page was cut, as by a warning list: they are
+    /// counted in `X-Skipped-Elements-Count`.
+    pub warninglisted: Option<&'static str>,
+    /// As by the server's allowed list: counted nowhere.
+    pub allowlisted: Option<&'static str>,
+    /// This path is refused with 403, as by a proxy or a small role.
+    pub refuses: Option<&'static str>,
     /// Everything is answered with this status and an error that repeats the request's headers,
     /// the key among them, as some proxies do.
     pub echo: Option<u16>,
@@ -91,6 +100,7 @@ impl Fault {
                 Some(response)
             }
             Self::Body(text) => Some(answer(200, "application/json; charset=UTF-8", text)),
+            Self::Answer(text) => Some(as_it_stands(text)),
             Self::GzipBomb(mebibytes) => {
                 let mut response = answer(200, "application/json; charset=UTF-8", "");
                 insert(&mut response, header::CONTENT_ENCODING, "gzip");
@@ -154,6 +164,20 @@ pub(super) fn error(status: u16, message: &str, path: &str) -> Response<Body> {
         "application/json; charset=UTF-8",
         &format!(r#"{{"name":{message},"message":{message},"url":"{url}"}}"#),
     )
+}
+
+fn as_it_stands(text: &str) -> Response<Body> {
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    let status = status.and_then(|status| status.parse().ok()).unwrap_or(500);
+    let mut response = answer(status, "", body);
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            insert(&mut response, name, value);
+        }
+    }
+    response
 }
 
 pub(super) fn answer(status: u16, content_type: &str, body: &str) -> Response<Body> {

@@ -1,6 +1,7 @@
 //! A MISP on the loopback interface that behaves as MISP 2.5 was seen to behave:
 //! its filters, pages, headers and errors, over made-up events.
 
+mod account;
 mod faults;
 mod filters;
 mod search;
@@ -78,7 +79,11 @@ impl Recorded {
 type Action = Box<dyn FnOnce(&mut Store) + Send>;
 
 struct Shared {
-    key: String,
+    key: Mutex<String>,
+    /// `GET /users/view/me`
+    me: Mutex<Value>,
+    /// What `GET /auth_keys/index` says of the key.
+    auth_key: Mutex<Value>,
     store: Mutex<Store>,
     habits: Mutex<Habits>,
     faults: Mutex<VecDeque<Fault>>,
@@ -123,7 +128,7 @@ impl Shared {
         [header::AUTHORIZATION.as_str(), "x-misp-auth"]
             .iter()
             .filter_map(|name| headers.get(*name)?.to_str().ok())
-            .any(|value| value.trim() == self.key)
+            .any(|value| value.trim() == *lock(&self.key))
     }
 }
 
@@ -148,7 +153,9 @@ impl FakeMisp {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            key: KEY.to_owned(),
+            key: Mutex::new(KEY.to_owned()),
+            me: Mutex::new(account::me()),
+            auth_key: Mutex::new(account::auth_key()),
             store: Mutex::new(Store::new()),
             habits: Mutex::default(),
             faults: Mutex::default(),
@@ -189,9 +196,24 @@ impl FakeMisp {
         format!("http://{}", self.address)
     }
 
-    /// The key it accepts.
+    /// The key it accepts, until it is told another.
     pub fn key(&self) -> &str {
-        &self.shared.key
+        KEY
+    }
+
+    /// From now on only this key is accepted.
+    pub fn set_key(&self, key: &str) {
+        key.clone_into(&mut lock(&self.shared.key));
+    }
+
+    /// Changes who the key belongs to: `User`, `Role`, `UserSetting`, `Organisation`.
+    pub fn set_me(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut lock(&self.shared.me));
+    }
+
+    /// Changes what it says of the key: the `AuthKey`.
+    pub fn set_auth_key(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut lock(&self.shared.auth_key));
     }
 
     /// Takes in an event; the number is its id.

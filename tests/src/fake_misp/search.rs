@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) items: Vec<Value>,
     /// `X-Result-Count`.
     pub(super) count: usize,
+    /// `X-Skipped-Elements-Count`.
+    pub(super) skipped: usize,
 }
 
 /// MISP's answer to a search it chokes on: 500.
@@ -75,10 +77,15 @@ pub(super) fn events(store: &Store, request: &Request, habits: &Habits) -> Resul
         .cut(found)
         .into_iter()
         .filter(|event| after_paging(request, event))
-        .map(|event| whole(event, request))
+        .map(|event| whole(event, request, habits))
         .map(|event| Value::Object(Map::from_iter([("Event".to_owned(), event)])))
         .collect();
-    Ok(Found { items, count })
+    // Attributes that are left out vanish inside their event, uncounted.
+    Ok(Found {
+        items,
+        count,
+        skipped: 0,
+    })
 }
 
 /// `POST /attributes/restSearch`: the attributes of the page, each with its short `Event`.
@@ -117,14 +124,21 @@ pub(super) fn loose_attributes(
         }
     }
     let total = found.len();
-    let items = page.cut(found);
+    let mut items = page.cut(found);
     let count = match limit {
         // The rows read for this page, and one more if it came out full or empty.
         Some(limit) if items.len() == limit || items.is_empty() => items.len() + 1,
         Some(_) => items.len(),
         None => total,
     };
-    Ok(Found { items, count })
+    items.retain(|attribute| !is_of_type(attribute, habits.allowlisted));
+    let before = items.len();
+    items.retain(|attribute| !is_of_type(attribute, habits.warninglisted));
+    Ok(Found {
+        skipped: before - items.len(),
+        items,
+        count,
+    })
 }
 
 /// `limit` and `page`: without a positive limit there is one page, and `page` is ignored.
@@ -219,7 +233,7 @@ fn column_order(a: &Value, b: &Value, name: &str) -> Ordering {
 }
 
 /// The event as the flags ask for it.
-fn whole(event: &Value, request: &Request) -> Value {
+fn whole(event: &Value, request: &Request, habits: &Habits) -> Value {
     let mut event = event.clone();
     let on = |name: &str| request.get(name).is_some_and(truthy);
     let Some(map) = map_mut(&mut event) else {
@@ -240,7 +254,10 @@ fn whole(event: &Value, request: &Request) -> Value {
         map.insert("ShadowAttribute".to_owned(), Value::Array(Vec::new()));
     }
     let keep = |attribute: &Value| {
-        for_ids(request.get("to_ids"), attribute) && deletion(request.get("deleted"), attribute)
+        for_ids(request.get("to_ids"), attribute)
+            && deletion(request.get("deleted"), attribute)
+            && !is_of_type(attribute, habits.warninglisted)
+            && !is_of_type(attribute, habits.allowlisted)
     };
     if let Some(Value::Array(own)) = map.get_mut("Attribute") {
         own.retain(keep);
@@ -255,6 +272,10 @@ fn whole(event: &Value, request: &Request) -> Value {
         objects.retain(|object| !list(object, "Attribute").is_empty());
     }
     event
+}
+
+fn is_of_type(attribute: &Value, kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| text(attribute, "type") == kind)
 }
 
 fn with_event(attribute: &Value, event: &Value, request: &Request) -> Value {

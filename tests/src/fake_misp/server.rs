@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::faults::{Fault, answer, error, gzip, insert, insert_named};
 use super::store::{Store, list, text};
 use super::wire::Wire;
-use super::{Recorded, Shared, search};
+use super::{Recorded, Shared, account, lock, search};
 use crate::weather::turns;
 
 const JSON: &str = "application/json; charset=UTF-8";
@@ -51,6 +51,9 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     if !shared.knows_key(&parts.headers) {
         return dated(error(403, KEY_REFUSED, &path), &shared);
     }
+    if shared.habits().refuses == Some(path.as_str()) {
+        return dated(error(403, "You do not have permission.", &path), &shared);
+    }
     let right = route(&shared, &parts.method, &path, &parts.headers, &body);
     finish(right, &fault, &parts.headers, &shared).await
 }
@@ -88,8 +91,11 @@ fn route(
             "perm_sighting": false, "perm_galaxy_editor": false, "perm_analyst_data": false,
             "uuid": "-", "request_encoding": ["gzip"], "filter_sightings": true,
         })),
-        "/users/view/me" | "/users/view/me.json" => pretty(&shared.with_store(|_| me())),
-        "/auth_keys/index" => pretty(&auth_keys(&shared.key)),
+        "/users/view/me" | "/users/view/me.json" => pretty(&lock(&shared.me)),
+        "/auth_keys/index" => pretty(&account::auth_keys(
+            &lock(&shared.key),
+            &lock(&shared.auth_key),
+        )),
         "/events/index/minimal:1" => match parameters(headers, body) {
             Some(parameters) => shared.with_store(|store| index(store, &parameters)),
             None => error(405, "Invalid JSON input.", path),
@@ -129,6 +135,9 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
         .and_then(Value::as_str)
         .unwrap_or("json");
     let of_events = path.starts_with("/events");
+    if !of_events && format == "count" {
+        return shared.with_store(|store| count(store));
+    }
     if format != "json" && !(of_events && format == "csv") {
         return error(404, "Invalid output format.", path);
     }
@@ -171,7 +180,8 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
     insert_named(&mut response, "x-response-format", "json");
     if !habits.omit_headers {
         insert_named(&mut response, "x-result-count", &found.count.to_string());
-        insert_named(&mut response, "x-skipped-elements-count", "0");
+        let skipped = found.skipped.to_string();
+        insert_named(&mut response, "x-skipped-elements-count", &skipped);
     }
     if of_events {
         insert(
@@ -212,6 +222,17 @@ fn csv(found: &search::Found, parameters: &Map<String, Value>) -> Response<Body>
     body.push('\n');
     let mut response = answer(200, "text/csv; charset=UTF-8", &body);
     insert_named(&mut response, "x-result-count", &found.count.to_string());
+    insert_named(&mut response, "x-skipped-elements-count", "0");
+    response
+}
+
+/// `returnFormat: count` on attributes: how many live ones there are, as text.
+fn count(store: &Store) -> Response<Body> {
+    let all = store.events().iter().flat_map(super::store::attributes);
+    let live = all.filter(|one| one.get("deleted").and_then(Value::as_bool) != Some(true));
+    let count = live.count().to_string();
+    let mut response = answer(200, "text/plain; charset=UTF-8", &count);
+    insert_named(&mut response, "x-result-count", &count);
     insert_named(&mut response, "x-skipped-elements-count", "0");
     response
 }
@@ -271,36 +292,6 @@ fn tags(store: &Store, parameters: &Map<String, Value>) -> Value {
         }
     }
     Value::Array(found)
-}
-
-fn me() -> Value {
-    json!({
-        "User": {
-            "id": "3", "org_id": "1", "email": "poller@example.org", "role_id": "6",
-            "disabled": false, "expiration": null,
-        },
-        "Role": {
-            "id": "6", "name": "Read Only", "perm_auth": true, "perm_sync": false,
-            "perm_site_admin": false, "memory_limit": null, "enforce_rate_limit": false,
-            "rate_limit_count": "0",
-        },
-        "UserSetting": [],
-        "Organisation": {
-            "id": "1", "name": "Example CERT", "uuid": crate::events::uuid(0, 1), "local": true,
-        },
-    })
-}
-
-fn auth_keys(key: &str) -> Value {
-    json!([{
-        "AuthKey": {
-            "id": "1", "uuid": crate::events::uuid(0, 2),
-            "authkey_start": key.get(..4), "authkey_end": key.get(key.len().saturating_sub(4)..),
-            "created": "1777500000", "expiration": "0", "read_only": true, "user_id": "3",
-            "comment": "", "allowed_ips": null, "unique_ips": ["127.0.0.1"],
-        },
-        "User": {"id": "3", "email": "poller@example.org"},
-    }])
 }
 
 /// Small answers are pretty-printed.

@@ -42,11 +42,10 @@ impl Source for EventsWalk {
     }
 
     async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
-        let some = events.len().min(self.finder.page_size());
-        let Some(asked) = events.get(..some).filter(|asked| !asked.is_empty()) else {
+        let named = self.finder.named(events).await;
+        let Some((some, found)) = named.map_err(SourceError::new)? else {
             return Ok(None);
         };
-        let found = self.finder.named(asked).await.map_err(SourceError::new)?;
         events.drain(..some);
         Ok(Some(page(found, None)))
     }

@@ -6,8 +6,9 @@ use pipeline::{Class, Classify, Cursor, PageFacts, now_ms};
 use serde_json::{Map, Value, json};
 use splitter::{EventHead, Records, SplitError, SplitLimits};
 
+use super::at_once::{AtOnce, limit};
 use super::cursor::{CursorError, CursorKind, Position};
-use super::size::PageSize;
+use super::size::{PageSize, Smaller};
 use super::steps::{Answered, Ask, Steps};
 use crate::client::{Answer, Client, Endpoint};
 use crate::error::ClientError;
@@ -73,9 +74,7 @@ pub enum WalkError {
         what: String,
     },
     /// The events kept changing while they were listed.
-    #[error(
-        "the events of MISP kept changing while they were listed: the next sweep lists them again"
-    )]
+    #[error("the events of MISP kept changing while they were listed; they are listed again")]
     Restless,
     /// This process is going down.
     #[error("the answer was not read to its end: {0}")]
@@ -113,6 +112,8 @@ pub(super) struct Finder {
     /// Sent beside everything else.
     extra: Map<String, Value>,
     size: PageSize,
+    /// Events asked for by name.
+    at_once: AtOnce,
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     walk: Option<Steps>,
@@ -140,6 +141,7 @@ impl Finder {
             filters,
             extra,
             size: PageSize::new(options.page_size),
+            at_once: AtOnce::new(options.page_size),
             options,
             position: cursor
                 .map(|cursor| Position::read(cursor, kind))
@@ -164,44 +166,73 @@ impl Finder {
         self.position.as_ref().map_or(1, |position| position.from)
     }
 
-    /// The events of these uuids as they are now, under the same filters, whatever their clocks.
-    pub(super) async fn named(&self, uuids: &[String]) -> Result<Found, WalkError> {
+    /// The first of these events as they are now, under the same filters, whatever their clocks,
+    /// and how many of the uuids that settles; `None` if there are none.
+    pub(super) async fn named(
+        &mut self,
+        uuids: &[String],
+    ) -> Result<Option<(usize, Found)>, WalkError> {
+        let key = self.filters.free_name_for_events();
+        loop {
+            let some = uuids.len().min(self.at_once.now());
+            // Never an empty list: it would be no filter at all.
+            let Some(asked) = uuids.get(..some).filter(|asked| !asked.is_empty()) else {
+                return Ok(None);
+            };
+            let names: Vec<Value> = asked.iter().map(|uuid| json!(uuid)).collect();
+            let (answer, records) = match self.fetch(self.body_by_name(key, &names)).await {
+                Ok(came) => came,
+                Err(error) => match self.at_once.smaller_after(&error) {
+                    Smaller::Now => continue,
+                    Smaller::No | Smaller::Later => return Err(error),
+                },
+            };
+            let came = records.heads().len() as u64;
+            let (client, matched) = (&self.client, answer.result_count);
+            if !self
+                .at_once
+                .is_whole(client, key, &names, came, matched)
+                .await?
+            {
+                continue;
+            }
+            self.at_once.succeeded();
+            return Ok(Some((some, self.of_those(asked, &answer, records))));
+        }
+    }
+
+    fn body_by_name(&self, key: &str, names: &[Value]) -> Map<String, Value> {
         let mut body = self
             .filters
             .body(&self.options.request, self.options.cursor);
         body.extend(self.extra.clone());
-        // Never an empty list: it would be no filter at all.
-        let key = self.filters.free_name_for_events();
         body.extend([
-            (key.to_owned(), json!(uuids)),
+            (key.to_owned(), json!(names)),
             ("returnFormat".to_owned(), json!("json")),
             ("page".to_owned(), json!(1)),
-            // One more than can match: the page is never full.
-            ("limit".to_owned(), json!(uuids.len() + 2)),
+            ("limit".to_owned(), json!(limit(names.len()))),
             ("order".to_owned(), json!(["id asc"])),
         ]);
-        let (answer, mut records) = self.fetch(body).await?;
-        let heads = records.heads().to_vec();
+        body
+    }
+
+    fn of_those(&self, uuids: &[String], answer: &Facts, mut records: Records) -> Found {
+        let items = records.heads().len();
         // An attribute's uuid finds its event too.
         records.retain(|_, head| {
             uuids.contains(&head.uuid) && self.filters.lets_event(&head.id, &head.uuid)
         });
-        Ok(Found {
+        Found {
             cursor: Cursor(String::new()),
             fetched_ms: now_ms(),
             facts: PageFacts {
                 matched: answer.result_count,
-                items: heads.len() as u64,
-                seen_before: (heads.len() - records.heads().len()) as u64,
+                items: items as u64,
+                seen_before: (items - records.heads().len()) as u64,
                 bytes: answer.bytes,
             },
             records,
-        })
-    }
-
-    /// How many events are asked for in one page now.
-    pub(super) fn page_size(&self) -> usize {
-        self.size.now() as usize
+        }
     }
 
     /// The next page of the walk.
@@ -217,12 +248,10 @@ impl Finder {
             };
             let (answer, mut records) = match self.fetch(self.body(ask)).await {
                 Ok(came) => came,
-                Err(error) => {
-                    if self.smaller_page_now(&error) {
-                        continue;
-                    }
-                    return Err(error);
-                }
+                Err(error) => match self.size.smaller_after(&error, "events") {
+                    Smaller::Now => continue,
+                    Smaller::No | Smaller::Later => return Err(error),
+                },
             };
             let fetched_ms = now_ms();
             let (settled, dated) = settled(answer.date, fetched_ms);
@@ -290,19 +319,6 @@ impl Finder {
         };
         self.position = Some(position.clone());
         Ok(position)
-    }
-
-    /// Halves the page if that may help. True: ask again at once; what only takes too much room
-    /// on our side need not wait.
-    fn smaller_page_now(&mut self, error: &WalkError) -> bool {
-        let WalkError::Client(error) = error else {
-            return false;
-        };
-        if !error.may_be_too_large() || !self.size.shrink() {
-            return false;
-        }
-        tracing::info!(page_size = self.size.now(), %error, "trying a smaller page");
-        matches!(error, ClientError::TooLarge { .. })
     }
 
     /// Is the answer sorted, and does the server sort at all? A page can be in order by chance,

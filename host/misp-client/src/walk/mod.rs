@@ -1,5 +1,6 @@
 //! The walks over MISP's events and attributes: the pipeline's [`pipeline::Source`].
 
+mod at_once;
 mod attributes;
 mod cursor;
 mod events;

@@ -1,5 +1,8 @@
 //! How many events a page asks for.
 
+use super::finder::WalkError;
+use crate::error::ClientError;
+
 /// MISP reads a `limit` of 1 or less in ways of its own.
 const SMALLEST: u32 = 2;
 /// Pages that must succeed before a larger one is tried..
@@ -7,9 +10,21 @@ const GOOD_PAGES: u32 = 4;
 /// ..and twice as many each time the larger one failed, up to so many.
 const MOST_GOOD_PAGES: u32 = 256;
 
+/// What a failure means for the size of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Smaller {
+    /// It cannot help, or cannot be.
+    No,
+    /// The next try asks for less.
+    Later,
+    /// It does at once: what only takes too much room on our side need not wait.
+    Now,
+}
+
 /// Halves when a page seems too large, and grows again when pages succeed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageSize {
+    smallest: u32,
     wanted: u32,
     now: u32,
     good: u32,
@@ -19,8 +34,14 @@ pub(super) struct PageSize {
 
 impl PageSize {
     pub(super) fn new(wanted: u32) -> Self {
-        let wanted = wanted.max(SMALLEST);
+        Self::down_to(wanted, SMALLEST)
+    }
+
+    /// For what may be smaller than a page, or not as small.
+    pub(super) fn down_to(wanted: u32, smallest: u32) -> Self {
+        let wanted = wanted.max(smallest);
         Self {
+            smallest,
             wanted,
             now: wanted,
             good: 0,
@@ -34,15 +55,31 @@ impl PageSize {
     }
 
     /// The page was too large, perhaps. False if it cannot be smaller.
-    pub(super) fn shrink(&mut self) -> bool {
+    fn shrink(&mut self) -> bool {
         self.good = 0;
         if std::mem::take(&mut self.grown) {
             self.needed = self.needed.saturating_mul(2).min(MOST_GOOD_PAGES);
         }
-        let smaller = (self.now / 2).max(SMALLEST);
+        let smaller = (self.now / 2).max(self.smallest);
         let shrunk = smaller < self.now;
         self.now = smaller;
         shrunk
+    }
+
+    /// [`Self::shrink`]s if that may help against the error. `what` is asked for, in the log.
+    pub(super) fn smaller_after(&mut self, error: &WalkError, what: &'static str) -> Smaller {
+        let WalkError::Client(error) = error else {
+            return Smaller::No;
+        };
+        if !error.may_be_too_large() || !self.shrink() {
+            return Smaller::No;
+        }
+        tracing::info!(what, at_once = self.now, %error, "trying a smaller page");
+        if matches!(error, ClientError::TooLarge { .. }) {
+            Smaller::Now
+        } else {
+            Smaller::Later
+        }
     }
 
     /// A page came.
@@ -76,6 +113,9 @@ mod tests {
         }
         assert_eq!(grown, [2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 9, 9, 9, 9, 9]);
         assert_eq!(PageSize::new(0).now(), 2);
+        let mut names = PageSize::down_to(3, 1);
+        assert!(names.shrink() && !names.shrink());
+        assert_eq!(names.now(), 1);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use splitter::{Body, Records, SplitLimits};
 
 use crate::{
     Batch, Changes, Class, Classify, Commit, Comparison, Cursor, DeadLetter, DeadLetters, Delivery,
-    Document, Held, Ledger, Listing, Mapped, MappingIdentity, Operation, Options, Outcome, Output,
-    OutputError, OutputKey, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered,
-    Sink, Slot, Source, SourceError, Standing, State, StateError, Transform, TransformError,
-    Verdict, Whole,
+    Difference, DifferenceCounts, Document, Held, Ledger, ListedAttribute, ListedEvent, Listing,
+    Mapped, MappingIdentity, Operation, Options, Outcome, Output, OutputError, OutputKey, Page,
+    PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered, Sink, Slot, Source, SourceError,
+    Standing, State, StateError, Transform, TransformError, Verdict, Whole,
 };
 
 /// An error of this class.
@@ -61,6 +61,10 @@ pub(super) struct World {
     /// Pages of a server: attribute uuids, by page.
     pub(super) pages: Mutex<Vec<Vec<String>>>,
     pub(super) source: Plan,
+    /// Its listing; without one the source cannot say what is there.
+    pub(super) listing: Option<Plan>,
+    /// How often it was asked.
+    pub(super) listed: Mutex<usize>,
     pub(super) mapping: Plan,
     pub(super) outputs: BTreeMap<&'static str, Plan>,
     pub(super) letters: Plan,
@@ -72,6 +76,8 @@ pub(super) struct World {
     pub(super) kept: Mutex<Vec<DeadLetter>>,
     /// The search flags that each page was asked with.
     pub(super) flags: Mutex<Vec<Value>>,
+    /// When what was last done to its end, UNIX milliseconds.
+    pub(super) done: Mutex<BTreeMap<String, i64>>,
     /// How often the source was asked.
     pub(super) asked: Mutex<usize>,
 }
@@ -198,7 +204,48 @@ impl Source for FakeSource {
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {
-        None
+        let world = Arc::clone(&self.world);
+        world.listing.as_ref()?;
+        Some(Box::new(FakeListing(world)))
+    }
+}
+
+/// Lists nothing, or fails as the plan says.
+struct FakeListing(Arc<World>);
+
+#[async_trait]
+impl Listing for FakeListing {
+    async fn attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, SourceError> {
+        *self.0.listed.lock().unwrap() += 1;
+        match self.0.listing.as_ref().map(Plan::next) {
+            Some(Act::Fail(class)) => Err(SourceError::new(Told(class))),
+            _ => Ok(None),
+        }
+    }
+
+    async fn events(&mut self) -> Result<Option<Vec<ListedEvent>>, SourceError> {
+        Ok(None)
+    }
+}
+
+/// Finds no difference.
+struct FakeComparison;
+
+impl Comparison for FakeComparison {
+    fn add_attributes(&mut self, _: &[ListedAttribute]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn add_events(&mut self, _: &[ListedEvent]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn compare(
+        &mut self,
+        _: &OutputKey,
+        _: &mut dyn FnMut(Difference) -> bool,
+    ) -> Result<DifferenceCounts, StateError> {
+        Ok(DifferenceCounts::default())
     }
 }
 
@@ -403,15 +450,17 @@ impl State for FakeState {
         Ok(Vec::new())
     }
 
-    fn last_done(&self, _: &str, _: &str) -> Result<Option<i64>, StateError> {
-        Ok(None)
+    fn last_done(&self, _: &str, what: &str) -> Result<Option<i64>, StateError> {
+        Ok(self.0.done.lock().unwrap().get(what).copied())
     }
 
-    fn set_done(&self, _: &str, _: &str, _: i64) -> Result<(), StateError> {
+    fn set_done(&self, _: &str, what: &str, at_ms: i64) -> Result<(), StateError> {
+        let mut done = self.0.done.lock().unwrap();
+        done.insert(what.to_owned(), at_ms);
         Ok(())
     }
 
     fn comparison(self: Arc<Self>, _: &str) -> Result<Box<dyn Comparison>, StateError> {
-        Err(StateError::new(Told(Class::Fatal)))
+        Ok(Box::new(FakeComparison))
     }
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod fakes;
 mod swap;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,15 @@
 //! Checks a MISP.
 
-use misp_client::{Client, ClientError};
+use misp_client::{Client, ClientError, CursorKind, Filters, KeyFacts, Me};
 
 use super::report::Report;
 use crate::config::Instance;
+use crate::summary::thousands;
 use crate::why::findings;
+
+/// Seconds that two clocks may differ before it is worth a note.
+const CLOCKS_DIFFER: i64 = 60;
+const DAY: i64 = 86_400;
 
 /// Tries everything that a run asks of the server.
 pub(super) async fn check(
@@ -17,49 +22,18 @@ pub(super) async fn check(
         "MISP",
         &format!("version {}, the key is accepted", version.version),
     );
+    clock(version.date, report);
+    let key = client.key_facts().await;
+    let read_only = matches!(&key, Ok(Some(key)) if key.read_only);
     // Older servers and small roles do not answer these: worth a note, not a failure.
     match client.me().await {
-        Ok(me) => {
-            let who = format!(
-                "{}, organisation {}, role {}",
-                me.email, me.organisation, me.role
-            );
-            if me.disabled || !me.may_use_api {
-                report.bad(
-                    "user",
-                    &format!("{who}: may not use the API; ask an administrator of the MISP"),
-                );
-            } else {
-                report.good("user", &who);
-            }
-            if let Some(limit) = me.rate_limit {
-                report.note(
-                    "rate limit",
-                    &format!("{limit} searches in 15 minutes; a larger page_size needs fewer"),
-                );
-            }
-            if let Some(default) = me.default_search.filter(|default| !default.is_null()) {
-                report.note(
-                    "user setting",
-                    &format!(
-                        "default_restsearch_parameters is merged under every search: {default}"
-                    ),
-                );
-            }
-        }
+        Ok(me) => user(&me, read_only, report),
         Err(error) => report.note("user", &error.to_string()),
     }
-    if let Ok(Some(key)) = client.key_facts().await {
-        if !key.read_only {
-            report.note(
-                "key",
-                "it may change things in MISP; a read-only key is enough",
-            );
-        }
-        if let Some(expires) = key.expiration {
-            let days = (expires - pipeline::now_ms() / 1_000) / 86_400;
-            report.note("key", &format!("it ends in {days} days"));
-        }
+    match key {
+        Ok(Some(key)) => of_key(&key, report),
+        Ok(None) => report.note("key", "not among the keys that MISP lists: an old one?"),
+        Err(error) => report.note("key", &error.to_string()),
     }
     let found = findings(client, instance).await?;
     for (what, text) in found.good {
@@ -68,5 +42,138 @@ pub(super) async fn check(
     for (what, text) in found.notes {
         report.note(what, &text);
     }
+    attributes(client, report).await;
+    sweep(client, instance, report).await;
     Ok(())
+}
+
+/// Walks need no clock but the server's; a `lookback` and what expires go by ours.
+fn clock(date: Option<i64>, report: &mut Report) {
+    let Some(date) = date else {
+        return report.note("clock", "the server does not tell its time");
+    };
+    let ahead = date - now();
+    if ahead.abs() <= CLOCKS_DIFFER {
+        return report.good("clock", "that of the server is ours");
+    }
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    report.note(
+        "clock",
+        &format!(
+            "that of the server is {} {way} ours: indicators expire by ours",
+            span(ahead.abs())
+        ),
+    );
+}
+
+fn user(me: &Me, read_only: bool, report: &mut Report) {
+    let who = format!(
+        "{}, organisation {}, role {}",
+        me.email, me.organisation, me.role
+    );
+    if me.disabled || !me.may_use_api {
+        report.bad(
+            "user",
+            &format!("{who}: may not use the API; ask an administrator of the MISP"),
+        );
+    } else {
+        report.good("user", &who);
+    }
+    if let Some(expiration) = &me.expiration {
+        let text = format!("the account ends at {expiration}: the key is refused from then on");
+        report.note("user", &text);
+    }
+    if !me.may_also.is_empty() && !read_only {
+        let text = format!(
+            "the role has {}: reading needs none of it, a read-only key cannot use it",
+            me.may_also.join(", ")
+        );
+        report.note("role", &text);
+    }
+    if let Some(limit) = &me.memory_limit {
+        let text = format!("PHP may take {limit} of memory for it; larger pages are halved");
+        report.note("role", &text);
+    }
+    if let Some(limit) = me.rate_limit {
+        report.note(
+            "rate limit",
+            &format!("{limit} searches in 15 minutes; a larger page_size needs fewer"),
+        );
+    }
+    if let Some(default) = me
+        .default_search
+        .as_ref()
+        .filter(|default| !default.is_null())
+    {
+        report.note(
+            "user setting",
+            &format!("default_restsearch_parameters is merged under every search: {default}"),
+        );
+    }
+}
+
+fn of_key(key: &KeyFacts, report: &mut Report) {
+    if !key.read_only {
+        report.note(
+            "key",
+            "it may change things in MISP; a read-only key is enough",
+        );
+    }
+    if !key.allowed_ips.is_empty() {
+        let text = format!("it may be used from {} only", key.allowed_ips.join(", "));
+        report.note("key", &text);
+    }
+    let left = key.expiration.map(|expires| expires - now());
+    match left {
+        None => {}
+        Some(left) if left <= 0 => report.bad(
+            "key",
+            &format!(
+                "it ended {} ago: make another and put it where this one is",
+                span(-left)
+            ),
+        ),
+        Some(left) => report.note("key", &format!("it ends in {}", span(left))),
+    }
+}
+
+async fn attributes(client: &Client, report: &mut Report) {
+    let what = "the key sees";
+    match client.visible_attributes().await {
+        Ok(Some(count)) => report.good(what, &format!("{} attributes", thousands(count))),
+        Ok(None) => report.note(what, "the server does not say how many attributes"),
+        Err(error) => report.note(what, &format!("attributes cannot be counted: {error}")),
+    }
+}
+
+/// Would the first sweep, a day after the first walk, find out what is there?
+async fn sweep(client: &Client, instance: &Instance, report: &mut Report) {
+    if instance.sweep.get().is_zero() {
+        return;
+    }
+    let clock = CursorKind::from(instance.cursor);
+    let (filters, _) = Filters::for_walk(&instance.filters, clock);
+    match client.can_list(&filters, clock).await {
+        Ok(()) => report.good("sweep", "what is there can be listed"),
+        Err(error) => report.bad(
+            "sweep",
+            &format!(
+                "what is there cannot be listed, so what vanishes would stay and what never came \
+                 would not be fetched: {error}; it needs `events/index/minimal:1` and \
+                 `returnFormat: csv`, or `sweep: 0`"
+            ),
+        ),
+    }
+}
+
+fn now() -> i64 {
+    pipeline::now_ms() / 1_000
+}
+
+/// Days, or seconds where it is less than one.
+fn span(seconds: i64) -> String {
+    if seconds < DAY {
+        return format!("{seconds} s");
+    }
+    format!("{} days", seconds / DAY)
 }

@@ -75,7 +75,7 @@ fn of_adapter(json: &str, places: &Places) -> anyhow::Result<()> {
         settings.as_bytes(),
         name,
         url,
-        adapter.static_fields,
+        &adapter.static_fields,
     )
 }
 

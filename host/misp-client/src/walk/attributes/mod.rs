@@ -17,9 +17,8 @@ use splitter::{Body, Records, SplitLimits};
 use super::cursor::CursorError;
 use super::finder::{Finder, Found, WalkError, WalkOptions};
 use super::listing::MispListing;
-use super::size::PageSize;
+use super::size::{PageSize, Smaller};
 use crate::client::Client;
-use crate::error::ClientError;
 use event::{Event, lists};
 use reading::{Part, Reading};
 
@@ -136,11 +135,18 @@ impl AttributesWalk {
                     });
                 }
                 Ok(None) => self.split(),
-                Err(error) => {
-                    if !self.smaller_page_now(&error) {
-                        return Err(error);
+                Err(error) => match self.size.smaller_after(&error, "attributes") {
+                    Smaller::No => return Err(error),
+                    smaller => {
+                        // Pages are cut elsewhere now: the list is read from its start.
+                        if let Some(reading) = self.reading.take() {
+                            self.lists.push_front(reading.into_events());
+                        }
+                        if smaller == Smaller::Later {
+                            return Err(error);
+                        }
                     }
-                }
+                },
             }
         }
     }
@@ -156,22 +162,6 @@ impl AttributesWalk {
                 }
             }
         }
-    }
-
-    /// Halves the page if that may help; the list is then read from its start. True: ask again
-    /// at once; what only takes too much room on our side need not wait.
-    fn smaller_page_now(&mut self, error: &WalkError) -> bool {
-        let WalkError::Client(error) = error else {
-            return false;
-        };
-        if !error.may_be_too_large() || !self.size.shrink() {
-            return false;
-        }
-        tracing::info!(attributes_page = self.size.now(), %error, "trying a smaller page");
-        if let Some(reading) = self.reading.take() {
-            self.lists.push_front(reading.into_events());
-        }
-        matches!(error, ClientError::TooLarge { .. })
     }
 
     /// A page of nothing.
@@ -190,11 +180,10 @@ impl AttributesWalk {
         let page = if self.is_reading() {
             self.read_on().await?
         } else {
-            self.named = events.len().min(self.finder.page_size());
-            let Some(asked) = events.get(..self.named).filter(|asked| !asked.is_empty()) else {
+            let Some((some, found)) = self.finder.named(events).await? else {
                 return Ok(None);
             };
-            let found = self.finder.named(asked).await?;
+            self.named = some;
             self.cursor = None;
             self.take_in(found)
         };

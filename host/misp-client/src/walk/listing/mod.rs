@@ -12,21 +12,25 @@ use std::io::{self, Read};
 
 use async_trait::async_trait;
 use csv::{ReaderBuilder, StringRecordsIntoIter};
-use pipeline::{ListedAttribute, ListedEvent, Listing, SourceError};
+use pipeline::{Class, Classify, ListedAttribute, ListedEvent, Listing, SourceError};
 use serde_json::{Map, Value, json};
-use splitter::{Body, Records, SplitLimits};
+use splitter::Body;
 
 use index::index;
 
+use super::at_once::{AtOnce, limit};
 use super::cursor::CursorKind;
 use super::finder::{Finder, WalkError};
+use super::size::Smaller;
+use crate::check::COLUMNS;
 use crate::client::{Client, Endpoint};
 use crate::filters::Filters;
 
 /// Events that are handed out at once.
 const EVENTS_AT_ONCE: usize = 20_000;
-/// Events whose attributes are asked for in one answer; fewer if a server caps it.
-const IDS_AT_ONCE: usize = 200;
+/// Events whose attributes are asked for in one answer; fewer if a server caps it, or if so many
+/// are too much for it.
+const IDS_AT_ONCE: u32 = 200;
 /// Attributes that are handed out at once.
 const ATTRIBUTES_AT_ONCE: usize = 10_000;
 
@@ -38,9 +42,7 @@ pub(super) struct MispListing {
     /// The name under which events are asked for: the user's filters keep theirs.
     key: &'static str,
     filters: Filters,
-    ids_at_once: usize,
-    /// So many events of one answer were seen to come without a cap.
-    uncapped: u64,
+    at_once: AtOnce,
     /// Events that are still to be asked for; `None` before the first call.
     to_ask: Option<VecDeque<ListedEvent>>,
     rows: Option<Rows>,
@@ -59,10 +61,7 @@ impl MispListing {
         }
         body.extend([
             ("returnFormat".to_owned(), json!("csv")),
-            (
-                "requested_attributes".to_owned(),
-                json!(["uuid", "event_id", "timestamp"]),
-            ),
+            ("requested_attributes".to_owned(), json!(COLUMNS)),
             ("page".to_owned(), json!(1)),
         ]);
         Self {
@@ -70,8 +69,7 @@ impl MispListing {
             body,
             key: finder.filters.free_name_for_events(),
             filters: finder.filters.clone(),
-            ids_at_once: IDS_AT_ONCE,
-            uncapped: 1,
+            at_once: AtOnce::new(IDS_AT_ONCE),
             to_ask: None,
             rows: None,
             events: None,
@@ -100,7 +98,7 @@ impl MispListing {
             let Some(to_ask) = &mut self.to_ask else {
                 return Ok(None);
             };
-            let some = to_ask.len().min(self.ids_at_once);
+            let some = to_ask.len().min(self.at_once.now());
             // Never an empty list: it would be no filter at all.
             if some == 0 {
                 return Ok(None);
@@ -117,9 +115,20 @@ impl MispListing {
                     Value::from(name.as_str())
                 })
                 .collect();
-            if let Some(body) = self.ask(asked).await? {
-                to_ask_done(&mut self.to_ask, some);
-                self.rows = Some(body);
+            match self.ask(asked).await {
+                Ok(None) => {}
+                Ok(Some(body)) => {
+                    to_ask_done(&mut self.to_ask, some);
+                    self.rows = Some(body);
+                }
+                // A sweep tries few times: fewer are asked for at once, unless the server wants
+                // to be left alone.
+                Err(error) => {
+                    let wait = matches!(error.class(), Class::Transient { after: Some(_) });
+                    if self.at_once.smaller_after(&error) == Smaller::No || wait {
+                        return Err(error);
+                    }
+                }
             }
         }
     }
@@ -127,52 +136,26 @@ impl MispListing {
     /// The rows of these events; `None` if the server gave fewer of them than match: it is then
     /// asked for fewer at once.
     async fn ask(&mut self, asked: Vec<Value>) -> Result<Option<Rows>, WalkError> {
-        let limit = asked.len() + 2;
         let mut body = self.body.clone();
-        body.insert(self.key.to_owned(), Value::Array(asked));
-        body.insert("limit".to_owned(), json!(limit));
+        body.insert("limit".to_owned(), json!(limit(asked.len())));
+        body.insert(self.key.to_owned(), json!(asked));
         let answer = self
             .client
-            .post_csv(Endpoint::Events, &Value::Object(body.clone()))
+            .post_csv(Endpoint::Events, &Value::Object(body))
             .await?;
         let whole = answer.body.clone();
+        // Events without attributes have no row: they look as if a cap had cut them off.
         let events = tokio::task::spawn_blocking(move || count_events(whole)).await??;
-        let matched = answer.result_count.unwrap_or(0);
-        // Fewer events have rows than match: either some of them have no attributes, or the
-        // server caps its pages.
-        if events >= matched || matched <= self.uncapped {
-            return Ok(Some(rows(answer.body)));
+        let (client, matched) = (&self.client, answer.result_count);
+        let at_once = &mut self.at_once;
+        if !at_once
+            .is_whole(client, self.key, &asked, events, matched)
+            .await?
+        {
+            return Ok(None);
         }
-        let names = body.remove(self.key).unwrap_or_default();
-        let (items, visible) = self.given(names, limit).await?;
-        if items >= visible {
-            self.uncapped = items;
-            return Ok(Some(rows(answer.body)));
-        }
-        let cap = usize::try_from(items).unwrap_or(1).max(1);
-        if cap >= self.ids_at_once {
-            return Err(WalkError::Restless);
-        }
-        self.ids_at_once = cap;
-        tracing::info!(
-            events = cap,
-            "this MISP caps its answers: fewer events are listed at once"
-        );
-        Ok(None)
-    }
-
-    /// How many of these events the server gives in one answer, and how many there are. Without
-    /// the user's filters: some of them cut a page after it was counted.
-    async fn given(&self, names: Value, limit: usize) -> Result<(u64, u64), WalkError> {
-        let body = json!({
-            "returnFormat": "json", "metadata": 1, "excludeGalaxy": 1, "published": [0, 1],
-            self.key: names, "limit": limit, "page": 1,
-        });
-        let answer = self.client.post_search(Endpoint::Events, &body).await?;
-        let visible = answer.result_count.unwrap_or(0);
-        let read = move || Records::from_answer(answer.body, SplitLimits::default());
-        let records = tokio::task::spawn_blocking(read).await??;
-        Ok((records.heads().len() as u64, visible))
+        at_once.succeeded();
+        Ok(Some(rows(answer.body)))
     }
 }
 
