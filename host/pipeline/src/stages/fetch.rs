@@ -3,6 +3,7 @@
 use tokio::sync::mpsc::Sender;
 
 use super::{Ended, Fetched};
+use crate::attempts::Attempts;
 use crate::clock::now_ms;
 use crate::context::{Context, on_state};
 use crate::error::{Class, Classify, RunError, SourceError};
@@ -18,6 +19,22 @@ pub(crate) enum Asked {
     Named(Vec<String>),
 }
 
+/// Tries for events by name, in a row. A source first asks for fewer of them at once.
+const TRIES: u32 = 8;
+
+/// Events that a pass puts aside. With more it is not the events.
+const ASIDE: u32 = 3;
+
+impl Asked {
+    /// Leaves out the event that does not come; it stays wanted, and is read with a later poll.
+    fn put_aside(&mut self) -> Option<String> {
+        match self {
+            Self::Named(events) if !events.is_empty() => Some(events.remove(0)),
+            Self::Walk | Self::Named(_) => None,
+        }
+    }
+}
+
 /// Asks the source for pages.
 pub(super) struct Fetch<'p, 's> {
     pub(super) context: Context<'p>,
@@ -26,7 +43,7 @@ pub(super) struct Fetch<'p, 's> {
     pub(super) ever_succeeded: &'s mut bool,
 }
 
-impl Fetch<'_, '_> {
+impl<'p> Fetch<'p, '_> {
     fn note(&self, page: Option<&Page>, first_of_walk: bool) {
         let Some(page) = page else { return };
         tracing::info!(
@@ -41,7 +58,8 @@ impl Fetch<'_, '_> {
 
     pub(super) async fn run(mut self, pages: Sender<Fetched>) -> Result<Ended, RunError> {
         let context = self.context;
-        let mut attempts = context.attempts("source");
+        let mut attempts = self.attempts();
+        let mut aside = 0;
         let mut first_of_walk = matches!(self.asked, Asked::Walk);
         loop {
             let transform = context.mapping.current();
@@ -81,10 +99,31 @@ impl Fetch<'_, '_> {
                 Err(error) => match attempts.failed(error, RunError::Source).await {
                     // Nothing of a page that never came is on its way.
                     Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
+                    // Whoever asked for one pass wants to hear it; a service goes on polling.
+                    Err(RunError::Source(error)) if context.options.interval.is_some() => {
+                        let Some(event) = self.asked.put_aside() else {
+                            return Err(RunError::Source(error));
+                        };
+                        tracing::warn!(event, %error, "does not come, is asked for again later");
+                        aside += 1;
+                        if aside >= ASIDE {
+                            return Ok(Ended::Done);
+                        }
+                        attempts = self.attempts();
+                    }
                     result => result?,
                 },
             }
         }
+    }
+
+    /// A walk is tried for ever: what it brings can come no other way.
+    fn attempts(&self) -> Attempts<'p> {
+        let mut attempts = self.context.attempts("source");
+        if matches!(self.asked, Asked::Named(_)) {
+            attempts.at_most(TRIES);
+        }
+        attempts
     }
 }
 

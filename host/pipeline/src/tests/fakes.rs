@@ -80,6 +80,10 @@ pub(super) struct World {
     pub(super) done: Mutex<BTreeMap<String, i64>>,
     /// How often the source was asked.
     pub(super) asked: Mutex<usize>,
+    /// Events to be read again; the source cannot give those that begin with `broken`.
+    pub(super) wanted: Mutex<Vec<String>>,
+    /// Those that it was asked for, each time.
+    pub(super) named: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -191,6 +195,11 @@ impl Source for FakeSource {
     }
 
     async fn named_page(&mut self, events: &mut Vec<String>) -> Result<Option<Page>, SourceError> {
+        let first = events.first().cloned().unwrap_or_default();
+        self.world.named.lock().unwrap().push(first.clone());
+        if first.starts_with("broken") {
+            return Err(SourceError::new(Told(LATER)));
+        }
         events.clear();
         Ok(None)
     }
@@ -446,8 +455,12 @@ impl State for FakeState {
         Ok(())
     }
 
-    fn wanted(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, StateError> {
-        Ok(Vec::new())
+    fn wanted(&self, _: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, StateError> {
+        let wanted = self.0.wanted.lock().unwrap();
+        let later = wanted
+            .iter()
+            .filter(|event| after.is_none_or(|after| event.as_str() > after));
+        Ok(later.take(most).cloned().collect())
     }
 
     fn last_done(&self, _: &str, what: &str) -> Result<Option<i64>, StateError> {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod fakes;
+mod named;
 mod swap;
 mod sweep;
 
