@@ -9,7 +9,7 @@ use crate::tools::run;
 pub(crate) fn bench(quick: bool, json: bool) -> anyhow::Result<()> {
     let built = release::build()?;
     let mut command = Command::new(built.bench);
-    command.args(built.components);
+    command.args(built.components).arg("--host").arg(built.host);
     if quick {
         command.arg("--quick");
     }

@@ -26,7 +26,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
         }
     }
     let work = Work::prepare()?;
-    if let Err(error) = work.install() {
+    // A registry has its moments.
+    let installed = work.install().or_else(|_| work.install());
+    if let Err(error) = installed.or_else(|_| work.install()) {
         return skipped(&format!("the engines cannot be had: {error:#}"));
     }
     work.command()?;

@@ -1,11 +1,14 @@
-//! Measures the mapping and what is remembered. What is compared are ratios of one run.
+//! Measures the mapping, the splitter, the whole path and what is remembered. What is compared are ratios of one run.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 mod mapping;
+mod splitting;
 mod state;
+mod whole;
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -22,6 +25,9 @@ struct Args {
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
+    /// The released host; without it the whole path is not measured.
+    #[arg(long)]
+    host: Option<PathBuf>,
     /// Only what is remembered; needs no component.
     #[arg(long)]
     only_state: bool,
@@ -38,6 +44,21 @@ fn main() -> anyhow::Result<()> {
         let heads = vec![""; mappings.len()];
         print_table("figure", &heads, &mappings.iter().collect::<Vec<_>>());
     }
+    let splitting = splitting::measure(if args.quick { 7 } else { 15 })?;
+    let whole = match &args.host {
+        Some(host) => Some(whole::measure(
+            host,
+            if args.quick { 50 } else { 200 },
+            alone(&mappings)?,
+        )?),
+        None => None,
+    };
+    if !args.json {
+        println!();
+        print_table("splitter", &[""], &[&splitting]);
+        println!();
+        print_table("whole path", &[""], &whole.iter().collect::<Vec<_>>());
+    }
     let sizes: &[u32] = if args.quick {
         &[10_000, 100_000]
     } else {
@@ -49,7 +70,10 @@ fn main() -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<Value>>>()?;
     let measured = over_smallest(measured);
     if args.json {
-        println!("{}", json!({"mappings": mappings, "state": measured}));
+        println!(
+            "{}",
+            json!({"mappings": mappings, "splitter": splitting, "whole_path": whole, "state": measured})
+        );
     } else {
         let heads: Vec<String> = sizes.iter().map(u32::to_string).collect();
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
@@ -57,6 +81,17 @@ fn main() -> anyhow::Result<()> {
         print_table("state", &heads, &measured.iter().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// What the component of `ecs-9` maps at 1,000 attributes, a second.
+fn alone(mappings: &[Value]) -> anyhow::Result<f64> {
+    let is_it = |one: &&Value| {
+        one.get("mapping") == Some(&json!("ecs-9"))
+            && one.get("attributes_per_event") == Some(&json!(1_000))
+    };
+    let rate = mappings.iter().find(is_it);
+    let rate = rate.and_then(|one| one.get("component_attributes_per_second")?.as_f64());
+    rate.context("the whole path is compared with the component, which was not measured")
 }
 
 /// Adds to each what an attribute costs, over what it costs in the first, smallest state.
