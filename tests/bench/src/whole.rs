@@ -32,6 +32,8 @@ struct Run {
 /// # Errors
 /// When the host fails, or a document is missing.
 pub(crate) fn measure(host: &Path, count: usize, alone: f64) -> anyhow::Result<Value> {
+    // It runs in another folder.
+    let host = &fs::canonicalize(host).with_context(|| host.display().to_string())?;
     let executor = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
