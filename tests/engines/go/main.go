@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 
 	_ "github.com/benthosdev/benthos/v4/public/components/io"
 	_ "github.com/benthosdev/benthos/v4/public/components/pure"
@@ -17,28 +18,27 @@ import (
 	"github.com/benthosdev/benthos/v4/public/service"
 )
 
-const pipeline = `
-pipeline:
-  threads: 1
-  processors:
-    - wasm:
-        module_path: %q
-        function: %q
+const wasm = `
+wasm:
+  module_path: %q
+  function: %q
 `
 
 const unarchive = `
-    - unarchive:
-        format: json_array
+unarchive:
+  format: json_array
 `
 
 func run() error {
-	config := fmt.Sprintf(pipeline, os.Args[1], os.Args[2])
-	if len(os.Args) > 4 {
-		config += unarchive
-	}
 	builder := service.NewStreamBuilder()
-	if err := builder.SetYAML(config); err != nil {
+	builder.SetThreads(1)
+	if err := builder.AddProcessorYAML(fmt.Sprintf(wasm, os.Args[1], os.Args[2])); err != nil {
 		return err
+	}
+	if len(os.Args) > 4 {
+		if err := builder.AddProcessorYAML(unarchive); err != nil {
+			return err
+		}
 	}
 	if err := builder.SetLoggerYAML("level: error"); err != nil {
 		return err
@@ -47,14 +47,21 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(os.Stdout)
-	err = builder.AddConsumerFunc(func(_ context.Context, message *service.Message) error {
-		bytes, err := message.AsBytes()
-		if err != nil {
-			return err
+	// Batches come side by side, in any order: each has the place of its line.
+	var mutex sync.Mutex
+	answers := map[int][]byte{}
+	err = builder.AddBatchConsumerFunc(func(_ context.Context, batch service.MessageBatch) error {
+		mutex.Lock()
+		defer mutex.Unlock()
+		for _, message := range batch {
+			bytes, err := message.AsBytes()
+			if err != nil {
+				return err
+			}
+			place, _ := message.MetaGetMut("place")
+			answers[place.(int)] = append(append(answers[place.(int)], bytes...), '\n')
 		}
-		_, err = out.Write(append(bytes, '\n'))
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -73,9 +80,11 @@ func run() error {
 	defer file.Close()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		line := append([]byte(nil), lines.Bytes()...)
-		if err := produce(context.Background(), service.NewMessage(line)); err != nil {
+	count := 0
+	for ; lines.Scan(); count++ {
+		message := service.NewMessage(append([]byte(nil), lines.Bytes()...))
+		message.MetaSetMut("place", count)
+		if err := produce(context.Background(), message); err != nil {
 			return err
 		}
 	}
@@ -86,6 +95,12 @@ func run() error {
 		return err
 	}
 	<-ended
+	out := bufio.NewWriter(os.Stdout)
+	for place := range count {
+		if _, err := out.Write(answers[place]); err != nil {
+			return err
+		}
+	}
 	return out.Flush()
 }
 
