@@ -11,7 +11,7 @@ const lines = readFileSync(records, "utf8").trimEnd().split("\n");
 for (const line of lines) {
   const [result] = mapper.transform([new TextEncoder().encode(line)], 1700000000000n);
   if (result.tag !== "ok") throw new Error(JSON.stringify(result));
-  for (const { body } of result.val.documents) {
-    writeSync(1, Buffer.concat([body, Buffer.from("\n")]));
+  for (const { body, operation } of result.val.documents) {
+    if (operation === "put") writeSync(1, Buffer.concat([body, Buffer.from("\n")]));
   }
 }

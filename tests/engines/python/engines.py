@@ -105,7 +105,8 @@ def mapping(path: str, records: str) -> int:
         (result,) = call("[method]mapper.transform", mapper, [record], 1700000000000)
         outcome = getattr(result, "payload", result)
         for document in outcome.documents:
-            write(document.body, b"\n")
+            if document.operation == "put":
+                write(document.body, b"\n")
     return 0
 
 
