@@ -37,6 +37,10 @@ impl AttributeKey {
         &self.0
     }
 
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_empty()
     }

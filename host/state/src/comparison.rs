@@ -2,7 +2,6 @@
 //! both in the order of their keys: memory does not grow with either.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use redb::{
 use crate::attribute_key::AttributeKey;
 use crate::error::{IoContext as _, StoreError, Trouble};
 use crate::store::Store;
-use crate::tables::documents::{self, KnownAttribute};
+use crate::tables::documents::{self, Attributes, KnownAttribute, Reader};
 use crate::tables::{names, progress};
 
 /// Attribute to timestamp (UNIX seconds) and event id.
@@ -103,13 +102,10 @@ impl StoredComparison {
         let place = documents::place(state, &self.instance, output)?;
         let mut view = View {
             state,
-            documents: documents::open_documents(state)?,
+            reader: place.map(|place| Reader::new(state, place)).transpose()?,
             event_ids: listing.open_table(EVENT_IDS)?,
             events: listing.open_table(EVENTS)?,
-            listed: listing.open_table(LISTED)?,
-            looked_into: BTreeSet::new(),
             place,
-            mappings: documents::Mappings::default(),
             counts: DifferenceCounts::default(),
             see,
         };
@@ -123,11 +119,11 @@ impl StoredComparison {
                 event_id: event_id.to_owned(),
             })
         });
-        let mut held = documents::attributes_of(state, place)?;
+        let mut held = Attributes::new(state, place);
         let mut left = listed.next().transpose()?;
-        let mut right = held.next().transpose()?;
+        let mut right = held.next()?;
         loop {
-            let order = match (&left, &right) {
+            let order = match (&left, right.first()) {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
@@ -139,8 +135,8 @@ impl StoredComparison {
                 _ => std::mem::replace(&mut left, listed.next().transpose()?),
             };
             let other = match order {
-                Ordering::Less => None,
-                _ => std::mem::replace(&mut right, held.next().transpose()?),
+                Ordering::Less => Vec::new(),
+                _ => std::mem::replace(&mut right, held.next()?),
             };
             if !view.see(one, other)? {
                 return Ok(view.counts);
@@ -196,30 +192,31 @@ struct Listed {
 }
 
 /// What both sides are looked up in.
-struct View<'t, D> {
+struct View<'t> {
     state: &'t ReadTransaction,
-    documents: D,
-    mappings: documents::Mappings,
+    /// `None`: the state knows nothing of the instance or of the output.
+    reader: Option<Reader<'t>>,
     event_ids: ReadOnlyTable<&'static str, &'static str>,
     events: ReadOnlyTable<&'static str, (i64, bool)>,
-    listed: ReadOnlyTable<&'static [u8], (i64, &'static str)>,
-    /// Events whose orphans by another id were looked for.
-    looked_into: BTreeSet<u32>,
     place: Option<(u32, u32)>,
     counts: DifferenceCounts,
     see: &'t mut dyn FnMut(Difference) -> bool,
 }
 
-impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, D> {
-    /// Counts what is listed, held or both; whether to go on.
+impl View<'_> {
+    /// Counts what is listed, held or both; whether to go on. `held`: what is known of one
+    /// attribute, the last seen first.
     fn see(
         &mut self,
         listed: Option<Listed>,
-        held: Option<KnownAttribute>,
+        held: Vec<KnownAttribute>,
     ) -> Result<bool, Trouble> {
-        let difference = match (listed, held) {
-            (Some(listed), None) => {
-                self.counts.listed += 1;
+        let Some(listed) = listed else {
+            return self.orphans(&held);
+        };
+        self.counts.listed += 1;
+        let difference = match held.first() {
+            None => {
                 self.counts.missing += 1;
                 let event = self.event_ids.get(listed.event_id.as_str())?;
                 Some(Difference::Missing {
@@ -227,49 +224,46 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
                     event: event.map(|uuid| uuid.value().to_owned()),
                 })
             }
-            (Some(listed), Some(known)) => {
-                self.counts.listed += 1;
-                let held = self.count_held(&known)?;
-                self.stale(&listed, &known, held.fate)?
+            Some(known) => {
+                self.count_held(known.fate);
+                self.stale(&listed, known)?
             }
-            (None, Some(known)) => {
-                if !self.by_other_ids(known.event)? {
-                    return Ok(false);
-                }
-                let held = self.count_held(&known)?;
-                Some(self.orphan(&known, held)?)
-            }
-            (None, None) => None,
         };
         Ok(difference.is_none_or(|difference| (self.see)(difference)))
     }
 
-    /// Whatever is known counts as held; what it came to is looked up.
-    fn count_held(&mut self, known: &KnownAttribute) -> Result<Held, Trouble> {
+    /// Whatever is known counts as held.
+    fn count_held(&mut self, fate: Fate) {
         self.counts.held += 1;
-        let (output, instance) = self.place.unwrap_or_default();
-        let held = documents::one_held(
-            (self.state, &self.documents),
-            &mut self.mappings,
-            output,
-            (instance, known.event),
-            &known.id,
-            &names::text(self.state, known.event)?,
-            AttributeKey::text(&known.key),
-        )?;
-        self.counts.delivered += u64::from(held.fate == Fate::Delivered);
-        Ok(held)
+        self.counts.delivered += u64::from(fate == Fate::Delivered);
+    }
+
+    /// Sees everything that is known of an attribute that is not listed: also by the id of
+    /// another mapping, since a host that was killed after a swap had no time to withdraw that,
+    /// and the event may never be read again.
+    fn orphans(&mut self, known: &[KnownAttribute]) -> Result<bool, Trouble> {
+        for one in known {
+            let Some(reader) = &mut self.reader else {
+                return Ok(true);
+            };
+            let held = reader.held_by_one(one.event, &one.id, &one.key)?;
+            self.count_held(held.fate);
+            let orphan = self.orphan(one.event, held)?;
+            if !(self.see)(orphan) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn stale(
         &mut self,
         listed: &Listed,
         known: &KnownAttribute,
-        fate: Fate,
     ) -> Result<Option<Difference>, Trouble> {
         // Of what was sent and never heard of again, nobody knows what the output has.
         let same = known.timestamp.is_none_or(|seen| seen == listed.timestamp);
-        if same && fate != Fate::Sent {
+        if same && known.fate != Fate::Sent {
             return Ok(None);
         }
         self.counts.stale += 1;
@@ -279,8 +273,8 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
         }))
     }
 
-    fn orphan(&mut self, known: &KnownAttribute, held: Held) -> Result<Difference, Trouble> {
-        let worked_on = self.is_worked_on(&held.event, known.event)?;
+    fn orphan(&mut self, event: u32, held: Held) -> Result<Difference, Trouble> {
+        let worked_on = self.is_worked_on(&held.event, event)?;
         // What is gone already only has its row left.
         if held.fate.may_be_there() {
             if worked_on {
@@ -290,29 +284,6 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
             }
         }
         Ok(Difference::Orphan { held, worked_on })
-    }
-
-    /// Sees the orphans of an event that are known by the id of another mapping only: a host that
-    /// was killed after a swap had no time to withdraw them, and the event may never be read
-    /// again. Before the first of its other orphans, by which they are found. Whether to go on.
-    fn by_other_ids(&mut self, event: u32) -> Result<bool, Trouble> {
-        let Some(place) = self.place else {
-            return Ok(true);
-        };
-        if !self.looked_into.insert(event) {
-            return Ok(true);
-        }
-        for known in documents::by_other_ids(self.state, place, event)? {
-            if self.listed.get(known.key.as_slice())?.is_some() {
-                continue;
-            }
-            let held = self.count_held(&known)?;
-            let orphan = self.orphan(&known, held)?;
-            if !(self.see)(orphan) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Sees the documents of events that have no attributes and are not there any more. One that
@@ -330,13 +301,15 @@ impl<D: ReadableTable<documents::DocumentKey, documents::DocumentRow>> View<'_, 
             if self.events.get(uuid.as_str())?.is_some() {
                 continue;
             }
-            let known = documents::without_attribute(self.state, place, event)?;
-            for known in known {
-                let held = self.count_held(&known)?;
+            let Some(reader) = &mut self.reader else {
+                return Ok(());
+            };
+            for held in reader.without_attribute(event)? {
+                self.count_held(held.fate);
                 if !held.fate.may_be_there() {
                     continue;
                 }
-                let orphan = self.orphan(&known, held)?;
+                let orphan = self.orphan(event, held)?;
                 if !(self.see)(orphan) {
                     return Ok(());
                 }

@@ -10,7 +10,7 @@ use crate::tables::{cursors, documents, meta, names, progress, wanted};
 pub(crate) type Step = fn(&WriteTransaction) -> Result<(), Trouble>;
 
 /// Every step there has been, from an empty database on. Released steps never change.
-pub(crate) const STEPS: &[Step] = &[create, remember, count_changes];
+pub(crate) const STEPS: &[Step] = &[create, remember, count_changes, by_event];
 
 /// Schema 1: `meta` and `cursors`.
 fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
@@ -29,6 +29,11 @@ fn remember(transaction: &WriteTransaction) -> Result<(), Trouble> {
 /// Schema 3: how often what went out has changed, and under which mappings.
 fn count_changes(transaction: &WriteTransaction) -> Result<(), Trouble> {
     documents::count_changes(transaction)
+}
+
+/// Schema 4: what went out, by event.
+fn by_event(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    documents::by_event(transaction)
 }
 
 /// Takes the steps that are missing. Says from which schema it came, if it moved.

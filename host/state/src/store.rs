@@ -181,7 +181,7 @@ impl Store {
         self.write(&mut self.inner(), |transaction| {
             mappings::want(transaction, instance, events)?;
             let number = names::number(transaction, Kind::Instance, instance)?;
-            let outputs = names::outputs(transaction)?;
+            let outputs = names::outputs_while_writing(transaction)?;
             let mut refused = 0;
             for event in events {
                 let event = names::number(transaction, Kind::Event, event)?;

@@ -6,6 +6,7 @@ use pipeline::Fate;
 use redb::ReadTransaction;
 use serde::Serialize;
 
+use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::{documents, names};
 
@@ -71,7 +72,7 @@ pub struct ExportedDocument {
 pub(crate) fn counts(transaction: &ReadTransaction) -> Result<Vec<HeldCounts>, Trouble> {
     let mut found: BTreeMap<(u32, u32), HeldCounts> = BTreeMap::new();
     documents::each(transaction, &mut |held| {
-        let counts = found.entry((held.instance, held.output)).or_default();
+        let counts = found.entry((held.hold.instance, held.output)).or_default();
         let counter = match held.fate {
             Fate::Delivered => &mut counts.delivered,
             Fate::Deleted => &mut counts.deleted,
@@ -108,15 +109,18 @@ pub(crate) fn each(
         let (output, target) = output_of(transaction, held.output)?;
         let mapping = names::mapping(transaction, held.mapping)?.digest;
         written = see(ExportedDocument {
-            instance: names::text(transaction, held.instance)?,
+            instance: names::text(transaction, held.hold.instance)?,
             output,
             target,
             id: held.id.to_owned(),
             event: names::text(transaction, held.event)?,
-            attribute: held.attribute,
+            attribute: AttributeKey::text(&held.hold.attribute),
             fate: held.fate,
-            fingerprint: held.fingerprint.map(|hash| format!("{hash:016x}")),
-            seen: held.seen,
+            fingerprint: held
+                .hold
+                .fingerprint
+                .map(|hash| format!("{hash:016x}")),
+            seen: held.hold.seen,
             sent: held.sent,
             mapping,
             expires_ms: held.expires_ms,

@@ -40,7 +40,7 @@ pub(crate) fn counts(
     let mut found: BTreeMap<u32, u64> = BTreeMap::new();
     if let Some(instance) = names::find(transaction, Kind::Instance, instance)? {
         documents::each(transaction, &mut |held| {
-            if held.instance == instance && held.fate.may_be_there() {
+            if held.hold.instance == instance && held.fate.may_be_there() {
                 *found.entry(held.mapping).or_default() += 1;
             }
             Ok(())
@@ -71,7 +71,7 @@ pub(crate) fn events(
         Reprocess::NotOf(digest) => {
             let (mut numbers, mut same) = (BTreeSet::new(), BTreeMap::new());
             documents::each(transaction, &mut |held| {
-                if held.instance != instance || !held.fate.may_be_there() {
+                if held.hold.instance != instance || !held.fate.may_be_there() {
                     return Ok(());
                 }
                 let same = match same.get(&held.mapping) {

@@ -69,8 +69,18 @@ pub(crate) fn text(transaction: &ReadTransaction, number: u32) -> Result<String,
 }
 
 /// The numbers of every output.
-pub(crate) fn outputs(transaction: &WriteTransaction) -> Result<Vec<u32>, Trouble> {
-    let numbers = transaction.open_table(NUMBERS)?;
+pub(crate) fn outputs(transaction: &ReadTransaction) -> Result<Vec<u32>, Trouble> {
+    outputs_in(&transaction.open_table(NUMBERS)?)
+}
+
+/// As [`outputs`], in a transaction that writes.
+pub(crate) fn outputs_while_writing(transaction: &WriteTransaction) -> Result<Vec<u32>, Trouble> {
+    outputs_in(&transaction.open_table(NUMBERS)?)
+}
+
+fn outputs_in(
+    numbers: &impl ReadableTable<(u8, &'static str), u32>,
+) -> Result<Vec<u32>, Trouble> {
     let kind = Kind::Output as u8;
     let mut found = Vec::new();
     for entry in numbers.range((kind, "")..(kind + 1, ""))? {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 
-use super::{ATTRIBUTES, DOCUMENTS, DUE, Document, DocumentKey, DocumentRow, HELD, of_event};
+use super::block::{self, Entry, Hold};
+use super::blocks::{BLOCKS, DUE, Seen};
+use super::document::Document;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
@@ -22,8 +24,7 @@ pub(crate) fn remembered(
     };
     // An instance that has never written here (0 is nobody's number) may bring what another has.
     let instance = names::find(transaction, Kind::Instance, instance)?.unwrap_or(0);
-    let table = transaction.open_table(DOCUMENTS)?;
-    let held = transaction.open_table(HELD)?;
+    let mut blocks = Seen::open(transaction, output)?;
     let mut last: Option<(&str, u32)> = None;
     let mut mappings = Mappings::default();
     let mut found = Vec::with_capacity(documents.len());
@@ -33,19 +34,21 @@ pub(crate) fn remembered(
             Some((uuid, number)) if uuid == &*delivery.event => number,
             _ => {
                 let number = names::find(transaction, Kind::Event, &delivery.event)?;
-                // 0 is nobody's number: no row has it.
+                // 0 is nobody's number.
                 let number = number.unwrap_or(0);
                 last = Some((&delivery.event, number));
                 number
             }
         };
-        let Some(row) = table.get((output, id))? else {
+        let attribute = AttributeKey::new(delivery.document.attribute.as_deref());
+        let fingerprint = blocks
+            .find(event, id)?
+            .and_then(|entry| entry.hold(instance, attribute.bytes()))
+            .and_then(|hold| hold.fingerprint);
+        let Some(document) = blocks.document(event, id)? else {
             found.push(None);
             continue;
         };
-        let document = Document::read(row.value())?;
-        let seen = held.get((output, instance, event, id))?;
-        let fingerprint = seen.and_then(|row| row.value().1);
         found.push(Some(Remembered {
             places: mappings.all(transaction, &document.places)?,
             revision: document.revision,
@@ -79,15 +82,16 @@ pub(crate) fn known(
     let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
         return Ok(vec![None; ids.len()]);
     };
-    let table = transaction.open_table(DOCUMENTS)?;
+    let mut blocks = Seen::open(transaction, output)?;
     let mut mappings = Mappings::default();
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(row) = table.get((output, id.as_str()))? else {
+        blocks.forget_much();
+        // Whichever event has it.
+        let Some(document) = blocks.document(0, id)? else {
             found.push(None);
             continue;
         };
-        let document = Document::read(row.value())?;
         let places = mappings.all(transaction, &document.places)?;
         found.push(Some(KnownDocument {
             fate: document.fate,
@@ -100,7 +104,7 @@ pub(crate) fn known(
 
 /// The mappings that were looked up last.
 #[derive(Debug, Default)]
-pub(crate) struct Mappings(BTreeMap<u32, Arc<MappingIdentity>>);
+struct Mappings(BTreeMap<u32, Arc<MappingIdentity>>);
 
 impl Mappings {
     fn all(
@@ -124,10 +128,127 @@ impl Mappings {
     }
 }
 
+/// Reads what an instance holds at an output.
+pub(crate) struct Reader<'t> {
+    transaction: &'t ReadTransaction,
+    blocks: Seen,
+    mappings: Mappings,
+    instance: u32,
+}
+
+impl<'t> Reader<'t> {
+    pub(crate) fn new(
+        transaction: &'t ReadTransaction,
+        (output, instance): (u32, u32),
+    ) -> Result<Self, Trouble> {
+        Ok(Self {
+            transaction,
+            blocks: Seen::open(transaction, output)?,
+            mappings: Mappings::default(),
+            instance,
+        })
+    }
+
+    /// What is held in an event under an id, by an attribute. `others`: another attribute of the
+    /// event wants it to be there.
+    pub(crate) fn held(
+        &mut self,
+        event: u32,
+        id: &str,
+        attribute: &[u8],
+        others: bool,
+    ) -> Result<Held, Trouble> {
+        self.blocks.forget_much();
+        let document = self.blocks.document(event, id)?;
+        Ok(Held {
+            id: id.to_owned(),
+            event: names::text(self.transaction, event)?,
+            attribute: AttributeKey::text(attribute),
+            fate: document.map_or(Fate::Deleted, |known| known.fate),
+            places: match document {
+                Some(known) => self.mappings.all(self.transaction, &known.places)?,
+                None => Vec::new(),
+            },
+            delete_revision: document.map_or(1, Document::revision_of_delete),
+            others: others
+                || document.is_some_and(|known| known.wanted_by_others((self.instance, event))),
+        })
+    }
+
+    /// As [`Self::held`], by whatever other attribute of this instance holds it, too.
+    pub(crate) fn held_by_one(
+        &mut self,
+        event: u32,
+        id: &str,
+        attribute: &[u8],
+    ) -> Result<Held, Trouble> {
+        let entry = self.blocks.find(event, id)?;
+        let others = entry.is_some_and(|entry| {
+            let mut holds = entry.holds_of(self.instance);
+            holds.any(|hold| hold.attribute != attribute)
+        });
+        self.held(event, id, attribute, others)
+    }
+
+    /// What became of the document that an event knows by this entry.
+    pub(crate) fn fate(&mut self, event: u32, entry: &Entry) -> Result<Fate, Trouble> {
+        if let Some(document) = &entry.document {
+            return Ok(document.fate);
+        }
+        self.blocks.forget_much();
+        let document = self.blocks.document(event, &entry.id)?;
+        Ok(document.map_or(Fate::Deleted, |known| known.fate))
+    }
+
+    /// The document of an event itself.
+    pub(crate) fn without_attribute(&mut self, event: u32) -> Result<Vec<Held>, Trouble> {
+        let mut found = Vec::new();
+        for row in rows(self.transaction, self.blocks.output(), Some(event))? {
+            for entry in row?.entries {
+                let mut holds = entry.holds_of(self.instance);
+                if holds.any(|hold| hold.attribute.is_empty()) {
+                    found.push(self.held_by_one(event, &entry.id, &[])?);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A row of documents.
+pub(crate) struct Row {
+    pub(crate) output: u32,
+    pub(crate) event: u32,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// The rows of an output, of one event or of all.
+pub(crate) fn rows(
+    transaction: &ReadTransaction,
+    output: u32,
+    event: Option<u32>,
+) -> Result<impl Iterator<Item = Result<Row, Trouble>> + use<>, Trouble> {
+    let (from, to) = match event {
+        Some(event) => ((output, event, ""), (output, event.saturating_add(1), "")),
+        None => ((output, 0, ""), (output.saturating_add(1), 0, "")),
+    };
+    let rows = transaction.open_table(BLOCKS)?.range(from..to)?;
+    Ok(rows.map(|entry| {
+        let (key, row) = entry?;
+        let (output, event, _) = key.value();
+        let entries = block::read(row.value())?;
+        Ok(Row {
+            output,
+            event,
+            entries,
+        })
+    }))
+}
+
 /// Documents of an event that were not seen since `version`.
 pub(crate) fn older(
     transaction: &ReadTransaction,
-    (output, instance): (u32, u32),
+    place: (u32, u32),
     event: &str,
     version: u64,
     limit: usize,
@@ -135,154 +256,23 @@ pub(crate) fn older(
     let Some(number) = names::find(transaction, Kind::Event, event)? else {
         return Ok(Vec::new());
     };
-    let held = transaction.open_table(HELD)?;
-    let documents = transaction.open_table(DOCUMENTS)?;
-    let mut mappings = Mappings::default();
+    let mut reader = Reader::new(transaction, place)?;
     let mut found = Vec::new();
-    for entry in held.range(of_event((output, instance), number))? {
-        let (key, row) = entry?;
-        let (_, _, _, id) = key.value();
-        let (seen, _, attribute) = row.value();
-        if seen >= version {
-            continue;
+    for row in rows(transaction, place.0, Some(number))? {
+        for entry in row?.entries {
+            // One of several attributes that want it is let go of without a word.
+            let mut others = entry.holds_of(place.1).any(|hold| hold.seen >= version);
+            for hold in entry.holds_of(place.1).filter(|hold| hold.seen < version) {
+                found.push(reader.held(number, &entry.id, &hold.attribute, others)?);
+                others = true;
+            }
         }
-        found.push(one_held(
-            (transaction, &documents),
-            &mut mappings,
-            output,
-            (instance, number),
-            id,
-            event,
-            AttributeKey::text(attribute),
-        )?);
         if found.len() >= limit {
+            found.truncate(limit);
             break;
         }
     }
     Ok(found)
-}
-
-/// An attribute that is known at an output.
-pub(crate) struct KnownAttribute {
-    /// As [`AttributeKey`].
-    pub(crate) key: Vec<u8>,
-    /// The event's number.
-    pub(crate) event: u32,
-    /// Its timestamp, UNIX seconds.
-    pub(crate) timestamp: Option<i64>,
-    /// Its document's id; empty if there is none.
-    pub(crate) id: String,
-}
-
-/// Every attribute that is known of an instance at an output, by key.
-pub(crate) fn attributes_of(
-    transaction: &ReadTransaction,
-    place: Option<(u32, u32)>,
-) -> Result<impl Iterator<Item = Result<KnownAttribute, Trouble>> + use<>, Trouble> {
-    // 0 is nobody's number: no row has it.
-    let (output, instance) = place.unwrap_or_default();
-    let none: &[u8] = &[];
-    let from = (output, instance, none);
-    let to = (output, instance.saturating_add(1), none);
-    let rows = transaction.open_table(ATTRIBUTES)?.range(from..to)?;
-    Ok(rows.map(|entry| {
-        let (key, row) = entry?;
-        let (event, timestamp, id) = row.value();
-        Ok(KnownAttribute {
-            key: key.value().2.to_vec(),
-            event,
-            timestamp,
-            id: id.to_owned(),
-        })
-    }))
-}
-
-/// What an event holds of attributes by other ids than their last.
-pub(crate) fn by_other_ids(
-    transaction: &ReadTransaction,
-    (output, instance): (u32, u32),
-    event: u32,
-) -> Result<Vec<KnownAttribute>, Trouble> {
-    let held = transaction.open_table(HELD)?;
-    let attributes = transaction.open_table(ATTRIBUTES)?;
-    let mut found = Vec::new();
-    for entry in held.range(of_event((output, instance), event))? {
-        let (key, row) = entry?;
-        let (id, attribute) = (key.value().3, row.value().2);
-        if AttributeKey::text(attribute).is_none() {
-            continue;
-        }
-        let last = attributes.get((output, instance, attribute))?;
-        if last.is_none_or(|row| row.value().2 != id) {
-            found.push(KnownAttribute {
-                key: attribute.to_vec(),
-                event,
-                timestamp: None,
-                id: id.to_owned(),
-            });
-        }
-    }
-    Ok(found)
-}
-
-/// The document of an event itself.
-pub(crate) fn without_attribute(
-    transaction: &ReadTransaction,
-    place: (u32, u32),
-    event: u32,
-) -> Result<Vec<KnownAttribute>, Trouble> {
-    let held = transaction.open_table(HELD)?;
-    let mut found = Vec::new();
-    for entry in held.range(of_event(place, event))? {
-        let (key, row) = entry?;
-        if AttributeKey::text(row.value().2).is_none() {
-            found.push(KnownAttribute {
-                key: Vec::new(),
-                event,
-                timestamp: None,
-                id: key.value().3.to_owned(),
-            });
-        }
-    }
-    Ok(found)
-}
-
-/// What is known of a document that an event holds.
-pub(crate) fn one_held(
-    (transaction, documents): (
-        &ReadTransaction,
-        &impl ReadableTable<DocumentKey, DocumentRow>,
-    ),
-    mappings: &mut Mappings,
-    output: u32,
-    me: (u32, u32),
-    id: &str,
-    event: &str,
-    attribute: Option<String>,
-) -> Result<Held, Trouble> {
-    let document = documents.get((output, id))?;
-    let document = document
-        .map(|row| Document::read(row.value()))
-        .transpose()?;
-    Ok(Held {
-        id: id.to_owned(),
-        event: event.to_owned(),
-        attribute,
-        fate: document.as_ref().map_or(Fate::Deleted, |known| known.fate),
-        places: match &document {
-            Some(known) => mappings.all(transaction, &known.places)?,
-            None => Vec::new(),
-        },
-        delete_revision: document.as_ref().map_or(1, Document::revision_of_delete),
-        others: document.is_some_and(|known| known.wanted_by_others(me)),
-    })
-}
-
-/// The table of documents, for [`one_held`].
-pub(crate) fn open_documents(
-    transaction: &ReadTransaction,
-) -> Result<impl ReadableTable<DocumentKey, DocumentRow> + use<>, Trouble> {
-    Ok(transaction.open_table(DOCUMENTS)?)
 }
 
 /// Documents of this instance's copy that have stopped being valid.
@@ -292,48 +282,46 @@ pub(crate) fn due(
     now_ms: i64,
     limit: usize,
 ) -> Result<Vec<Held>, Trouble> {
-    let table = transaction.open_table(DUE)?;
-    let documents = transaction.open_table(DOCUMENTS)?;
-    let held = transaction.open_table(HELD)?;
-    let mut mappings = Mappings::default();
+    let mut reader = Reader::new(transaction, (output, instance))?;
+    let blocks = transaction.open_table(BLOCKS)?;
     let mut found = Vec::new();
-    let to = (output, instance, now_ms.saturating_add(1), "");
-    for entry in table.range((output, instance, i64::MIN, "")..to)? {
+    let to = (output, instance, now_ms.saturating_add(1), 0, "");
+    let from = (output, instance, i64::MIN, 0, "");
+    for entry in transaction.open_table(DUE)?.range(from..to)? {
         let (key, _) = entry?;
-        let (_, _, _, id) = key.value();
-        let Some(row) = documents.get((output, id))? else {
+        let (_, _, _, home, start) = key.value();
+        let Some(row) = blocks.get((output, home, start))? else {
             continue;
         };
-        let document = Document::read(row.value())?;
-        let mine = document.wanted_by.iter().find(|(who, _)| *who == instance);
-        let Some(&(_, event)) = mine else { continue };
-        let row = held.get((output, instance, event, id))?;
-        let attribute = row.and_then(|row| AttributeKey::text(row.value().2));
-        found.push(Held {
-            id: id.to_owned(),
-            event: names::text(transaction, event)?,
-            attribute,
-            fate: document.fate,
-            places: mappings.all(transaction, &document.places)?,
-            delete_revision: document.revision_of_delete(),
-            others: document.wanted_by_others((instance, event)),
-        });
+        for entry in block::read(row.value())? {
+            let Some(document) = &entry.document else {
+                continue;
+            };
+            let is_due = |(copy_of, at)| copy_of == instance && at <= now_ms;
+            if !document.due().is_some_and(is_due) {
+                continue;
+            }
+            let mine = document.wanted_by.iter().find(|(who, _)| *who == instance);
+            let Some(&(_, event)) = mine else { continue };
+            let held_there = reader.blocks.find(event, &entry.id)?;
+            let hold = held_there.and_then(|there| there.holds_of(instance).next());
+            let attribute = hold.map(|hold| hold.attribute.clone()).unwrap_or_default();
+            found.push(reader.held(event, &entry.id, &attribute, false)?);
+        }
         if found.len() >= limit {
+            found.truncate(limit);
             break;
         }
     }
     Ok(found)
 }
 
-/// A row of what is held, with what became of its document.
+/// A document that is held, with what became of it.
 pub(crate) struct HeldDocument<'r> {
     pub(crate) output: u32,
-    pub(crate) instance: u32,
     pub(crate) event: u32,
     pub(crate) id: &'r str,
-    pub(crate) attribute: Option<String>,
-    pub(crate) seen: u64,
-    pub(crate) fingerprint: Option<u64>,
+    pub(crate) hold: &'r Hold,
     pub(crate) fate: Fate,
     pub(crate) mapping: u32,
     pub(crate) sent: u64,
@@ -345,28 +333,34 @@ pub(crate) fn each(
     transaction: &ReadTransaction,
     see: &mut dyn FnMut(HeldDocument<'_>) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
-    let documents = transaction.open_table(DOCUMENTS)?;
-    for entry in transaction.open_table(HELD)?.iter()? {
-        let (key, row) = entry?;
-        let (output, instance, event, id) = key.value();
-        let (seen, fingerprint, attribute) = row.value();
-        let Some(row) = documents.get((output, id))? else {
-            continue;
-        };
-        let document = Document::read(row.value())?;
-        see(HeldDocument {
-            output,
-            instance,
-            event,
-            id,
-            attribute: AttributeKey::text(attribute),
-            seen,
-            fingerprint,
-            fate: document.fate,
-            mapping: document.mapping(),
-            sent: document.version,
-            expires_ms: document.expires_ms,
-        })?;
+    for output in names::outputs(transaction)? {
+        let mut elsewhere = Seen::open(transaction, output)?;
+        for row in rows(transaction, output, None)? {
+            let row = row?;
+            for entry in &row.entries {
+                let document = match &entry.document {
+                    Some(here) => Some(here),
+                    None if entry.holds.is_empty() => None,
+                    None => {
+                        elsewhere.forget_much();
+                        elsewhere.document(row.event, &entry.id)?
+                    }
+                };
+                let Some(document) = document else { continue };
+                for hold in &entry.holds {
+                    see(HeldDocument {
+                        output: row.output,
+                        event: row.event,
+                        id: &entry.id,
+                        hold,
+                        fate: document.fate,
+                        mapping: document.mapping(),
+                        sent: document.version,
+                        expires_ms: document.expires_ms,
+                    })?;
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! What happened to documents, written down.
 
-use pipeline::{Act, Changes, Delivery, Fate, LetGo, NoDocument};
-use redb::{ReadableTable, Table, WriteTransaction};
+use std::sync::Arc;
 
-use super::{
-    ATTRIBUTES, AttributeRow, AttributeTableKey, DOCUMENTS, DUE, Document, DocumentKey,
-    DocumentRow, HELD, HeldKey, HeldRow, of_event,
-};
+use pipeline::{Act, Changes, Delivery, Fate, LetGo, MappingIdentity, NoDocument};
+use redb::{ReadableTable, WriteTransaction};
+
+use super::attributes::{self, REFUSED};
+use super::block::Hold;
+use super::blocks::Written;
+use super::document::Document;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
@@ -16,28 +18,29 @@ use crate::tables::wanted;
 pub(crate) fn record(transaction: &WriteTransaction, changes: &Changes<'_>) -> Result<(), Trouble> {
     let output = names::number(transaction, Kind::Output, &names::of_output(changes.output))?;
     let instance = names::number(transaction, Kind::Instance, changes.instance)?;
+    let is_any_refused = transaction.open_table(REFUSED)?.first()?.is_some();
     let mut writer = Writer {
         transaction,
-        documents: transaction.open_table(DOCUMENTS)?,
-        held: transaction.open_table(HELD)?,
-        attributes: transaction.open_table(ATTRIBUTES)?,
-        due: transaction.open_table(DUE)?,
+        blocks: Written::open_to_write(transaction, output)?,
         output,
         instance,
         version: changes.version,
+        is_any_refused,
         last_event: None,
         last_mapping: None,
     };
     for (delivery, act) in &changes.documents {
         writer.document(delivery, *act)?;
+        writer.blocks.flush_much(transaction)?;
     }
     for without in &changes.without {
         writer.without(without)?;
     }
     for let_go in &changes.let_go {
         writer.let_go(let_go)?;
+        writer.blocks.flush_much(transaction)?;
     }
-    Ok(())
+    writer.blocks.flush(transaction)
 }
 
 /// Lets documents of an event be sent again whatever their fingerprint, those that `which` picks by
@@ -47,49 +50,65 @@ pub(crate) fn send_again(
     (output, instance, event): (u32, u32, u32),
     which: &dyn Fn(&str, Fate) -> bool,
 ) -> Result<u64, Trouble> {
-    let documents = transaction.open_table(DOCUMENTS)?;
-    let mut held = transaction.open_table(HELD)?;
-    let mut picked = Vec::new();
-    for entry in held.range(of_event((output, instance), event))? {
-        let (key, row) = entry?;
-        let (_, _, _, id) = key.value();
-        let Some(document) = documents.get((output, id))? else {
-            continue;
-        };
-        if which(id, Document::read(document.value())?.fate) {
-            let (seen, _, attribute) = row.value();
-            picked.push((id.to_owned(), seen, attribute.to_vec()));
+    let mut blocks = Written::open_to_write(transaction, output)?;
+    let (mut picked, mut start) = (0, Some(String::new()));
+    while let Some(from) = start {
+        let (row, next) = blocks.row_from(event, &from)?;
+        for entry in row {
+            let document = blocks.document(event, &entry.id)?;
+            let Some(fate) = document.map(|document| document.fate) else {
+                continue;
+            };
+            let holds: Vec<Hold> = entry.holds_of(instance).cloned().collect();
+            if holds.is_empty() || !which(&entry.id, fate) {
+                continue;
+            }
+            picked += 1;
+            for hold in holds {
+                let fingerprint = None;
+                blocks.hold(event, &entry.id, Hold { fingerprint, ..hold })?;
+            }
         }
+        blocks.flush(transaction)?;
+        start = next;
     }
-    for (id, seen, attribute) in &picked {
-        let key = (output, instance, event, id.as_str());
-        held.insert(key, (*seen, None, attribute.as_slice()))?;
-    }
-    Ok(picked.len() as u64)
+    Ok(picked)
 }
 
 struct Writer<'t> {
     transaction: &'t WriteTransaction,
-    documents: Table<'t, DocumentKey, DocumentRow>,
-    held: Table<'t, HeldKey, HeldRow>,
-    attributes: Table<'t, AttributeTableKey, AttributeRow>,
-    due: Table<'t, (u32, u32, i64, &'static str), ()>,
+    blocks: Written<'t>,
     output: u32,
     instance: u32,
     version: u64,
-    /// The number that was asked for last, since rows of one event come together.
+    is_any_refused: bool,
+    /// The number that was asked for last, since documents of one event come together.
     last_event: Option<(String, u32)>,
-    last_mapping: Option<(String, u32)>,
+    last_mapping: Option<(Arc<MappingIdentity>, u32)>,
 }
 
 impl Writer<'_> {
     fn event(&mut self, uuid: &str) -> Result<u32, Trouble> {
-        number_of(self.transaction, Kind::Event, uuid, &mut self.last_event)
+        if let Some((known, number)) = &self.last_event
+            && known == uuid
+        {
+            return Ok(*number);
+        }
+        let number = names::number(self.transaction, Kind::Event, uuid)?;
+        self.last_event = Some((uuid.to_owned(), number));
+        Ok(number)
     }
 
-    fn read(&self, id: &str) -> Result<Option<Document>, Trouble> {
-        let row = self.documents.get((self.output, id))?;
-        row.map(|row| Document::read(row.value())).transpose()
+    fn mapping(&mut self, mapping: &Arc<MappingIdentity>) -> Result<u32, Trouble> {
+        if let Some((known, number)) = &self.last_mapping
+            && Arc::ptr_eq(known, mapping)
+        {
+            return Ok(*number);
+        }
+        let text = names::of_mapping(mapping);
+        let number = names::number(self.transaction, Kind::Mapping, &text)?;
+        self.last_mapping = Some((Arc::clone(mapping), number));
+        Ok(number)
     }
 
     fn document(&mut self, delivery: &Delivery, act: Act) -> Result<(), Trouble> {
@@ -97,24 +116,9 @@ impl Writer<'_> {
         let id = document.id.as_str();
         let event = self.event(&delivery.event)?;
         let me = (self.instance, event);
-        let mapping = number_of(
-            self.transaction,
-            Kind::Mapping,
-            &names::of_mapping(&delivery.mapping),
-            &mut self.last_mapping,
-        )?;
-        let before = self.read(id)?;
-        let due_before = before.as_ref().and_then(Document::due);
-        let mut now = before.unwrap_or(Document {
-            fate: Fate::Deleted,
-            copy_of: 0,
-            places: Vec::new(),
-            expires_ms: None,
-            version: 0,
-            wanted_by: Vec::new(),
-            revision: 0,
-            content: None,
-        });
+        let mapping = self.mapping(&delivery.mapping)?;
+        let home = self.blocks.home(event, id)?;
+        let mut now = self.document_at(home, id)?.unwrap_or_else(Document::new);
         // What may not have arrived is sent again whatever its fingerprint.
         let fingerprint = (act != Act::Sent(Fate::Sent)).then_some(document.fingerprint);
         now.wanted_by.retain(|other| *other != me);
@@ -150,73 +154,89 @@ impl Writer<'_> {
                 }
             }
         }
-        self.store(id, &now, due_before)?;
+        self.blocks.set(home.unwrap_or(event), id, now)?;
         let attribute = AttributeKey::new(document.attribute.as_deref());
-        self.held.insert(
-            (self.output, self.instance, event, id),
-            (self.version, fingerprint, attribute.bytes()),
-        )?;
-        if !attribute.is_none() {
-            self.attributes.insert(
-                (self.output, self.instance, attribute.bytes()),
-                (event, document.attribute_timestamp, id),
-            )?;
+        if self.is_any_refused && !attribute.is_none() {
+            let mut refused = self.transaction.open_table(REFUSED)?;
+            refused.remove((self.output, self.instance, attribute.bytes()))?;
         }
-        Ok(())
+        let hold = Hold {
+            instance: self.instance,
+            attribute: attribute.into_bytes(),
+            timestamp: document.attribute_timestamp,
+            seen: self.version,
+            fingerprint,
+        };
+        self.blocks.hold(event, id, hold)
+    }
+
+    fn document_at(&mut self, home: Option<u32>, id: &str) -> Result<Option<Document>, Trouble> {
+        let Some(home) = home else { return Ok(None) };
+        let entry = self.blocks.find(home, id)?;
+        Ok(entry.and_then(|entry| entry.document.clone()))
     }
 
     fn without(&mut self, without: &NoDocument<'_>) -> Result<(), Trouble> {
         let event = self.event(without.event)?;
         let attribute = AttributeKey::new(Some(without.attribute));
-        let key = (self.output, self.instance, attribute.bytes());
-        // A document of it that went out before stays known.
-        if self.attributes.get(key)?.is_none() {
-            self.attributes.insert(key, (event, None, ""))?;
-        }
-        Ok(())
+        let place = (self.output, self.instance);
+        attributes::refuse(self.transaction, place, attribute.bytes(), event)
     }
 
     fn let_go(&mut self, let_go: &LetGo<'_>) -> Result<(), Trouble> {
         let LetGo { id, event, .. } = *let_go;
         let event = self.event(event)?;
-        let me = (self.instance, event);
-        if let Some(mut now) = self.read(id)? {
-            let due_before = now.due();
-            if let_go.sent == Some(Fate::Sent) {
-                now.fate = Fate::Sent;
-                now.version = self.version;
-                now.sends(None);
-                return self.store(id, &now, due_before);
-            }
-            now.wanted_by.retain(|other| *other != me);
+        let attribute = AttributeKey::new(let_go.attribute);
+        let is_mine = |hold: &Hold| hold.instance == self.instance;
+        let entry = self.blocks.find(event, id)?;
+        let is_last = !entry.is_some_and(|entry| {
+            let mut holds = entry.holds.iter().filter(|hold| is_mine(hold));
+            holds.any(|hold| hold.attribute != attribute.bytes())
+        });
+        let home = self.blocks.home(event, id)?;
+        if let Some(home) = home
+            && let Some(mut now) = self.document_at(Some(home), id)?
+        {
             match let_go.sent {
                 Some(fate) => {
                     now.fate = fate;
                     now.version = self.version;
                     now.sends(None);
+                    if fate == Fate::Sent {
+                        return self.blocks.set(home, id, now);
+                    }
+                    now.wanted_by
+                        .retain(|other| *other != (self.instance, event));
                     now.places.clear();
                 }
-                None if now.wanted_by.is_empty() => {}
-                None if now.copy_of == self.instance => self.ask_another(&mut now)?,
+                None if is_last => {
+                    now.wanted_by
+                        .retain(|other| *other != (self.instance, event));
+                    if now.wanted_by.is_empty() {
+                        // Not without a word to the output.
+                        if now.fate.may_be_there() {
+                            return Ok(());
+                        }
+                    } else if now.copy_of == self.instance {
+                        self.ask_another(&mut now)?;
+                    }
+                }
                 None => {}
             }
-            self.store(id, &now, due_before)?;
+            self.blocks.set(home, id, now)?;
         }
         if let_go.still_listed {
             return Ok(());
         }
-        self.held.remove((self.output, self.instance, event, id))?;
-        let attribute = AttributeKey::new(let_go.attribute);
-        if !attribute.is_none() {
-            let key = (self.output, self.instance, attribute.bytes());
-            let same = self
-                .attributes
-                .get(key)?
-                .is_some_and(|row| row.value().0 == event && row.value().2 == id);
-            if same {
-                self.attributes.remove(key)?;
-            }
+        if id.is_empty() {
+            let mut refused = self.transaction.open_table(REFUSED)?;
+            refused.remove((self.output, self.instance, attribute.bytes()))?;
+            return Ok(());
         }
+        let entry = self.blocks.change(event, id)?;
+        entry.holds.retain(|hold| {
+            hold.instance != self.instance || hold.attribute != attribute.bytes()
+        });
         Ok(())
     }
 
@@ -228,39 +248,4 @@ impl Writer<'_> {
         }
         Ok(())
     }
-
-    fn store(
-        &mut self,
-        id: &str,
-        document: &Document,
-        due_before: Option<(u32, i64)>,
-    ) -> Result<(), Trouble> {
-        let due = document.due();
-        if due_before != due {
-            if let Some((instance, at)) = due_before {
-                self.due.remove((self.output, instance, at, id))?;
-            }
-            if let Some((instance, at)) = due {
-                self.due.insert((self.output, instance, at, id), ())?;
-            }
-        }
-        self.documents.insert((self.output, id), document.row())?;
-        Ok(())
-    }
-}
-
-fn number_of(
-    transaction: &WriteTransaction,
-    kind: Kind,
-    text: &str,
-    last: &mut Option<(String, u32)>,
-) -> Result<u32, Trouble> {
-    if let Some((known, number)) = last
-        && known == text
-    {
-        return Ok(*number);
-    }
-    let number = names::number(transaction, kind, text)?;
-    *last = Some((text.to_owned(), number));
-    Ok(number)
 }

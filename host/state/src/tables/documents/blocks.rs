@@ -1,0 +1,331 @@
+//! Rows of documents, read as they are needed and written back together.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::block::{Entry, Hold, due, pieces, read};
+use super::document::Document;
+use crate::error::Trouble;
+
+/// Output, event, and the id that the row begins with: the ids up to the next row's are in it.
+pub(crate) type BlockKey = (u32, u32, &'static str);
+pub(crate) type BlockRow = &'static [u8];
+type IdKey = (u32, u64, u32);
+
+/// [`BlockKey`] to entries, as [`super::block`] writes them.
+pub(crate) const BLOCKS: TableDefinition<'_, BlockKey, BlockRow> = TableDefinition::new("blocks");
+/// Output, hash of an id, and an event that has such an id's document. It is asked when an event
+/// brings an id for the first time.
+pub(crate) const IDS: TableDefinition<'_, IdKey, ()> = TableDefinition::new("ids");
+/// Output, instance of a copy, when the first such copy of a row expires (UNIX milliseconds), and
+/// the row's event and id.
+pub(crate) const DUE: TableDefinition<'_, (u32, u32, i64, u32, &str), ()> =
+    TableDefinition::new("due rows");
+
+/// Rows that are kept in memory, at most, before they are written.
+const KEPT: usize = 4_096;
+
+/// The rows of one output.
+pub(crate) struct Blocks<B, I> {
+    blocks: B,
+    ids: I,
+    output: u32,
+    loaded: BTreeMap<(u32, String), Loaded>,
+    /// The row that was found last.
+    last: Option<(u32, String)>,
+}
+
+struct Loaded {
+    /// Where the next row of the event begins.
+    end: Option<String>,
+    entries: Vec<Entry>,
+    due: BTreeMap<u32, i64>,
+    changed: bool,
+}
+
+impl Loaded {
+    fn has(&self, start: &str, id: &str) -> bool {
+        start <= id && self.end.as_deref().is_none_or(|end| id < end)
+    }
+
+    fn place(&self, id: &str) -> Result<usize, usize> {
+        self.entries
+            .binary_search_by(|entry| entry.id.as_str().cmp(id))
+    }
+}
+
+/// Rows that are read only.
+pub(crate) type Seen =
+    Blocks<ReadOnlyTable<BlockKey, BlockRow>, ReadOnlyTable<IdKey, ()>>;
+/// Rows that are written, too.
+pub(crate) type Written<'t> = Blocks<Table<'t, BlockKey, BlockRow>, Table<'t, IdKey, ()>>;
+
+impl Seen {
+    pub(crate) fn open(transaction: &ReadTransaction, output: u32) -> Result<Self, Trouble> {
+        Ok(Self::new(
+            transaction.open_table(BLOCKS)?,
+            transaction.open_table(IDS)?,
+            output,
+        ))
+    }
+}
+
+impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<B, I> {
+    fn new(blocks: B, ids: I, output: u32) -> Self {
+        Self {
+            blocks,
+            ids,
+            output,
+            loaded: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// What an event knows of an id.
+    pub(crate) fn find(&mut self, event: u32, id: &str) -> Result<Option<&Entry>, Trouble> {
+        let block = self.load(event, id)?;
+        Ok(block
+            .place(id)
+            .ok()
+            .and_then(|place| block.entries.get(place)))
+    }
+
+    /// The event that has the document of an id that `event` knows, or may know.
+    pub(crate) fn home(&mut self, event: u32, id: &str) -> Result<Option<u32>, Trouble> {
+        if self.has_document(event, id)? {
+            return Ok(Some(event));
+        }
+        let hash = hash(id);
+        let mut events = Vec::new();
+        for entry in self
+            .ids
+            .range((self.output, hash, 0)..=(self.output, hash, u32::MAX))?
+        {
+            events.push(entry?.0.value().2);
+        }
+        for other in events {
+            if other != event && self.has_document(other, id)? {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The document of an id that `event` knows, or may know.
+    pub(crate) fn document(&mut self, event: u32, id: &str) -> Result<Option<&Document>, Trouble> {
+        let Some(home) = self.home(event, id)? else {
+            return Ok(None);
+        };
+        Ok(self
+            .find(home, id)?
+            .and_then(|entry| entry.document.as_ref()))
+    }
+
+    fn has_document(&mut self, event: u32, id: &str) -> Result<bool, Trouble> {
+        let entry = self.find(event, id)?;
+        Ok(entry.is_some_and(|entry| entry.document.is_some()))
+    }
+
+    /// The row that has an id, or would have it.
+    fn load(&mut self, event: u32, id: &str) -> Result<&mut Loaded, Trouble> {
+        let found = match &self.last {
+            Some(last) if last.0 == event && self.is_in(last, id) => Some(last.clone()),
+            _ => {
+                let to = (event, id.to_owned());
+                let before = self.loaded.range(..=&to).next_back();
+                before
+                    .filter(|((of, start), block)| *of == event && block.has(start, id))
+                    .map(|(key, _)| key.clone())
+            }
+        };
+        let key = match found {
+            Some(key) => key,
+            None => self.load_row(event, id)?,
+        };
+        self.last = Some(key.clone());
+        Ok(self.loaded.entry(key).or_insert_with(|| Loaded {
+            end: None,
+            entries: Vec::new(),
+            due: BTreeMap::new(),
+            changed: false,
+        }))
+    }
+
+    fn is_in(&self, key: &(u32, String), id: &str) -> bool {
+        self.loaded
+            .get(key)
+            .is_some_and(|block| block.has(&key.1, id))
+    }
+
+    fn load_row(&mut self, event: u32, id: &str) -> Result<(u32, String), Trouble> {
+        let output = self.output;
+        let mut before = self
+            .blocks
+            .range((output, event, "")..=(output, event, id))?;
+        let (start, entries) = match before.next_back().transpose()? {
+            Some((key, row)) => (key.value().2.to_owned(), read(row.value())?),
+            // The ids before the first row's are in a row of their own.
+            None => (String::new(), Vec::new()),
+        };
+        let mut after = self
+            .blocks
+            .range((output, event, id)..(output, event.saturating_add(1), ""))?;
+        let mut end = None;
+        while let Some(entry) = after.next() {
+            let (key, _) = entry?;
+            let (_, _, next) = key.value();
+            if next > id {
+                end = Some(next.to_owned());
+                break;
+            }
+        }
+        let block = Loaded {
+            end,
+            due: due(&entries),
+            entries,
+            changed: false,
+        };
+        self.loaded.insert((event, start.clone()), block);
+        Ok((event, start))
+    }
+
+    /// The first row of all.
+    pub(crate) fn first_row(&self) -> Result<Option<(u32, String)>, Trouble> {
+        self.row_at_or_after(0)
+    }
+
+    /// The first row of the events after this one.
+    pub(crate) fn first_row_after(&self, event: u32) -> Result<Option<(u32, String)>, Trouble> {
+        event
+            .checked_add(1)
+            .map_or(Ok(None), |next| self.row_at_or_after(next))
+    }
+
+    fn row_at_or_after(&self, event: u32) -> Result<Option<(u32, String)>, Trouble> {
+        let from = (self.output, event, "");
+        let to = (self.output.saturating_add(1), 0, "");
+        let mut rows = self.blocks.range(from..to)?;
+        let row = rows.next().transpose()?;
+        Ok(row.map(|(key, _)| (key.value().1, key.value().2.to_owned())))
+    }
+
+    /// The entries of the row that has this id, as they are now, and where the event's next begins.
+    pub(crate) fn row_from(
+        &mut self,
+        event: u32,
+        id: &str,
+    ) -> Result<(Vec<Entry>, Option<String>), Trouble> {
+        let block = self.load(event, id)?;
+        Ok((block.entries.clone(), block.end.clone()))
+    }
+
+    /// The output's number.
+    pub(crate) fn output(&self) -> u32 {
+        self.output
+    }
+}
+
+impl Seen {
+    /// Forgets what was read if that is much.
+    pub(crate) fn forget_much(&mut self) {
+        if self.loaded.len() > KEPT {
+            self.loaded.clear();
+            self.last = None;
+        }
+    }
+}
+
+impl<'t> Written<'t> {
+    pub(crate) fn open_to_write(
+        transaction: &'t WriteTransaction,
+        output: u32,
+    ) -> Result<Self, Trouble> {
+        Ok(Self::new(
+            transaction.open_table(BLOCKS)?,
+            transaction.open_table(IDS)?,
+            output,
+        ))
+    }
+
+    /// What an event knows of an id, made if it knows nothing.
+    pub(crate) fn change(&mut self, event: u32, id: &str) -> Result<&mut Entry, Trouble> {
+        let block = self.load(event, id)?;
+        block.changed = true;
+        let place = match block.place(id) {
+            Ok(place) => place,
+            Err(place) => {
+                block.entries.insert(place, Entry::new(id));
+                place
+            }
+        };
+        let entry = block.entries.get_mut(place);
+        entry.ok_or_else(|| Trouble::Damaged("a document has no place in its row".to_owned()))
+    }
+
+    /// Keeps a document with this event.
+    pub(crate) fn set(&mut self, home: u32, id: &str, document: Document) -> Result<(), Trouble> {
+        let entry = self.change(home, id)?;
+        let is_new = entry.document.replace(document).is_none();
+        if is_new {
+            self.ids.insert((self.output, hash(id), home), ())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a document no longer.
+    pub(crate) fn unset(&mut self, home: u32, id: &str) -> Result<(), Trouble> {
+        self.change(home, id)?.document = None;
+        self.ids.remove((self.output, hash(id), home))?;
+        Ok(())
+    }
+
+    /// Notes who has a document in an event.
+    pub(crate) fn hold(&mut self, event: u32, id: &str, hold: Hold) -> Result<(), Trouble> {
+        self.change(event, id)?.put(hold);
+        Ok(())
+    }
+
+    /// Writes what was changed if that is much.
+    pub(crate) fn flush_much(&mut self, transaction: &WriteTransaction) -> Result<(), Trouble> {
+        if self.loaded.len() > KEPT {
+            self.flush(transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was changed.
+    pub(crate) fn flush(&mut self, transaction: &WriteTransaction) -> Result<(), Trouble> {
+        let mut due = transaction.open_table(DUE)?;
+        let output = self.output;
+        self.last = None;
+        for ((event, start), block) in std::mem::take(&mut self.loaded) {
+            if !block.changed {
+                continue;
+            }
+            for (instance, at) in &block.due {
+                due.remove((output, *instance, *at, event, start.as_str()))?;
+            }
+            let pieces = pieces(&start, block.entries)?;
+            if pieces.is_empty() {
+                self.blocks.remove((output, event, start.as_str()))?;
+            }
+            for piece in pieces {
+                let start = piece.start.as_str();
+                self.blocks
+                    .insert((output, event, start), piece.bytes.as_slice())?;
+                for (instance, at) in piece.due {
+                    due.insert((output, instance, at, event, start), ())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// FNV-1a: rows hold it, so it stays. Ids of the same hash are told apart by their text.
+fn hash(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
