@@ -9,9 +9,9 @@ use crate::error::Trouble;
 
 /// A row is cut into smaller ones when it has more documents than this: what changes with one
 /// document is read and written with it.
-const MOST: usize = 32;
+const MOST: usize = 16;
 /// How many the pieces have.
-const PIECE: usize = 24;
+const PIECE: usize = 12;
 
 /// An id that an event holds, or held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Rows of documents, read as they are needed and written back together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -34,6 +34,8 @@ pub(crate) struct Blocks<B, I> {
     loaded: BTreeMap<(u32, String), Loaded>,
     /// The row that was found last.
     last: Option<(u32, String)>,
+    /// Rows of [`IDS`] to be written: in their order, since they lie far from each other.
+    new_ids: BTreeSet<(u64, u32)>,
 }
 
 struct Loaded {
@@ -79,6 +81,7 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<B
             output,
             loaded: BTreeMap::new(),
             last: None,
+            new_ids: BTreeSet::new(),
         }
     }
 
@@ -97,7 +100,8 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<B
             return Ok(Some(event));
         }
         let hash = hash(id);
-        let mut events = Vec::new();
+        let new = self.new_ids.range((hash, 0)..=(hash, u32::MAX));
+        let mut events: Vec<u32> = new.map(|(_, event)| *event).collect();
         for entry in self
             .ids
             .range((self.output, hash, 0)..=(self.output, hash, u32::MAX))?
@@ -268,7 +272,7 @@ impl<'t> Written<'t> {
         let entry = self.change(home, id)?;
         let is_new = entry.document.replace(document).is_none();
         if is_new {
-            self.ids.insert((self.output, hash(id), home), ())?;
+            self.new_ids.insert((hash(id), home));
         }
         Ok(())
     }
@@ -276,6 +280,7 @@ impl<'t> Written<'t> {
     /// Keeps a document no longer.
     pub(crate) fn unset(&mut self, home: u32, id: &str) -> Result<(), Trouble> {
         self.change(home, id)?.document = None;
+        self.new_ids.remove(&(hash(id), home));
         self.ids.remove((self.output, hash(id), home))?;
         Ok(())
     }
@@ -299,6 +304,9 @@ impl<'t> Written<'t> {
         let mut due = transaction.open_table(DUE)?;
         let output = self.output;
         self.last = None;
+        for (hash, event) in std::mem::take(&mut self.new_ids) {
+            self.ids.insert((output, hash, event), ())?;
+        }
         for ((event, start), block) in std::mem::take(&mut self.loaded) {
             if !block.changed {
                 continue;
