@@ -10,16 +10,14 @@ use pipeline::{
     StateError,
 };
 use redb::backends::FileBackend;
-use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    TableDefinition,
-};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::attribute_key::AttributeKey;
 use crate::error::{IoContext as _, StoreError, Trouble};
 use crate::store::Store;
 use crate::tables::documents::{self, Attributes, KnownAttribute, Reader};
 use crate::tables::{names, progress};
+use crate::transaction::Reading;
 
 /// Attribute to timestamp (UNIX seconds) and event id.
 const LISTED: TableDefinition<'_, &[u8], (i64, &str)> = TableDefinition::new("listed");
@@ -94,7 +92,7 @@ impl StoredComparison {
 
     fn differences(
         &self,
-        state: &ReadTransaction,
+        state: &Reading,
         output: &OutputKey,
         see: &mut dyn FnMut(Difference) -> bool,
     ) -> Result<DifferenceCounts, Trouble> {
@@ -193,7 +191,7 @@ struct Listed {
 
 /// What both sides are looked up in.
 struct View<'t> {
-    state: &'t ReadTransaction,
+    state: &'t Reading,
     /// `None`: the state knows nothing of the instance or of the output.
     reader: Option<Reader<'t>>,
     event_ids: ReadOnlyTable<&'static str, &'static str>,
@@ -206,11 +204,7 @@ struct View<'t> {
 impl View<'_> {
     /// Counts what is listed, held or both; whether to go on. `held`: what is known of one
     /// attribute, the last seen first.
-    fn see(
-        &mut self,
-        listed: Option<Listed>,
-        held: Vec<KnownAttribute>,
-    ) -> Result<bool, Trouble> {
+    fn see(&mut self, listed: Option<Listed>, held: Vec<KnownAttribute>) -> Result<bool, Trouble> {
         let Some(listed) = listed else {
             return self.orphans(&held);
         };

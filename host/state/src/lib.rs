@@ -12,6 +12,7 @@ mod memory;
 mod schema;
 mod store;
 mod tables;
+mod transaction;
 mod versions;
 
 #[cfg(test)]

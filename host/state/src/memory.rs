@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use pipeline::{
-    Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
-    StateError, catch_up_walk, now_ms,
-};
-use redb::WriteTransaction;
-
 use crate::comparison::StoredComparison;
 use crate::error::Trouble;
 use crate::store::Store;
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::names::{self, Kind};
 use crate::tables::{documents, mappings, meta, progress, wanted};
+use crate::transaction::Writing;
+use pipeline::{
+    Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
+    StateError, catch_up_walk, now_ms,
+};
 
 impl State for Store {
     fn cursor(&self, walk: &str) -> Result<Option<Cursor>, StateError> {
@@ -185,7 +184,7 @@ impl State for Store {
 
 /// Forgets an instance: its cursors, how far it was, and what it holds. Says whether there
 /// was anything to forget.
-pub(crate) fn forget(transaction: &WriteTransaction, instance: &str) -> Result<bool, Trouble> {
+pub(crate) fn forget(transaction: &Writing, instance: &str) -> Result<bool, Trouble> {
     let known = cursors::remove(transaction, instance)?;
     cursors::remove_catch_ups(transaction, instance)?;
     let number = names::number(transaction, Kind::Instance, instance)?;

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pipeline::{Fate, OutputKey};
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase};
 
 use crate::StoreError;
 use crate::error::{IoContext, Trouble};
@@ -16,12 +16,13 @@ use crate::lock::Lock;
 use crate::memory;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
-use crate::tables::documents::{self, KnownDocument};
+use crate::tables::documents::{self, KnownDocument, NewIds};
 use crate::tables::export::{self, ExportedDocument, HeldCounts};
 use crate::tables::mappings::{self, MappingCount, Reprocess};
 use crate::tables::meta::{self, Meta};
 use crate::tables::names::{self, Kind};
 use crate::tables::wanted;
+use crate::transaction::{Reading, Writing};
 use crate::versions::Versions;
 
 const FILE: &str = "state.redb";
@@ -43,6 +44,8 @@ struct Inner {
     database: Option<Database>,
     /// How often it was opened anew.
     reopened: u64,
+    /// Ids of documents that are not in the database's index yet.
+    new_ids: Arc<NewIds>,
     versions: Versions,
 }
 
@@ -67,7 +70,7 @@ impl Store {
         if !path.try_exists().context("could not look for", &path)? {
             create(folder, &path, steps)?;
         }
-        let (database, meta) = open_existing(&path, steps)?;
+        let (database, meta, new_ids) = open_existing(&path, steps)?;
         let versions = Versions::after_start(meta.reserved_version.max(meta.last_version));
         Ok(Self {
             path,
@@ -75,6 +78,7 @@ impl Store {
             inner: Mutex::new(Inner {
                 database: Some(database),
                 reopened: 0,
+                new_ids: Arc::new(new_ids),
                 versions,
             }),
             _lock: lock,
@@ -115,7 +119,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn instances(&self) -> Result<Vec<InstanceState>, StoreError> {
-        self.read(cursors::all)
+        self.read(|transaction| cursors::all(transaction))
     }
 
     /// How many documents each instance holds at each output.
@@ -275,14 +279,16 @@ impl Store {
     /// is written meanwhile it does not see.
     pub(crate) fn read<T>(
         &self,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, Trouble>,
+        work: impl FnOnce(&Reading) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
-        let (transaction, reopened) = {
+        let (reading, reopened) = {
             let mut inner = self.inner();
-            let transaction = self.with(&mut inner, |database| Ok(database.begin_read()?))?;
-            (transaction, inner.reopened)
+            let reading = self.with(&mut inner, |database, new_ids| {
+                Ok(Reading::new(database.begin_read()?, Arc::clone(new_ids)))
+            });
+            (reading?, inner.reopened)
         };
-        work(&transaction).map_err(|trouble| {
+        work(&reading).map_err(|trouble| {
             // As after a write that failed, unless somebody else has opened it anew by now.
             let mut inner = self.inner();
             if inner.reopened == reopened {
@@ -296,12 +302,12 @@ impl Store {
     fn write<T>(
         &self,
         inner: &mut Inner,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Trouble>,
+        work: impl FnOnce(&Writing) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
-        self.with(inner, |database| {
-            let transaction = database.begin_write()?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
+        self.with(inner, |database, new_ids| {
+            let writing = Writing::new(database.begin_write()?, std::mem::take(new_ids));
+            let done = work(&writing)?;
+            *new_ids = writing.commit()?;
             Ok(done)
         })
     }
@@ -309,7 +315,7 @@ impl Store {
     /// As [`Self::write`], for the other files of this crate.
     pub(crate) fn change<T>(
         &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Trouble>,
+        work: impl FnOnce(&Writing) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
         self.write(&mut self.inner(), work)
     }
@@ -323,18 +329,19 @@ impl Store {
     fn with<T>(
         &self,
         inner: &mut Inner,
-        work: impl FnOnce(&Database) -> Result<T, Trouble>,
+        work: impl FnOnce(&Database, &mut Arc<NewIds>) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
         let database = match inner.database.take() {
             Some(database) => database,
             None => {
-                let (database, _) = open_existing(&self.path, STEPS)?;
+                let (database, _, new_ids) = open_existing(&self.path, STEPS)?;
                 inner.reopened += 1;
+                inner.new_ids = Arc::new(new_ids);
                 database
             }
         };
         // Kept only on success: after an I/O error redb refuses everything.
-        let done = work(&database).map_err(|trouble| trouble.at(&self.path))?;
+        let done = work(&database, &mut inner.new_ids).map_err(|trouble| trouble.at(&self.path))?;
         inner.database = Some(database);
         Ok(done)
     }
@@ -392,7 +399,7 @@ fn create(folder: &Path, path: &Path, steps: &[Step]) -> Result<(), StoreError> 
         .create(&new)
         .map_err(Trouble::from)
         .and_then(|database| prepared(database, steps))
-        .and_then(|(database, _)| Ok(database.close()?))
+        .and_then(|(database, ..)| Ok(database.close()?))
         .map_err(|trouble| trouble.at(&new))?;
     fs::rename(&new, path).context("could not name", path)?;
     sync(folder)?;
@@ -400,7 +407,7 @@ fn create(folder: &Path, path: &Path, steps: &[Step]) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn open_existing(path: &Path, steps: &[Step]) -> Result<(Database, Meta), StoreError> {
+fn open_existing(path: &Path, steps: &[Step]) -> Result<(Database, Meta, NewIds), StoreError> {
     if fs::metadata(path).context("could not look at", path)?.len() == 0 {
         return Err(Trouble::Damaged("it is empty".to_owned()).at(path));
     }
@@ -421,14 +428,15 @@ fn builder() -> Builder {
 }
 
 /// Brings the database to the newest schema.
-fn prepared(database: Database, steps: &[Step]) -> Result<(Database, Meta), Trouble> {
+fn prepared(database: Database, steps: &[Step]) -> Result<(Database, Meta, NewIds), Trouble> {
     let transaction = database.begin_write()?;
     if let Some(from) = upgrade(&transaction, steps)?.filter(|from| *from > 0) {
         tracing::info!(from, to = steps.len(), "upgraded the state");
     }
     let meta = meta::read(&transaction)?;
+    let new_ids = NewIds::load(&transaction)?;
     transaction.commit()?;
-    Ok((database, meta))
+    Ok((database, meta, new_ids))
 }
 
 /// `state.redb-20260101T000000.000Z`.

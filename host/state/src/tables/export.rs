@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::{documents, names};
+use crate::transaction::Reading;
 
 /// How many documents an instance holds at an output, by what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -69,7 +70,7 @@ pub struct ExportedDocument {
 }
 
 /// Counts by instance and output.
-pub(crate) fn counts(transaction: &ReadTransaction) -> Result<Vec<HeldCounts>, Trouble> {
+pub(crate) fn counts(transaction: &Reading) -> Result<Vec<HeldCounts>, Trouble> {
     let mut found: BTreeMap<(u32, u32), HeldCounts> = BTreeMap::new();
     documents::each(transaction, &mut |held| {
         let counts = found.entry((held.hold.instance, held.output)).or_default();
@@ -98,7 +99,7 @@ pub(crate) fn counts(transaction: &ReadTransaction) -> Result<Vec<HeldCounts>, T
 
 /// Every document, one by one.
 pub(crate) fn each(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     see: &mut dyn FnMut(ExportedDocument) -> std::io::Result<()>,
 ) -> Result<std::io::Result<()>, Trouble> {
     let mut written = Ok(());
@@ -116,10 +117,7 @@ pub(crate) fn each(
             event: names::text(transaction, held.event)?,
             attribute: AttributeKey::text(&held.hold.attribute),
             fate: held.fate,
-            fingerprint: held
-                .hold
-                .fingerprint
-                .map(|hash| format!("{hash:016x}")),
+            fingerprint: held.hold.fingerprint.map(|hash| format!("{hash:016x}")),
             seen: held.hold.seen,
             sent: held.sent,
             mapping,

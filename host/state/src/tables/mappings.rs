@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redb::{ReadTransaction, WriteTransaction};
+use redb::WriteTransaction;
 use serde::Serialize;
 
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 use crate::tables::{documents, progress, wanted};
+use crate::transaction::Reading;
 
 /// Documents of one mapping that an instance's outputs have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,10 +34,7 @@ pub enum Reprocess {
 }
 
 /// By digest, most first.
-pub(crate) fn counts(
-    transaction: &ReadTransaction,
-    instance: &str,
-) -> Result<Vec<MappingCount>, Trouble> {
+pub(crate) fn counts(transaction: &Reading, instance: &str) -> Result<Vec<MappingCount>, Trouble> {
     let mut found: BTreeMap<u32, u64> = BTreeMap::new();
     if let Some(instance) = names::find(transaction, Kind::Instance, instance)? {
         documents::each(transaction, &mut |held| {
@@ -57,7 +55,7 @@ pub(crate) fn counts(
 
 /// The uuids of the events that are meant.
 pub(crate) fn events(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     instance: &str,
     what: &Reprocess,
 ) -> Result<Vec<String>, Trouble> {

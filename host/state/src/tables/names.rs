@@ -78,9 +78,7 @@ pub(crate) fn outputs_while_writing(transaction: &WriteTransaction) -> Result<Ve
     outputs_in(&transaction.open_table(NUMBERS)?)
 }
 
-fn outputs_in(
-    numbers: &impl ReadableTable<(u8, &'static str), u32>,
-) -> Result<Vec<u32>, Trouble> {
+fn outputs_in(numbers: &impl ReadableTable<(u8, &'static str), u32>) -> Result<Vec<u32>, Trouble> {
     let kind = Kind::Output as u8;
     let mut found = Vec::new();
     for entry in numbers.range((kind, "")..(kind + 1, ""))? {

@@ -9,10 +9,11 @@ use std::iter::Peekable;
 use std::vec::IntoIter;
 
 use pipeline::Fate;
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{TableDefinition, WriteTransaction};
 
 use super::read::{Reader, rows};
 use crate::error::Trouble;
+use crate::transaction::Reading;
 
 /// Attributes that are kept in memory.
 const AT_ONCE: usize = 100_000;
@@ -58,7 +59,7 @@ impl PartialOrd for KnownAttribute {
 
 /// Goes through the attributes.
 pub(crate) struct Attributes<'t> {
-    transaction: &'t ReadTransaction,
+    transaction: &'t Reading,
     place: (u32, u32),
     at_once: usize,
     ready: Peekable<IntoIter<KnownAttribute>>,
@@ -69,12 +70,12 @@ pub(crate) struct Attributes<'t> {
 
 impl<'t> Attributes<'t> {
     /// Those of an instance at an output; none if either is unknown.
-    pub(crate) fn new(transaction: &'t ReadTransaction, place: Option<(u32, u32)>) -> Self {
+    pub(crate) fn new(transaction: &'t Reading, place: Option<(u32, u32)>) -> Self {
         Self::so_many_at_once(transaction, place, AT_ONCE)
     }
 
     fn so_many_at_once(
-        transaction: &'t ReadTransaction,
+        transaction: &'t Reading,
         place: Option<(u32, u32)>,
         at_once: usize,
     ) -> Self {

@@ -66,8 +66,9 @@ impl Entry {
 
     /// Puts a hold in the place of that of the same instance and attribute.
     pub(crate) fn put(&mut self, hold: Hold) {
-        let same =
-            |known: &&mut Hold| (known.instance, &known.attribute) == (hold.instance, &hold.attribute);
+        let same = |known: &&mut Hold| {
+            (known.instance, &known.attribute) == (hold.instance, &hold.attribute)
+        };
         match self.holds.iter_mut().find(same) {
             Some(known) => *known = hold,
             None => self.holds.push(hold),

@@ -1,12 +1,16 @@
 //! Rows of documents, read as they are needed and written back together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::block::{Entry, Hold, due, pieces, read};
 use super::document::Document;
+use super::new_ids::NewIds;
 use crate::error::Trouble;
+use crate::transaction::{Reading, Writing};
 
 /// Output, event, and the id that the row begins with: the ids up to the next row's are in it.
 pub(crate) type BlockKey = (u32, u32, &'static str);
@@ -27,15 +31,17 @@ pub(crate) const DUE: TableDefinition<'_, (u32, u32, i64, u32, &str), ()> =
 const KEPT: usize = 4_096;
 
 /// The rows of one output.
-pub(crate) struct Blocks<B, I> {
+pub(crate) struct Blocks<'t, B, I> {
     blocks: B,
     ids: I,
+    /// Ids that are not in the index yet.
+    new_ids: Arc<NewIds>,
+    /// Those that this transaction adds.
+    added: Option<&'t RefCell<NewIds>>,
     output: u32,
     loaded: BTreeMap<(u32, String), Loaded>,
     /// The row that was found last.
     last: Option<(u32, String)>,
-    /// Rows of [`IDS`] to be written: in their order, since they lie far from each other.
-    new_ids: BTreeSet<(u64, u32)>,
 }
 
 struct Loaded {
@@ -58,33 +64,25 @@ impl Loaded {
 }
 
 /// Rows that are read only.
-pub(crate) type Seen =
-    Blocks<ReadOnlyTable<BlockKey, BlockRow>, ReadOnlyTable<IdKey, ()>>;
+pub(crate) type Seen = Blocks<'static, ReadOnlyTable<BlockKey, BlockRow>, ReadOnlyTable<IdKey, ()>>;
 /// Rows that are written, too.
-pub(crate) type Written<'t> = Blocks<Table<'t, BlockKey, BlockRow>, Table<'t, IdKey, ()>>;
+pub(crate) type Written<'t> = Blocks<'t, Table<'t, BlockKey, BlockRow>, Table<'t, IdKey, ()>>;
 
 impl Seen {
-    pub(crate) fn open(transaction: &ReadTransaction, output: u32) -> Result<Self, Trouble> {
-        Ok(Self::new(
-            transaction.open_table(BLOCKS)?,
-            transaction.open_table(IDS)?,
-            output,
-        ))
-    }
-}
-
-impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<B, I> {
-    fn new(blocks: B, ids: I, output: u32) -> Self {
-        Self {
-            blocks,
-            ids,
+    pub(crate) fn open(reading: &Reading, output: u32) -> Result<Self, Trouble> {
+        Ok(Self {
+            blocks: reading.open_table(BLOCKS)?,
+            ids: reading.open_table(IDS)?,
+            new_ids: reading.new_ids(),
+            added: None,
             output,
             loaded: BTreeMap::new(),
             last: None,
-            new_ids: BTreeSet::new(),
-        }
+        })
     }
+}
 
+impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<'_, B, I> {
     /// What an event knows of an id.
     pub(crate) fn find(&mut self, event: u32, id: &str) -> Result<Option<&Entry>, Trouble> {
         let block = self.load(event, id)?;
@@ -100,8 +98,10 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<B
             return Ok(Some(event));
         }
         let hash = hash(id);
-        let new = self.new_ids.range((hash, 0)..=(hash, u32::MAX));
-        let mut events: Vec<u32> = new.map(|(_, event)| *event).collect();
+        let mut events: Vec<u32> = self.new_ids.events(self.output, hash).collect();
+        if let Some(added) = self.added {
+            events.extend(added.borrow().events(self.output, hash));
+        }
         for entry in self
             .ids
             .range((self.output, hash, 0)..=(self.output, hash, u32::MAX))?
@@ -241,15 +241,26 @@ impl Seen {
 }
 
 impl<'t> Written<'t> {
-    pub(crate) fn open_to_write(
+    pub(crate) fn open_to_write(writing: &'t Writing, output: u32) -> Result<Self, Trouble> {
+        Self::open_with(writing, writing.new_ids(), writing.added(), output)
+    }
+
+    /// Whoever has added ids sees to it that they are indexed.
+    pub(crate) fn open_with(
         transaction: &'t WriteTransaction,
+        new_ids: Arc<NewIds>,
+        added: &'t RefCell<NewIds>,
         output: u32,
     ) -> Result<Self, Trouble> {
-        Ok(Self::new(
-            transaction.open_table(BLOCKS)?,
-            transaction.open_table(IDS)?,
+        Ok(Self {
+            blocks: transaction.open_table(BLOCKS)?,
+            ids: transaction.open_table(IDS)?,
+            new_ids,
+            added: Some(added),
             output,
-        ))
+            loaded: BTreeMap::new(),
+            last: None,
+        })
     }
 
     /// What an event knows of an id, made if it knows nothing.
@@ -271,8 +282,8 @@ impl<'t> Written<'t> {
     pub(crate) fn set(&mut self, home: u32, id: &str, document: Document) -> Result<(), Trouble> {
         let entry = self.change(home, id)?;
         let is_new = entry.document.replace(document).is_none();
-        if is_new {
-            self.new_ids.insert((hash(id), home));
+        if let Some(added) = self.added.filter(|_| is_new) {
+            added.borrow_mut().insert(self.output, hash(id), home);
         }
         Ok(())
     }
@@ -280,7 +291,9 @@ impl<'t> Written<'t> {
     /// Keeps a document no longer.
     pub(crate) fn unset(&mut self, home: u32, id: &str) -> Result<(), Trouble> {
         self.change(home, id)?.document = None;
-        self.new_ids.remove(&(hash(id), home));
+        if let Some(added) = self.added {
+            added.borrow_mut().remove(self.output, hash(id), home);
+        }
         self.ids.remove((self.output, hash(id), home))?;
         Ok(())
     }
@@ -304,9 +317,6 @@ impl<'t> Written<'t> {
         let mut due = transaction.open_table(DUE)?;
         let output = self.output;
         self.last = None;
-        for (hash, event) in std::mem::take(&mut self.new_ids) {
-            self.ids.insert((output, hash, event), ())?;
-        }
         for ((event, start), block) in std::mem::take(&mut self.loaded) {
             if !block.changed {
                 continue;
@@ -332,7 +342,7 @@ impl<'t> Written<'t> {
 }
 
 /// FNV-1a: rows hold it, so it stays. Ids of the same hash are told apart by their text.
-fn hash(id: &str) -> u64 {
+pub(super) fn hash(id: &str) -> u64 {
     id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

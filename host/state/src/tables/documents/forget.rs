@@ -1,14 +1,13 @@
 //! An instance's part of what is remembered, forgotten.
 
-use redb::WriteTransaction;
-
 use super::attributes::REFUSED;
 use super::blocks::Written;
 use crate::error::Trouble;
 use crate::tables::names;
+use crate::transaction::Writing;
 
 /// Forgets what an instance holds; says whether it held anything.
-pub(crate) fn forget(transaction: &WriteTransaction, instance: u32) -> Result<bool, Trouble> {
+pub(crate) fn forget(transaction: &Writing, instance: u32) -> Result<bool, Trouble> {
     let mut any = false;
     for output in names::outputs_while_writing(transaction)? {
         let mut blocks = Written::open_to_write(transaction, output)?;

@@ -6,6 +6,7 @@ mod block;
 mod blocks;
 mod document;
 mod forget;
+mod new_ids;
 mod read;
 mod rows_of_schema_3;
 mod write;
@@ -18,6 +19,7 @@ use crate::tables::names::{self, Kind};
 
 pub(crate) use attributes::{Attributes, KnownAttribute};
 pub(crate) use forget::forget;
+pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;
 pub(crate) use read::{Reader, due, each, known, older, remembered};
 pub(crate) use rows_of_schema_3::{by_event, count_changes, create};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
-use redb::ReadTransaction;
 
 use super::block::{self, Entry, Hold};
 use super::blocks::{BLOCKS, DUE, Seen};
@@ -12,9 +11,10 @@ use super::document::Document;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
+use crate::transaction::Reading;
 
 pub(crate) fn remembered(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     instance: &str,
     output: &OutputKey,
     documents: &[Delivery],
@@ -75,7 +75,7 @@ pub struct KnownDocument {
 
 /// What is known of these documents, in order.
 pub(crate) fn known(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     output: &OutputKey,
     ids: &[String],
 ) -> Result<Vec<Option<KnownDocument>>, Trouble> {
@@ -109,7 +109,7 @@ struct Mappings(BTreeMap<u32, Arc<MappingIdentity>>);
 impl Mappings {
     fn all(
         &mut self,
-        transaction: &ReadTransaction,
+        transaction: &Reading,
         numbers: &[u32],
     ) -> Result<Vec<Arc<MappingIdentity>>, Trouble> {
         let mut found = Vec::with_capacity(numbers.len());
@@ -130,7 +130,7 @@ impl Mappings {
 
 /// Reads what an instance holds at an output.
 pub(crate) struct Reader<'t> {
-    transaction: &'t ReadTransaction,
+    transaction: &'t Reading,
     blocks: Seen,
     mappings: Mappings,
     instance: u32,
@@ -138,7 +138,7 @@ pub(crate) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(
-        transaction: &'t ReadTransaction,
+        transaction: &'t Reading,
         (output, instance): (u32, u32),
     ) -> Result<Self, Trouble> {
         Ok(Self {
@@ -224,7 +224,7 @@ pub(crate) struct Row {
 
 /// The rows of an output, of one event or of all.
 pub(crate) fn rows(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     output: u32,
     event: Option<u32>,
 ) -> Result<impl Iterator<Item = Result<Row, Trouble>> + use<>, Trouble> {
@@ -247,7 +247,7 @@ pub(crate) fn rows(
 
 /// Documents of an event that were not seen since `version`.
 pub(crate) fn older(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     place: (u32, u32),
     event: &str,
     version: u64,
@@ -277,7 +277,7 @@ pub(crate) fn older(
 
 /// Documents of this instance's copy that have stopped being valid.
 pub(crate) fn due(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     (output, instance): (u32, u32),
     now_ms: i64,
     limit: usize,
@@ -330,7 +330,7 @@ pub(crate) struct HeldDocument<'r> {
 
 /// Goes through everything that is held.
 pub(crate) fn each(
-    transaction: &ReadTransaction,
+    transaction: &Reading,
     see: &mut dyn FnMut(HeldDocument<'_>) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     for output in names::outputs(transaction)? {

@@ -1,12 +1,16 @@
 //! What went out, as it was before schema 4: one row a document and output, one a document, output
 //! and event that holds it, one an attribute, one an expiry.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::attributes::{self, REFUSED};
 use super::block::Hold;
 use super::blocks::{BLOCKS, DUE, IDS, Written};
 use super::document::{Document, to_fate};
+use super::new_ids::{NOT_INDEXED, NewIds};
 use crate::error::Trouble;
 
 type DocumentKey = (u32, &'static str);
@@ -81,14 +85,17 @@ pub(crate) fn count_changes(transaction: &WriteTransaction) -> Result<(), Troubl
 pub(crate) fn by_event(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(BLOCKS)?;
     transaction.open_table(IDS)?;
+    transaction.open_table(NOT_INDEXED)?;
     transaction.open_table(DUE)?;
     transaction.open_table(REFUSED)?;
     {
         let held = transaction.open_table(HELD)?;
         let documents = transaction.open_table(DOCUMENTS)?;
         let attributes = transaction.open_table(ATTRIBUTES)?;
+        let new_ids = RefCell::default();
         let mut writer = Mover {
             transaction,
+            new_ids: &new_ids,
             blocks: None,
         };
         for entry in held.iter()? {
@@ -133,19 +140,23 @@ pub(crate) fn by_event(transaction: &WriteTransaction) -> Result<(), Trouble> {
 
 struct Mover<'t> {
     transaction: &'t WriteTransaction,
+    new_ids: &'t RefCell<NewIds>,
     blocks: Option<Written<'t>>,
 }
 
 impl<'t> Mover<'t> {
     fn at(&mut self, output: u32) -> Result<&mut Written<'t>, Trouble> {
-        let blocks = match self.blocks.take() {
-            Some(blocks) if blocks.output() == output => blocks,
-            Some(blocks) => {
-                self.blocks = Some(blocks);
+        let is_full = self.new_ids.borrow().are_many();
+        let same = self
+            .blocks
+            .take_if(|blocks| blocks.output() == output && !is_full);
+        let blocks = match same {
+            Some(blocks) => blocks,
+            None => {
                 self.finish()?;
-                Written::open_to_write(self.transaction, output)?
+                let none = Arc::default();
+                Written::open_with(self.transaction, none, self.new_ids, output)?
             }
-            None => Written::open_to_write(self.transaction, output)?,
         };
         let blocks = self.blocks.insert(blocks);
         blocks.flush_much(self.transaction)?;
@@ -184,9 +195,9 @@ impl<'t> Mover<'t> {
     }
 
     fn finish(&mut self) -> Result<(), Trouble> {
-        match self.blocks.take() {
-            Some(mut blocks) => blocks.flush(self.transaction),
-            None => Ok(()),
+        if let Some(mut blocks) = self.blocks.take() {
+            blocks.flush(self.transaction)?;
         }
+        self.new_ids.take().index(self.transaction)
     }
 }

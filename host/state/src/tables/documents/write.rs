@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipeline::{Act, Changes, Delivery, Fate, LetGo, MappingIdentity, NoDocument};
-use redb::{ReadableTable, WriteTransaction};
+use redb::ReadableTable;
 
 use super::attributes::{self, REFUSED};
 use super::block::Hold;
@@ -13,9 +13,10 @@ use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 use crate::tables::wanted;
+use crate::transaction::Writing;
 
 /// Writes down what happened at one output.
-pub(crate) fn record(transaction: &WriteTransaction, changes: &Changes<'_>) -> Result<(), Trouble> {
+pub(crate) fn record(transaction: &Writing, changes: &Changes<'_>) -> Result<(), Trouble> {
     let output = names::number(transaction, Kind::Output, &names::of_output(changes.output))?;
     let instance = names::number(transaction, Kind::Instance, changes.instance)?;
     let is_any_refused = transaction.open_table(REFUSED)?.first()?.is_some();
@@ -46,7 +47,7 @@ pub(crate) fn record(transaction: &WriteTransaction, changes: &Changes<'_>) -> R
 /// Lets documents of an event be sent again whatever their fingerprint, those that `which` picks by
 /// id and fate; says how many.
 pub(crate) fn send_again(
-    transaction: &WriteTransaction,
+    transaction: &Writing,
     (output, instance, event): (u32, u32, u32),
     which: &dyn Fn(&str, Fate) -> bool,
 ) -> Result<u64, Trouble> {
@@ -66,7 +67,14 @@ pub(crate) fn send_again(
             picked += 1;
             for hold in holds {
                 let fingerprint = None;
-                blocks.hold(event, &entry.id, Hold { fingerprint, ..hold })?;
+                blocks.hold(
+                    event,
+                    &entry.id,
+                    Hold {
+                        fingerprint,
+                        ..hold
+                    },
+                )?;
             }
         }
         blocks.flush(transaction)?;
@@ -76,7 +84,7 @@ pub(crate) fn send_again(
 }
 
 struct Writer<'t> {
-    transaction: &'t WriteTransaction,
+    transaction: &'t Writing,
     blocks: Written<'t>,
     output: u32,
     instance: u32,
@@ -234,9 +242,9 @@ impl Writer<'_> {
             return Ok(());
         }
         let entry = self.blocks.change(event, id)?;
-        entry.holds.retain(|hold| {
-            hold.instance != self.instance || hold.attribute != attribute.bytes()
-        });
+        entry
+            .holds
+            .retain(|hold| hold.instance != self.instance || hold.attribute != attribute.bytes());
         Ok(())
     }
 
