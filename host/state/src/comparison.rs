@@ -1,5 +1,5 @@
 //! A listing of what a source holds, in a file of its own beside the state, and the walk along
-//! both in the order of their keys: memory does not grow with either.
+//! both in the order of their attributes: memory does not grow with either.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,20 @@ use pipeline::{
     StateError,
 };
 use redb::backends::FileBackend;
-use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::attribute_key::AttributeKey;
 use crate::error::{IoContext as _, StoreError, Trouble};
+use crate::sorted::{self, Sorted, Sorter};
 use crate::store::Store;
-use crate::tables::documents::{self, Attributes, KnownAttribute, Reader};
+use crate::tables::documents::{self, KnownAttribute, Reader};
 use crate::tables::{names, progress};
 use crate::transaction::Reading;
 
-/// Attribute to timestamp (UNIX seconds) and event id.
-const LISTED: TableDefinition<'_, &[u8], (i64, &str)> = TableDefinition::new("listed");
 /// Event id to uuid.
 const EVENT_IDS: TableDefinition<'_, &str, &str> = TableDefinition::new("event_ids");
 /// Event uuid to timestamp (UNIX seconds) and whether it is published.
@@ -33,6 +36,8 @@ pub(crate) struct StoredComparison {
     store: Arc<Store>,
     instance: String,
     listing: Database,
+    listed: Sorter<Listed>,
+    held: Sorter<KnownAttribute>,
     path: PathBuf,
     /// Removes the file.
     _file: tempfile::TempPath,
@@ -61,43 +66,43 @@ impl StoredComparison {
             store,
             instance: instance.to_owned(),
             listing,
+            listed: Sorter::new(0),
+            held: Sorter::new(1),
             path,
             _file: guard,
         };
-        comparison.write(|transaction| {
-            transaction.open_table(LISTED)?;
+        write(&comparison.listing, |transaction| {
+            sorted::create(transaction)?;
             transaction.open_table(EVENT_IDS)?;
             transaction.open_table(EVENTS)?;
             Ok(())
-        })?;
+        })
+        .map_err(|trouble| trouble.at(&comparison.path))?;
         Ok(comparison)
     }
 
-    /// It need not survive: it is made anew for each sweep.
-    fn write(
-        &self,
-        work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Trouble>,
-    ) -> Result<(), StoreError> {
-        let write = || {
-            let mut transaction = self.listing.begin_write()?;
-            transaction
-                .set_durability(Durability::None)
-                .map_err(|error| Trouble::Damaged(error.to_string()))?;
-            work(&transaction)?;
-            transaction.commit()?;
-            Ok(())
-        };
-        write().map_err(|trouble: Trouble| trouble.at(&self.path))
+    /// Writes down, in order, what is listed and what is held.
+    fn sort(&mut self, state: &Reading, place: Option<(u32, u32)>) -> Result<(), Trouble> {
+        let (listed, held) = (&mut self.listed, &mut self.held);
+        write(&self.listing, |transaction| {
+            listed.write(transaction)?;
+            held.clear(transaction)?;
+            if let Some(place) = place {
+                documents::each_attribute(state, place, &mut |known| held.add(transaction, known))?;
+            }
+            held.write(transaction)
+        })
     }
 
     fn differences(
-        &self,
+        &mut self,
         state: &Reading,
         output: &OutputKey,
         see: &mut dyn FnMut(Difference) -> bool,
     ) -> Result<DifferenceCounts, Trouble> {
-        let listing = self.listing.begin_read()?;
         let place = documents::place(state, &self.instance, output)?;
+        self.sort(state, place)?;
+        let listing = self.listing.begin_read()?;
         let mut view = View {
             state,
             reader: place.map(|place| Reader::new(state, place)).transpose()?,
@@ -107,19 +112,10 @@ impl StoredComparison {
             counts: DifferenceCounts::default(),
             see,
         };
-        let listed = listing.open_table(LISTED)?;
-        let mut listed = listed.iter()?.map(|entry| {
-            let (key, row) = entry?;
-            let (timestamp, event_id) = row.value();
-            Ok::<_, Trouble>(Listed {
-                key: key.value().to_vec(),
-                timestamp,
-                event_id: event_id.to_owned(),
-            })
-        });
-        let mut held = Attributes::new(state, place);
-        let mut left = listed.next().transpose()?;
-        let mut right = held.next()?;
+        let mut listed = self.listed.read(&listing)?;
+        let mut held = self.held.read(&listing)?;
+        let mut left = next_listed(&mut listed)?;
+        let mut right = next_held(&mut held)?;
         loop {
             let order = match (&left, right.first()) {
                 (None, None) => break,
@@ -130,11 +126,11 @@ impl StoredComparison {
             // Each side that is at the front is taken, and the next of it looked at.
             let one = match order {
                 Ordering::Greater => None,
-                _ => std::mem::replace(&mut left, listed.next().transpose()?),
+                _ => std::mem::replace(&mut left, next_listed(&mut listed)?),
             };
             let other = match order {
                 Ordering::Less => Vec::new(),
-                _ => std::mem::replace(&mut right, held.next()?),
+                _ => std::mem::replace(&mut right, next_held(&mut held)?),
             };
             if !view.see(one, other)? {
                 return Ok(view.counts);
@@ -145,21 +141,59 @@ impl StoredComparison {
     }
 }
 
+/// It need not survive: it is made anew for each sweep.
+fn write(
+    listing: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let mut transaction = listing.begin_write()?;
+    transaction
+        .set_durability(Durability::None)
+        .map_err(|error| Trouble::Damaged(error.to_string()))?;
+    work(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Of what was listed twice, the last.
+fn next_listed(listed: &mut Sorted<Listed>) -> Result<Option<Listed>, Trouble> {
+    let Some(mut last) = listed.next()? else {
+        return Ok(None);
+    };
+    while let Some(again) = listed.next_if(|next| next.key == last.key)? {
+        last = again;
+    }
+    Ok(Some(last))
+}
+
+/// Everything that is known of the next attribute.
+fn next_held(held: &mut Sorted<KnownAttribute>) -> Result<Vec<KnownAttribute>, Trouble> {
+    let mut found: Vec<KnownAttribute> = held.next()?.into_iter().collect();
+    let key = found.first().map(|first| first.key.clone());
+    while let Some(same) = held.next_if(|next| Some(&next.key) == key.as_ref())? {
+        found.push(same);
+    }
+    Ok(found)
+}
+
 impl Comparison for StoredComparison {
     fn add_attributes(&mut self, attributes: &[ListedAttribute]) -> Result<(), StateError> {
-        let added = self.write(|transaction| {
-            let mut table = transaction.open_table(LISTED)?;
-            for one in attributes {
-                let key = AttributeKey::new(Some(&one.uuid));
-                table.insert(key.bytes(), (one.timestamp, one.event_id.as_str()))?;
-            }
-            Ok(())
+        let listed = &mut self.listed;
+        let added = write(&self.listing, |transaction| {
+            attributes.iter().try_for_each(|one| {
+                let item = Listed {
+                    key: AttributeKey::new(Some(&one.uuid)).into_bytes(),
+                    timestamp: one.timestamp,
+                    event_id: one.event_id.clone(),
+                };
+                listed.add(transaction, item)
+            })
         });
-        added.map_err(StateError::new)
+        added.map_err(|trouble| StateError::new(trouble.at(&self.path)))
     }
 
     fn add_events(&mut self, events: &[ListedEvent]) -> Result<(), StateError> {
-        let added = self.write(|transaction| {
+        let added = write(&self.listing, |transaction| {
             let mut ids = transaction.open_table(EVENT_IDS)?;
             let mut table = transaction.open_table(EVENTS)?;
             for event in events {
@@ -168,7 +202,7 @@ impl Comparison for StoredComparison {
             }
             Ok(())
         });
-        added.map_err(StateError::new)
+        added.map_err(|trouble| StateError::new(trouble.at(&self.path)))
     }
 
     fn compare(
@@ -176,18 +210,40 @@ impl Comparison for StoredComparison {
         output: &OutputKey,
         see: &mut dyn FnMut(Difference) -> bool,
     ) -> Result<DifferenceCounts, StateError> {
-        self.store
+        Arc::clone(&self.store)
             .read(|state| self.differences(state, output, see))
             .map_err(StateError::new)
     }
 }
 
-/// An attribute of the listing.
+/// An attribute of the listing, in the order of attributes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listed {
+    /// As [`AttributeKey`].
     key: Vec<u8>,
     timestamp: i64,
     event_id: String,
 }
+
+impl Ord for Listed {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl PartialOrd for Listed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Listed {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Listed {}
 
 /// What both sides are looked up in.
 struct View<'t> {

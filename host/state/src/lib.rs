@@ -10,6 +10,7 @@ mod folder;
 mod lock;
 mod memory;
 mod schema;
+mod sorted;
 mod store;
 mod tables;
 mod transaction;

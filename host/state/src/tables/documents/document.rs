@@ -102,11 +102,11 @@ pub(super) fn to_fate(byte: u8) -> Option<Fate> {
     }
 }
 
-fn as_byte<S: Serializer>(fate: &Fate, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_byte<S: Serializer>(fate: &Fate, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u8(to_byte(*fate))
 }
 
-fn of_byte<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Fate, D::Error> {
+pub(super) fn of_byte<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Fate, D::Error> {
     let byte = u8::deserialize(deserializer)?;
     to_fate(byte)
         .ok_or_else(|| serde::de::Error::custom(format_args!("a document has the fate {byte}")))

@@ -17,7 +17,7 @@ use redb::ReadTransaction;
 use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 
-pub(crate) use attributes::{Attributes, KnownAttribute};
+pub(crate) use attributes::{KnownAttribute, each_attribute};
 pub(crate) use forget::forget;
 pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;

@@ -14,8 +14,8 @@ use crate::error::Trouble;
 pub(super) const NOT_INDEXED: TableDefinition<'_, (u32, u32), ()> =
     TableDefinition::new("events not indexed");
 
-/// They are indexed when there are more: some 3 MB of memory.
-const MOST: usize = 65_536;
+/// They are indexed when there are more: some MB of memory, and some ms when a database is opened.
+const MOST: usize = 32_768;
 
 /// Output, hash of an id, and an event that may have its document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
