@@ -11,6 +11,9 @@ mod read;
 mod rows_of_schema_3;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use pipeline::OutputKey;
 use redb::ReadTransaction;
 
