@@ -132,7 +132,7 @@ impl StoredComparison {
                 Ordering::Less => Vec::new(),
                 _ => std::mem::replace(&mut right, next_held(&mut held)?),
             };
-            if !view.see(one, other)? {
+            if !view.see(one, &other)? {
                 return Ok(view.counts);
             }
         }
@@ -260,9 +260,9 @@ struct View<'t> {
 impl View<'_> {
     /// Counts what is listed, held or both; whether to go on. `held`: what is known of one
     /// attribute, the last seen first.
-    fn see(&mut self, listed: Option<Listed>, held: Vec<KnownAttribute>) -> Result<bool, Trouble> {
+    fn see(&mut self, listed: Option<Listed>, held: &[KnownAttribute]) -> Result<bool, Trouble> {
         let Some(listed) = listed else {
-            return self.orphans(&held);
+            return self.orphans(held);
         };
         self.counts.listed += 1;
         let difference = match held.first() {

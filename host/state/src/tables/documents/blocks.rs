@@ -172,11 +172,11 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<'
             // The ids before the first row's are in a row of their own.
             None => (String::new(), Vec::new()),
         };
-        let mut after = self
+        let after = self
             .blocks
             .range((output, event, id)..(output, event.saturating_add(1), ""))?;
         let mut end = None;
-        while let Some(entry) = after.next() {
+        for entry in after {
             let (key, _) = entry?;
             let (_, _, next) = key.value();
             if next > id {

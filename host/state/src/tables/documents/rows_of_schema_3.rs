@@ -28,6 +28,8 @@ type DocumentRow = (
 type OldDocumentRow = (u8, u32, u32, Option<i64>, u64, Vec<(u32, u32)>);
 type HeldKey = (u32, u32, u32, &'static str);
 type HeldRow = (u64, Option<u64>, &'static [u8]);
+type AttributeKey = (u32, u32, &'static [u8]);
+type AttributeRow = (u32, Option<i64>, &'static str);
 
 /// Output and id to: fate, the instance whose copy the output has, the mappings under which it may
 /// have it, expiry, write version, who wants it, revision, fingerprint of what was sent last.
@@ -40,7 +42,7 @@ const OLD_DOCUMENTS: TableDefinition<'_, DocumentKey, OldDocumentRow> =
 const HELD: TableDefinition<'_, HeldKey, HeldRow> = TableDefinition::new("held");
 /// Output, instance and attribute to: event, the attribute's timestamp in UNIX seconds, id (empty
 /// if the mapping made no document of it).
-const ATTRIBUTES: TableDefinition<'_, (u32, u32, &[u8]), (u32, Option<i64>, &str)> =
+const ATTRIBUTES: TableDefinition<'_, AttributeKey, AttributeRow> =
     TableDefinition::new("attributes");
 /// Output, instance of the copy, expiry in UNIX milliseconds, id.
 const OLD_DUE: TableDefinition<'_, (u32, u32, i64, &str), ()> = TableDefinition::new("due");

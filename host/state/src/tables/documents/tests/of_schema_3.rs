@@ -19,11 +19,15 @@ type DocumentRow = (
     u64,
     Option<u64>,
 );
+type HeldKey = (u32, u32, u32, &'static str);
+type HeldRow = (u64, Option<u64>, &'static [u8]);
+type AttributesKey = (u32, u32, &'static [u8]);
+type AttributesRow = (u32, Option<i64>, &'static str);
+
 const DOCUMENTS: TableDefinition<'_, (u32, &str), DocumentRow> =
     TableDefinition::new("documents 3");
-const HELD: TableDefinition<'_, (u32, u32, u32, &str), (u64, Option<u64>, &[u8])> =
-    TableDefinition::new("held");
-const ATTRIBUTES: TableDefinition<'_, (u32, u32, &[u8]), (u32, Option<i64>, &str)> =
+const HELD: TableDefinition<'_, HeldKey, HeldRow> = TableDefinition::new("held");
+const ATTRIBUTES: TableDefinition<'_, AttributesKey, AttributesRow> =
     TableDefinition::new("attributes");
 
 /// More than a row.
