@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::memory::DifferenceCounts;
-use crate::record::{Mapped, NoteKind, Operation, PageFacts, RefusalKind, Verdict};
+use crate::record::{Delivery, Mapped, NoteKind, Operation, PageFacts, RefusalKind, Verdict};
+use crate::times::Times;
 
 /// Counts of one instance since the host started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -192,6 +194,7 @@ pub enum Health {
 #[derive(Debug, Default)]
 pub struct Ledger {
     counts: Mutex<(Counts, Health)>,
+    pub(crate) times: Times,
 }
 
 impl Ledger {
@@ -208,6 +211,12 @@ impl Ledger {
     /// How the instance is doing now.
     pub fn health(&self) -> Health {
         self.lock().1.clone()
+    }
+
+    /// Where the time went since the host started, by stage in the order of a batch: wall clock,
+    /// waiting included. Stages overlap.
+    pub fn times(&self) -> Vec<(&'static str, Duration)> {
+        self.times.all()
     }
 
     pub(crate) fn set_health(&self, health: Health) {
@@ -242,23 +251,21 @@ impl Ledger {
     pub(crate) fn settled(&self, batch: &Settled<'_>) {
         let counts = &mut self.lock().0;
         counts.in_flight = counts.in_flight.saturating_sub(batch.expected);
-        let documents_before = counts.documents;
-        for outcome in batch.mapped.iter().flatten() {
-            counts.documents += outcome.documents.len() as u64;
-            for document in &outcome.documents {
-                counts.deletes += u64::from(document.operation == Operation::Delete);
-                for note in &document.notes {
-                    *counts.notes.entry(note.kind).or_default() += 1;
-                }
+        let documents = batch.deliveries.len() as u64;
+        counts.documents += documents;
+        for Delivery { document, .. } in batch.deliveries {
+            counts.deletes += u64::from(document.operation == Operation::Delete);
+            for note in &document.notes {
+                *counts.notes.entry(note.kind).or_default() += 1;
             }
-            for tally in &outcome.tallies {
-                *counts
-                    .mapped
-                    .entry(tally.attribute_type.clone())
-                    .or_default()
-                    .entry(tally.indicator_type.clone())
-                    .or_default() += u64::from(tally.count);
-            }
+        }
+        for tally in batch.mapped.iter().flatten().flat_map(|one| &one.tallies) {
+            *counts
+                .mapped
+                .entry(tally.attribute_type.clone())
+                .or_default()
+                .entry(tally.indicator_type.clone())
+                .or_default() += u64::from(tally.count);
         }
         for (kind, units) in batch.refused {
             counts.refused += units;
@@ -270,14 +277,12 @@ impl Ledger {
             .refused
             .iter()
             .filter(|(kind, _)| *kind != RefusalKind::Output);
-        let came = counts.documents - documents_before
-            + mapping_refused.map(|(_, units)| units).sum::<u64>();
+        let came = documents + mapping_refused.map(|(_, units)| units).sum::<u64>();
         counts.received += came.saturating_sub(batch.expected);
         for (name, verdicts) in batch.verdicts {
             let output = counts.outputs.entry((*name).to_owned()).or_default();
             verdicts.iter().for_each(|verdict| output.count(verdict));
         }
-        let documents = counts.documents - documents_before;
         for name in batch.missed {
             let output = counts.outputs.entry((*name).to_owned()).or_default();
             output.missed += documents;
@@ -323,8 +328,10 @@ impl Ledger {
 pub(crate) struct Settled<'a> {
     /// What was counted when it was received.
     pub(crate) expected: u64,
-    /// What the mapping made of it.
+    /// What the mapping made of it, beside the documents.
     pub(crate) mapped: &'a [Mapped],
+    /// The documents.
+    pub(crate) deliveries: &'a [Delivery],
     /// What was refused, and how many units each refusal stands for.
     pub(crate) refused: &'a [(RefusalKind, u64)],
     /// The verdicts of each output.

@@ -205,30 +205,6 @@ fn find_attribute<'a>(value: &'a Value, uuid: &str) -> Option<&'a Value> {
     }
 }
 
-/// The deliveries of one mapped record.
-pub(crate) fn deliveries(
-    mapped: &Mapped,
-    version: u64,
-    mapping: &Arc<MappingIdentity>,
-) -> Vec<Delivery> {
-    let Ok(outcome) = mapped else {
-        return Vec::new();
-    };
-    let event: Arc<str> = Arc::from(outcome.event.as_str());
-    outcome
-        .documents
-        .iter()
-        .map(|document| Delivery {
-            event: Arc::clone(&event),
-            version,
-            mapping: Arc::clone(mapping),
-            before: Vec::new(),
-            revision: 1,
-            document: document.clone(),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

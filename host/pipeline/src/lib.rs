@@ -21,6 +21,7 @@ mod sink;
 mod slot;
 mod stages;
 mod sweep;
+mod times;
 mod traits;
 mod wake;
 mod withdraw;

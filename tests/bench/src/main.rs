@@ -2,11 +2,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 mod mapping;
+mod memory;
+mod process;
 mod splitting;
+mod start;
 mod state;
 mod whole;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -31,6 +34,9 @@ struct Args {
     /// Only what is remembered; needs no component.
     #[arg(long)]
     only_state: bool,
+    /// Everything but what is remembered.
+    #[arg(long, conflicts_with = "only_state")]
+    without_state: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,21 +51,27 @@ fn main() -> anyhow::Result<()> {
         print_table("figure", &heads, &mappings.iter().collect::<Vec<_>>());
     }
     let splitting = splitting::measure(if args.quick { 7 } else { 15 })?;
-    let whole = match &args.host {
-        Some(host) => Some(whole::measure(
-            host,
-            if args.quick { 50 } else { 200 },
-            alone(&mappings)?,
-        )?),
-        None => None,
-    };
+    let events = if args.quick { 50 } else { 200 };
+    let whole = host(&args, |host| {
+        whole::measure(host, events, alone(&mappings)?)
+    })?;
     if !args.json {
         println!();
         print_table("splitter", &[""], &[&splitting]);
         println!();
         print_table("whole path", &[""], &whole.iter().collect::<Vec<_>>());
     }
-    let sizes: &[u32] = if args.quick {
+    let memory = host(&args, |host| memory::measure(host, args.quick))?;
+    let start = host(&args, start::measure)?;
+    if !args.json {
+        println!();
+        print_table("memory", &[""], &memory.iter().collect::<Vec<_>>());
+        println!();
+        print_table("start, idle", &[""], &start.iter().collect::<Vec<_>>());
+    }
+    let sizes: &[u32] = if args.without_state {
+        &[]
+    } else if args.quick {
         &[10_000, 100_000]
     } else {
         &[10_000, 100_000, 1_000_000]
@@ -72,7 +84,7 @@ fn main() -> anyhow::Result<()> {
     if args.json {
         println!(
             "{}",
-            json!({"mappings": mappings, "splitter": splitting, "whole_path": whole, "state": measured})
+            json!({"mappings": mappings, "splitter": splitting, "whole_path": whole, "memory": memory, "start": start, "state": measured})
         );
     } else {
         let heads: Vec<String> = sizes.iter().map(u32::to_string).collect();
@@ -81,6 +93,14 @@ fn main() -> anyhow::Result<()> {
         print_table("state", &heads, &measured.iter().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// Measures the host, if there is one.
+fn host(
+    args: &Args,
+    measure: impl FnOnce(&Path) -> anyhow::Result<Value>,
+) -> anyhow::Result<Option<Value>> {
+    args.host.as_deref().map(measure).transpose()
 }
 
 /// What the component of `ecs-9` maps at 1,000 attributes, a second.

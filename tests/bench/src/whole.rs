@@ -1,134 +1,99 @@
-//! The whole path: a made-up MISP, the released host, a file. The fake server runs beside the host,
-//! on the other core where there are two.
+//! The whole path: a made-up MISP that writes its answers while they are read, the released host,
+//! a file or an Elasticsearch. The fakes run beside the host, on the other core where there are two.
 
-use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use misp_ecs_tests::events;
-use misp_ecs_tests::fake_misp::FakeMisp;
-use serde_json::{Value, json};
+use anyhow::ensure;
+use misp_ecs_tests::FakeElastic;
+use misp_ecs_tests::fake_misp::{KEY, StreamingMisp};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+use crate::process::{Place, Ran};
 
 /// Attributes of each event.
 const SIZE: usize = 1_000;
 
-/// What one run of the host took.
-struct Run {
-    seconds: f64,
-    /// Until the first document was in the file.
-    first_document_seconds: f64,
-    /// The host's own, all threads.
-    cpu_seconds: f64,
-    /// At its largest, bytes.
-    memory: u64,
-    documents: usize,
-}
-
 /// Measures the host at `host` with so many events of 1,000 attributes: everything, then a run that
-/// finds nothing new. `alone` is what the component maps without a host, attributes a second.
+/// finds nothing new, then everything to an Elasticsearch. `alone` is what the component maps
+/// without a host, attributes a second.
 ///
 /// # Errors
 /// When the host fails, or a document is missing.
 pub(crate) fn measure(host: &Path, count: usize, alone: f64) -> anyhow::Result<Value> {
-    // It runs in another folder.
-    let host = &fs::canonicalize(host).with_context(|| host.display().to_string())?;
-    let executor = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let misp = executor.block_on(FakeMisp::start());
-    misp.add_all((1..=count as u64).map(|seed| events::many_attributes(seed, SIZE)));
-    let folder = tempfile::tempdir()?;
-    let place = folder.path();
-    fs::write(place.join("key"), misp.key())?;
-    let config = format!(
-        "instances: [{{name: bench, url: '{}', api_key_file: key}}]\noutputs: {{out: {{type: file, path: out.ndjson}}}}\nstate: {{path: state}}\n",
-        misp.url()
-    );
-    fs::write(place.join("misp-ecs.yaml"), config)?;
-    // Fills the cache of compiled mappings.
-    let cold = run(host, place, &["transform", "nothing.json"])?;
-    let first = run(host, place, &["run", "--once", "--config", "misp-ecs.yaml"])?;
+    let executor = executor()?;
+    let misp = executor.block_on(StreamingMisp::bind())?;
+    misp.publish(count, SIZE as u64);
+    let place = Place::warm(host, &misp.url(), KEY)?;
+    let first = place.once()?;
+    let all = count * SIZE;
     ensure!(
-        first.documents == count * SIZE,
-        "{} documents of {} attributes",
-        first.documents,
-        count * SIZE
+        first.documents == all as u64,
+        "{} documents of {all} attributes",
+        first.documents
     );
-    let again = run(host, place, &["run", "--once", "--config", "misp-ecs.yaml"])?;
+    let again = place.once()?;
     ensure!(
         again.documents == first.documents,
         "something was sent twice"
     );
-    let rate = first.documents as f64 / first.seconds;
-    Ok(json!({
-        "attributes": first.documents,
+    let rate = all as f64 / first.seconds;
+    let us = |seconds: f64| seconds * 1e6 / all as f64;
+    let mut figures = json!({
+        "attributes": all,
         "whole_path_attributes_per_second": rate.round(),
         "whole_path_over_component": rate / alone,
-        "cpu_us_an_attribute": first.cpu_seconds * 1e6 / first.documents as f64,
+        "cpu_us_an_attribute": us(first.cpu_seconds),
+        "of_it_mapping_thread_us": us(first.mapping_seconds),
         "peak_memory_mb": first.memory as f64 / 1e6,
-        "first_document_ms": first.first_document_seconds * 1e3,
-        "start_with_cold_cache_ms": cold.seconds * 1e3,
         "nothing_new_ms": again.seconds * 1e3,
-    }))
+    });
+    let elastic = to_elastic(&executor, host, &misp, all)?;
+    if let Some(figures) = figures.as_object_mut() {
+        add_stages(figures, &first, "file", all);
+        figures.insert(
+            "elastic_attributes_per_second".to_owned(),
+            (all as f64 / elastic.seconds).round().into(),
+        );
+        figures.insert(
+            "elastic_cpu_us_an_attribute".to_owned(),
+            us(elastic.cpu_seconds).into(),
+        );
+        add_stages(figures, &elastic, "elastic", all);
+    }
+    Ok(figures)
 }
 
-fn run(host: &Path, folder: &Path, words: &[&str]) -> anyhow::Result<Run> {
-    let out = folder.join("out.ndjson");
-    fs::write(folder.join("nothing.json"), "{}")?;
-    let before = fs::metadata(&out).map_or(0, |found| found.len());
-    let started = Instant::now();
-    let mut child = Command::new(host)
-        .args(words)
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| host.display().to_string())?;
-    let process = format!("/proc/{}", child.id());
-    let (mut memory, mut cpu_seconds, mut first) = (0, 0.0, None);
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        memory = peak(&process).unwrap_or(memory);
-        cpu_seconds = cpu(&process).unwrap_or(cpu_seconds);
-        let length = fs::metadata(&out).map_or(0, |found| found.len());
-        if first.is_none() && length > before {
-            first = Some(started.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    let seconds = started.elapsed().as_secs_f64();
-    let is_sample = words.first() == Some(&"transform");
-    ensure!(status.success() || is_sample, "{words:?}: {status}");
-    let lines = fs::read(&out).unwrap_or_default();
-    Ok(Run {
-        seconds,
-        first_document_seconds: first.map_or(seconds, |first| first.as_secs_f64()),
-        cpu_seconds,
-        memory,
-        documents: lines.iter().filter(|byte| **byte == b'\n').count(),
-    })
+/// Everything, to an Elasticsearch that has nothing yet.
+fn to_elastic(
+    executor: &Runtime,
+    host: &Path,
+    misp: &StreamingMisp,
+    all: usize,
+) -> anyhow::Result<Ran> {
+    let elastic = executor.block_on(FakeElastic::bind())?;
+    let output = format!(
+        "{{type: elasticsearch, urls: ['{}'], api_key_file: elastic-key}}",
+        elastic.url()
+    );
+    let place = Place::new(host, &misp.url(), KEY, &output)?;
+    place.compile()?;
+    place.set_up()?;
+    let ran = place.once()?;
+    let arrived = elastic.with_store(|store| store.applied.len());
+    ensure!(arrived == all, "{arrived} documents of {all} attributes");
+    Ok(ran)
 }
 
-/// Linux: `VmHWM` of proc(5), bytes.
-fn peak(process: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
+/// How long each stage was at work or waiting, microseconds of wall clock an attribute.
+fn add_stages(figures: &mut Map<String, Value>, ran: &Ran, to: &str, all: usize) {
+    for (stage, ms) in &ran.stages {
+        let us = ms * 1e3 / all as f64;
+        figures.insert(format!("{to}_stage_{stage}_us"), us.into());
+    }
 }
 
-/// Linux: user and system time of proc(5), seconds; a tick is 10 ms.
-fn cpu(process: &str) -> Option<f64> {
-    let stat = fs::read_to_string(format!("{process}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / 100.0)
+pub(crate) fn executor() -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(1).enable_all().build()?)
 }

@@ -7,6 +7,7 @@ mod filters;
 mod search;
 mod server;
 mod store;
+mod streaming;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::weather::Weather;
 
 pub use faults::{Fault, Habits};
 pub use store::Store;
+pub use streaming::StreamingMisp;
 
 /// The key a [`FakeMisp`] accepts. Looks like one of MISP's, and is easy to find where it
 /// should not be.

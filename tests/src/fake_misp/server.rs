@@ -341,7 +341,7 @@ fn dated(mut response: Response<Body>, shared: &Shared) -> Response<Body> {
     response
 }
 
-fn http_date(seconds: i64) -> String {
+pub(super) fn http_date(seconds: i64) -> String {
     let since = std::time::Duration::from_secs(seconds.try_into().unwrap_or(0));
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
 }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc::Receiver;
 
-use super::{MappedBatch, PageEnd, Work};
+use super::{Gathered, MappedBatch, PageEnd, Work};
 use crate::batch::units;
 use crate::context::Context;
 use crate::crash;
 use crate::error::RunError;
 use crate::ledger::Settled;
-use crate::letters::{Letters, deliveries};
+use crate::letters::Letters;
 use crate::memory::{Act, Changes, Fate, LetGo, NoDocument, OutputKey, Remembered};
 use crate::plan::{Plan, needs_note, plan};
 use crate::record::{DeadLetter, Delivery, EventSeen, Operation, RefusalKind, Verdict, Whole};
 use crate::sink::Sink;
+use crate::times::Stage;
 use crate::traits::Commit;
 use crate::withdraw;
 
@@ -57,34 +58,45 @@ impl<'p> Deliver<'p> {
     }
 
     pub(super) async fn run(mut self, mut work: Receiver<Work>) -> Result<(), RunError> {
-        while let Some(item) = work.recv().await {
+        let mut next = None;
+        loop {
+            let item = match next.take() {
+                Some(item) => item,
+                None => match work.recv().await {
+                    Some(item) => item,
+                    None => return Ok(()),
+                },
+            };
             match item {
-                Work::Mapped(batch) => self.batch(batch).await?,
-                Work::PageEnd(end) => self.page_end(end).await?,
+                Work::Mapped(batch) => {
+                    let (gathered, after) = gather(batch, &mut work);
+                    next = after;
+                    self.batch(gathered).await?;
+                }
+                Work::PageEnd(end) => {
+                    let times = &self.context.ledger.times;
+                    times.timed(Stage::Commit, self.page_end(end)).await?;
+                }
             }
         }
-        Ok(())
     }
 
-    async fn batch(&mut self, batch: MappedBatch) -> Result<(), RunError> {
+    async fn batch(&mut self, mut batch: MappedBatch) -> Result<(), RunError> {
         self.first_version.get_or_insert(batch.version);
-        let deliveries: Arc<Vec<Delivery>> = Arc::new(
-            batch
-                .mapped
-                .iter()
-                .flat_map(|mapped| deliveries(mapped, batch.version, &batch.mapping))
-                .collect(),
-        );
+        let times = &self.context.ledger.times;
+        let deliveries = Arc::new(std::mem::take(&mut batch.deliveries));
         let outputs = self.context.current();
         let answers =
             try_join_all(outputs.map(|sink| self.deliver(sink, &deliveries, batch.now_ms)));
         let answers: Vec<Answered<'_>> = answers.await?.into_iter().flatten().collect();
         crash::point("acknowledged");
         let (letters, refused) = self.refusals(&batch, &deliveries, &answers);
-        self.context.keep(&letters).await?;
+        let keeping = self.context.keep(&letters);
+        times.timed(Stage::Keep, keeping).await?;
         crash::point("kept");
         self.see(&batch);
-        self.remember(&batch, &deliveries, &answers).await?;
+        let remembering = self.remember(&batch, &deliveries, &answers);
+        times.timed(Stage::Remember, remembering).await?;
         crash::point("remembered");
         let expected = batch.records.iter().map(units).sum::<u64>() + batch.broken.len() as u64;
         let verdicts: Vec<(&str, &[Verdict])> = answers
@@ -96,6 +108,7 @@ impl<'p> Deliver<'p> {
         self.context.ledger.settled(&Settled {
             expected,
             mapped: &batch.mapped,
+            deliveries: &deliveries,
             refused: &refused,
             verdicts: &verdicts,
             missed: &missed,
@@ -117,7 +130,8 @@ impl<'p> Deliver<'p> {
             Arc::clone(deliveries),
         );
         let remembered = context.on_state(move |state| state.remembered(&instance, &key, &asked));
-        let remembered = remembered.await?;
+        let times = &context.ledger.times;
+        let remembered = times.timed(Stage::LookUp, remembered).await?;
         let plans: Vec<Plan> = deliveries
             .iter()
             .zip(remembered.iter())
@@ -130,10 +144,13 @@ impl<'p> Deliver<'p> {
                 )
             })
             .collect();
-        self.note(sink, deliveries, &plans, &remembered).await?;
+        let noting = self.note(sink, deliveries, &plans, &remembered);
+        times.timed(Stage::Note, noting).await?;
         let known = || remembered.iter();
         let came = if known().all(Option::is_none) && plans.iter().all(|plan| *plan == Plan::Put) {
-            context.send(sink, deliveries).await?
+            times
+                .timed(Stage::Send, context.send(sink, deliveries))
+                .await?
         } else {
             let planned = deliveries.iter().zip(&plans).zip(known());
             let sending: Vec<Delivery> = planned
@@ -143,7 +160,9 @@ impl<'p> Deliver<'p> {
                     Plan::Nothing(_) => None,
                 })
                 .collect();
-            context.send(sink, &sending).await?
+            times
+                .timed(Stage::Send, context.send(sink, &sending))
+                .await?
         };
         let Some(came) = came else {
             return Ok(None);
@@ -376,6 +395,24 @@ impl<'p> Deliver<'p> {
         crash::point("committed");
         Ok(())
     }
+}
+
+/// A batch with those that wait behind it, as far as they may be delivered together; and what
+/// comes after them, if it was taken.
+fn gather(batch: MappedBatch, work: &mut Receiver<Work>) -> (MappedBatch, Option<Work>) {
+    let mut gathered = Gathered::new(batch);
+    while gathered.has_place() {
+        match work.try_recv() {
+            Ok(Work::Mapped(more)) => {
+                if let Err(more) = gathered.add(more) {
+                    return (gathered.batch, Some(Work::Mapped(more)));
+                }
+            }
+            Ok(end) => return (gathered.batch, Some(end)),
+            Err(_) => break,
+        }
+    }
+    (gathered.batch, None)
 }
 
 /// A verdict on something that was sent, and what it means for the state.

@@ -8,6 +8,7 @@ use crate::clock::now_ms;
 use crate::context::{Context, on_state};
 use crate::error::{Class, Classify, RunError, SourceError};
 use crate::record::Page;
+use crate::times::Stage;
 use crate::traits::Source;
 
 /// What a pass reads.
@@ -64,8 +65,9 @@ impl<'p> Fetch<'p, '_> {
         loop {
             let transform = context.mapping.current();
             self.source.set_search_flags(transform.search_flags());
+            let next = next(self.source, &mut self.asked);
             let answer = tokio::select! {
-                answer = next(self.source, &mut self.asked) => answer,
+                answer = context.ledger.times.timed(Stage::Fetch, next) => answer,
                 () = context.stop.cancelled() => return Ok(Ended::Stopped),
             };
             match answer {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use splitter::Record;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use super::{Fetched, MappedBatch, PageEnd, Work};
+use super::{Fetched, MappedBatch, PageEnd, Room, Work};
 use crate::batch::cut;
 use crate::clock::now_ms;
 use crate::context::Context;
 use crate::error::{Class, Classify, RunError};
 use crate::record::{Batch, Mapped, Page, Whole};
+use crate::times::Stage;
 use crate::traits::Transform;
 
 /// Cuts pages into batches and maps them.
-pub(super) struct Map<'p>(pub(super) Context<'p>);
+pub(super) struct Map<'p> {
+    pub(super) context: Context<'p>,
+    pub(super) room: Room,
+}
 
 impl Map<'_> {
     pub(super) async fn run(
@@ -56,25 +60,26 @@ impl Map<'_> {
             ..
         } = *page;
         loop {
-            let limits = self.0.options.batch;
-            let (rest, piece) = tokio::task::spawn_blocking(move || {
+            let ledger = self.context.ledger;
+            let limits = self.context.options.batch;
+            let cutting = tokio::task::spawn_blocking(move || {
                 let piece = cut(&mut records, &limits);
                 (records, piece)
-            })
-            .await?;
+            });
+            let (rest, piece) = ledger.times.timed(Stage::Split, cutting).await?;
             records = rest;
-            self.0.ledger.received(piece.units());
+            ledger.received(piece.units());
             if !piece.records.is_empty() || !piece.broken.is_empty() {
-                let mapped = self.map(&mut transform, &piece.records, now_ms).await?;
-                let batch = MappedBatch {
-                    version,
-                    now_ms,
-                    mapping: transform.identity(),
-                    redact: transform.private_types(),
-                    records: piece.records,
-                    broken: piece.broken,
+                let mapping = self.map(&mut transform, &piece.records, now_ms);
+                let mapped = ledger.times.timed(Stage::Map, mapping).await?;
+                let mut batch = MappedBatch::new(
+                    (version, now_ms),
+                    transform.identity(),
+                    transform.private_types(),
+                    (piece.records, piece.broken),
                     mapped,
-                };
+                );
+                self.room.take(&mut batch).await;
                 if work.send(Work::Mapped(batch)).await.is_err() {
                     return Ok(false);
                 }
@@ -104,7 +109,7 @@ impl Map<'_> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let mut attempts = self.0.attempts("mapping");
+        let mut attempts = self.context.attempts("mapping");
         loop {
             let batch = Batch {
                 records: records.to_vec(),
@@ -124,7 +129,7 @@ impl Map<'_> {
                 }
                 Err(error) => attempts.failed(error, RunError::Transform).await?,
             }
-            let current = self.0.mapping.current();
+            let current = self.context.mapping.current();
             if current.search_flags() == transform.search_flags() {
                 *transform = current;
             }

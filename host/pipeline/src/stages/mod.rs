@@ -1,29 +1,33 @@
 //! The three loops of one pass, and what goes between them.
 //!
-//! Joined by channels of one element: while a page is delivered the next one is fetched,
-//! and no more than that is held. The deliver loop works in order, so a page is committed
-//! only when it and all before it are done.
+//! While a page is delivered the next one is fetched, and no more pages than that are held. Some
+//! batches may wait for their delivery, as many as there is room for in bytes: those that wait
+//! are delivered together. The deliver loop works in order, so a page is committed only when it
+//! and all before it are done.
 
 mod deliver;
 mod fetch;
 mod map;
+mod mapped;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use splitter::Record;
 use tokio::sync::mpsc;
 
-use crate::batch::Broken;
 use crate::context::Context;
 use crate::error::RunError;
-use crate::record::{Cursor, Mapped, MappingIdentity, Page, Whole};
+use crate::ledger::Ledger;
+use crate::record::{Cursor, Page, Whole};
 use crate::traits::{Source, Transform};
 
 use deliver::Deliver;
 pub(crate) use fetch::Asked;
 use fetch::Fetch;
 use map::Map;
+use mapped::{Gathered, MappedBatch, Room};
+
+/// Batches, and ends of pages, that wait for the deliver loop.
+const WAITING: usize = 4;
 
 /// A page with its write version and the wanted events it settles.
 pub(crate) struct Fetched {
@@ -52,18 +56,6 @@ pub(crate) struct PageEnd {
     pub(crate) no_longer_wanted: Vec<String>,
 }
 
-/// A batch, mapped.
-pub(crate) struct MappedBatch {
-    pub(crate) version: u64,
-    pub(crate) now_ms: i64,
-    pub(crate) mapping: Arc<MappingIdentity>,
-    /// The mapping's private types.
-    pub(crate) redact: Arc<BTreeSet<String>>,
-    pub(crate) records: Vec<Record>,
-    pub(crate) broken: Vec<Broken>,
-    pub(crate) mapped: Vec<Mapped>,
-}
-
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -82,7 +74,7 @@ pub(crate) async fn pass(
     ever_succeeded: &mut bool,
 ) -> Result<Ended, RunError> {
     let (page_sender, pages) = mpsc::channel(1);
-    let (work_sender, work) = mpsc::channel(1);
+    let (work_sender, work) = mpsc::channel(WAITING);
     let fetch = Fetch {
         context,
         source,
@@ -91,8 +83,26 @@ pub(crate) async fn pass(
     };
     let (ended, (), ()) = tokio::try_join!(
         fetch.run(page_sender),
-        Map(context).run(pages, work_sender),
+        Map {
+            context,
+            room: Room::new(),
+        }
+        .run(pages, work_sender),
         Deliver::new(context).run(work),
     )?;
+    note_times(context.ledger);
     Ok(ended)
+}
+
+/// Says where the time went, to whoever measures: `--log info,pipeline::times=debug`.
+fn note_times(ledger: &Ledger) {
+    if !tracing::enabled!(target: "pipeline::times", tracing::Level::DEBUG) {
+        return;
+    }
+    let times = ledger.times();
+    let ms = times
+        .iter()
+        .map(|(stage, time)| format!("{stage} {}", time.as_millis()));
+    let ms = ms.collect::<Vec<_>>().join(", ");
+    tracing::debug!(target: "pipeline::times", ms, "where the time went since the start");
 }
