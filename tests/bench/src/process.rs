@@ -169,7 +169,8 @@ fn watch(mut child: Child, out: &Path, started: Instant) -> anyhow::Result<(Ran,
         }
         ran.memory = peak(&process).unwrap_or(ran.memory);
         ran.cpu_seconds = cpu(&format!("{process}/stat")).unwrap_or(ran.cpu_seconds);
-        ran.mapping_seconds = of_mapping(&process).unwrap_or(ran.mapping_seconds);
+        // The thread ends before the process does.
+        ran.mapping_seconds = ran.mapping_seconds.max(of_mapping(&process));
         if ran.first_document_seconds.is_none() && out.is_file() && length() > before {
             ran.first_document_seconds = Some(started.elapsed().as_secs_f64());
         }
@@ -232,15 +233,14 @@ fn cpu(stat: &str) -> Option<f64> {
 }
 
 /// The thread named `mapping`.
-fn of_mapping(process: &str) -> Option<f64> {
-    let threads = fs::read_dir(format!("{process}/task")).ok()?.flatten();
+fn of_mapping(process: &str) -> f64 {
+    let threads = fs::read_dir(format!("{process}/task"));
     let is_it = |path: &PathBuf| {
         fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "mapping")
     };
+    let threads = threads.into_iter().flatten().flatten();
     let mapping = threads.map(|thread| thread.path()).filter(is_it);
-    Some(
-        mapping
-            .filter_map(|path| cpu(path.join("stat").to_str()?))
-            .sum(),
-    )
+    mapping
+        .filter_map(|path| cpu(path.join("stat").to_str()?))
+        .sum()
 }

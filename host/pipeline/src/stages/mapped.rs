@@ -12,11 +12,11 @@ use crate::record::{Delivery, Mapped, MappingIdentity};
 
 /// Documents that are delivered at once: what an output, and the state with two durable
 /// transactions, pays for a batch is paid for all of them.
-const TOGETHER: usize = 4_000;
-/// Bytes of records and documents between the mapping and the end of their delivery: four
-/// batches of a thousand usual attributes that are delivered, and four that wait. A larger batch
+const TOGETHER: usize = 2_000;
+/// Bytes of records and documents between the mapping and the end of their delivery: two
+/// batches of a thousand usual attributes that are delivered, and some that wait. A larger batch
 /// is there alone.
-const ROOM: usize = 32 << 20;
+const ROOM: usize = 16 << 20;
 /// What the room is counted in.
 const UNIT: usize = 1 << 10;
 const UNITS: u32 = (ROOM / UNIT) as u32;
@@ -155,7 +155,7 @@ mod tests {
     use crate::record::{Document, Outcome};
 
     fn batch(mapping: &Arc<MappingIdentity>, version: u64, ids: &[&str]) -> MappedBatch {
-        batch_of(10 << 20, mapping, version, ids)
+        batch_of(5 << 20, mapping, version, ids)
     }
 
     /// Documents of so many bytes each.
@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn batches_have_room_until_they_are_dropped_and_a_large_one_is_alone() {
         let (room, mapping) = (Room::new(), mapping("one"));
-        let free = || room.0.available_permits() / (10 << 10);
+        let free = || room.0.available_permits() / (5 << 10);
         let mut first = batch(&mapping, 1, &["a"]);
         room.take(&mut first).await;
         let mut second = batch(&mapping, 1, &["b"]);

@@ -27,7 +27,7 @@ use map::Map;
 use mapped::{Gathered, MappedBatch, Room};
 
 /// Batches, and ends of pages, that wait for the deliver loop.
-const WAITING: usize = 4;
+const WAITING: usize = 3;
 
 /// A page with its write version and the wanted events it settles.
 pub(crate) struct Fetched {
