@@ -404,7 +404,7 @@ fn gather(batch: MappedBatch, work: &mut Receiver<Work>) -> (MappedBatch, Option
     while gathered.has_place() {
         match work.try_recv() {
             Ok(Work::Mapped(more)) => {
-                if let Err(more) = gathered.add(more) {
+                if let Some(more) = gathered.add(more) {
                     return (gathered.batch, Some(Work::Mapped(more)));
                 }
             }

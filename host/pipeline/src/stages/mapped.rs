@@ -117,15 +117,15 @@ impl Gathered {
     }
 
     /// Adds a batch of the same page, unless it has an id that is here already: what the second
-    /// one does follows from what became of the first.
-    pub(crate) fn add(&mut self, next: MappedBatch) -> Result<(), MappedBatch> {
+    /// one does follows from what became of the first. Gives back one that is not added.
+    pub(crate) fn add(&mut self, next: MappedBatch) -> Option<MappedBatch> {
         let batch = &mut self.batch;
         let fits = batch.version == next.version
             && batch.mapping == next.mapping
             && batch.deliveries.len() + next.deliveries.len() <= TOGETHER
             && ids(&next).all(|id| !self.ids.contains(&id));
         if !fits {
-            return Err(next);
+            return Some(next);
         }
         self.ids.extend(ids(&next));
         batch.records.extend(next.records);
@@ -137,7 +137,7 @@ impl Gathered {
             (None, more) => batch.room = more,
             (Some(_), None) => {}
         }
-        Ok(())
+        None
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
     fn batches_of_a_page_become_one_and_others_do_not() {
         let (one, other) = (mapping("one"), mapping("other"));
         let mut gathered = Gathered::new(batch(&one, 1, &["a"]));
-        gathered.add(batch(&one, 1, &["b"])).unwrap();
+        assert!(gathered.add(batch(&one, 1, &["b"])).is_none());
         for stranger in [
             batch(&one, 2, &["c"]),
             batch(&other, 1, &["c"]),
@@ -207,7 +207,7 @@ mod tests {
             batch(&one, 1, &["b"]),
             batch_of(0, &one, 1, &["x"; TOGETHER]),
         ] {
-            gathered.add(stranger).unwrap_err();
+            assert!(gathered.add(stranger).is_some());
         }
         let all = &gathered.batch;
         let ids: Vec<&str> = all.deliveries.iter().map(|one| &*one.document.id).collect();
@@ -225,7 +225,7 @@ mod tests {
         room.take(&mut second).await;
         assert_eq!(free(), 1);
         let mut gathered = Gathered::new(first);
-        gathered.add(second).unwrap();
+        assert!(gathered.add(second).is_none());
         assert_eq!(free(), 1);
         let mut large = batch(&mapping, 1, &["c", "d", "e", "f"]);
         let waits = tokio::time::timeout(std::time::Duration::ZERO, room.take(&mut large));
