@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc::Receiver;
 
-use super::{Gathered, MappedBatch, PageEnd, Work};
+use super::{MappedBatch, PageEnd, Work};
 use crate::batch::units;
 use crate::context::Context;
 use crate::crash;
@@ -58,27 +58,16 @@ impl<'p> Deliver<'p> {
     }
 
     pub(super) async fn run(mut self, mut work: Receiver<Work>) -> Result<(), RunError> {
-        let mut next = None;
-        loop {
-            let item = match next.take() {
-                Some(item) => item,
-                None => match work.recv().await {
-                    Some(item) => item,
-                    None => return Ok(()),
-                },
-            };
+        while let Some(item) = work.recv().await {
             match item {
-                Work::Mapped(batch) => {
-                    let (gathered, after) = gather(batch, &mut work);
-                    next = after;
-                    self.batch(gathered).await?;
-                }
+                Work::Mapped(batch) => self.batch(batch).await?,
                 Work::PageEnd(end) => {
                     let times = &self.context.ledger.times;
                     times.timed(Stage::Commit, self.page_end(end)).await?;
                 }
             }
         }
+        Ok(())
     }
 
     async fn batch(&mut self, mut batch: MappedBatch) -> Result<(), RunError> {
@@ -395,24 +384,6 @@ impl<'p> Deliver<'p> {
         crash::point("committed");
         Ok(())
     }
-}
-
-/// A batch with those that wait behind it, as far as they may be delivered together; and what
-/// comes after them, if it was taken.
-fn gather(batch: MappedBatch, work: &mut Receiver<Work>) -> (MappedBatch, Option<Work>) {
-    let mut gathered = Gathered::new(batch);
-    while gathered.has_place() {
-        match work.try_recv() {
-            Ok(Work::Mapped(more)) => {
-                if let Some(more) = gathered.add(more) {
-                    return (gathered.batch, Some(Work::Mapped(more)));
-                }
-            }
-            Ok(end) => return (gathered.batch, Some(end)),
-            Err(_) => break,
-        }
-    }
-    (gathered.batch, None)
 }
 
 /// A verdict on something that was sent, and what it means for the state.

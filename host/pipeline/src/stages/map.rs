@@ -5,7 +5,7 @@ use std::sync::Arc;
 use splitter::Record;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use super::{Fetched, MappedBatch, PageEnd, Room, Work};
+use super::{Fetched, MappedBatch, PageEnd, Work};
 use crate::batch::cut;
 use crate::clock::now_ms;
 use crate::context::Context;
@@ -15,10 +15,7 @@ use crate::times::Stage;
 use crate::traits::Transform;
 
 /// Cuts pages into batches and maps them.
-pub(super) struct Map<'p> {
-    pub(super) context: Context<'p>,
-    pub(super) room: Room,
-}
+pub(super) struct Map<'p>(pub(super) Context<'p>);
 
 impl Map<'_> {
     pub(super) async fn run(
@@ -60,8 +57,8 @@ impl Map<'_> {
             ..
         } = *page;
         loop {
-            let ledger = self.context.ledger;
-            let limits = self.context.options.batch;
+            let ledger = self.0.ledger;
+            let limits = self.0.options.batch;
             let cutting = tokio::task::spawn_blocking(move || {
                 let piece = cut(&mut records, &limits);
                 (records, piece)
@@ -72,14 +69,13 @@ impl Map<'_> {
             if !piece.records.is_empty() || !piece.broken.is_empty() {
                 let mapping = self.map(&mut transform, &piece.records, now_ms);
                 let mapped = ledger.times.timed(Stage::Map, mapping).await?;
-                let mut batch = MappedBatch::new(
+                let batch = MappedBatch::new(
                     (version, now_ms),
                     transform.identity(),
                     transform.private_types(),
                     (piece.records, piece.broken),
                     mapped,
                 );
-                self.room.take(&mut batch).await;
                 if work.send(Work::Mapped(batch)).await.is_err() {
                     return Ok(false);
                 }
@@ -109,7 +105,7 @@ impl Map<'_> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let mut attempts = self.context.attempts("mapping");
+        let mut attempts = self.0.attempts("mapping");
         loop {
             let batch = Batch {
                 records: records.to_vec(),
@@ -129,7 +125,7 @@ impl Map<'_> {
                 }
                 Err(error) => attempts.failed(error, RunError::Transform).await?,
             }
-            let current = self.context.mapping.current();
+            let current = self.0.mapping.current();
             if current.search_flags() == transform.search_flags() {
                 *transform = current;
             }

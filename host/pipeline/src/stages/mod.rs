@@ -1,9 +1,8 @@
 //! The three loops of one pass, and what goes between them.
 //!
-//! While a page is delivered the next one is fetched, and no more pages than that are held. Some
-//! batches may wait for their delivery, as many as there is room for in bytes: those that wait
-//! are delivered together. The deliver loop works in order, so a page is committed only when it
-//! and all before it are done.
+//! Joined by channels of one element: while a page is delivered the next one is fetched,
+//! and no more than that is held. The deliver loop works in order, so a page is committed
+//! only when it and all before it are done.
 
 mod deliver;
 mod fetch;
@@ -24,10 +23,7 @@ use deliver::Deliver;
 pub(crate) use fetch::Asked;
 use fetch::Fetch;
 use map::Map;
-use mapped::{Gathered, MappedBatch, Room};
-
-/// Batches, and ends of pages, that wait for the deliver loop.
-const WAITING: usize = 3;
+use mapped::MappedBatch;
 
 /// A page with its write version and the wanted events it settles.
 pub(crate) struct Fetched {
@@ -74,7 +70,7 @@ pub(crate) async fn pass(
     ever_succeeded: &mut bool,
 ) -> Result<Ended, RunError> {
     let (page_sender, pages) = mpsc::channel(1);
-    let (work_sender, work) = mpsc::channel(WAITING);
+    let (work_sender, work) = mpsc::channel(1);
     let fetch = Fetch {
         context,
         source,
@@ -83,11 +79,7 @@ pub(crate) async fn pass(
     };
     let (ended, (), ()) = tokio::try_join!(
         fetch.run(page_sender),
-        Map {
-            context,
-            room: Room::new(),
-        }
-        .run(pages, work_sender),
+        Map(context).run(pages, work_sender),
         Deliver::new(context).run(work),
     )?;
     note_times(context.ledger);

@@ -73,8 +73,6 @@ pub(super) struct World {
     version: Mutex<u64>,
     /// Ids and versions, by output, in the order they were stored.
     pub(super) stored: Mutex<BTreeMap<String, Vec<(String, u64)>>>,
-    /// How many documents each write had that was taken.
-    pub(super) writes: Mutex<Vec<usize>>,
     pub(super) kept: Mutex<Vec<DeadLetter>>,
     /// The search flags that each page was asked with.
     pub(super) flags: Mutex<Vec<Value>>,
@@ -350,7 +348,6 @@ impl Output for FakeOutput {
             Act::Work => 0,
             Act::Short => 1,
         };
-        world.writes.lock().unwrap().push(batch.len());
         let verdicts = batch.iter().skip(short).map(|delivery| {
             let id = &delivery.document.id;
             if id.starts_with("reject") {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fakes::{Act, LATER, World};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Backoff, BatchLimits, Class, Health, Ledger, Options, RunError};
+use crate::{Backoff, Class, Health, Ledger, Options, RunError};
 
 async fn run(world: &Arc<World>, options: Options) -> (Result<(), RunError>, Arc<Ledger>) {
     let (pipeline, ledger) = world.pipeline(options);
@@ -159,30 +159,6 @@ async fn a_page_waits_for_the_slowest_output() {
             "fast a", "slow a", "commit 1", "fast b", "slow b", "commit 2"
         ]
     );
-    assert_eq!(ledger.counts().balance(), Ok(()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn batches_that_wait_for_an_output_go_together_but_never_with_the_next_page() {
-    let world = World::new(&[&["a", "b", "c", "d", "e"], &["f"]], &["out"]);
-    world.outputs["out"].then([Act::Fail(LATER); 3]);
-    let options = Options {
-        // A batch for each of the source's slices of two.
-        batch: BatchLimits {
-            attributes: 1,
-            ..BatchLimits::default()
-        },
-        ..Options::default()
-    };
-    let (result, ledger) = run(&world, options).await;
-    result.unwrap();
-    let expected = [
-        "out a", "out b", "out c", "out d", "out e", "commit 1", "out f", "commit 2",
-    ];
-    assert_eq!(world.log(), expected);
-    let writes = world.writes.lock().unwrap();
-    assert!(writes.len() <= 3, "{writes:?}");
-    assert_eq!(writes.last(), Some(&1));
     assert_eq!(ledger.counts().balance(), Ok(()));
 }
 
