@@ -39,12 +39,16 @@ pub(crate) struct Blocks<'t, B, I> {
     /// Those that this transaction adds.
     added: Option<&'t RefCell<NewIds>>,
     output: u32,
-    loaded: BTreeMap<(u32, String), Loaded>,
-    /// The row that was found last.
-    last: Option<(u32, String)>,
+    loaded: Vec<Loaded>,
+    /// By event and the id that a row begins with, its place in `loaded`.
+    places: BTreeMap<(u32, String), usize>,
+    /// The place of the row that was found last.
+    last: usize,
 }
 
 struct Loaded {
+    event: u32,
+    start: String,
     /// Where the next row of the event begins.
     end: Option<String>,
     entries: Vec<Entry>,
@@ -53,8 +57,8 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn has(&self, start: &str, id: &str) -> bool {
-        start <= id && self.end.as_deref().is_none_or(|end| id < end)
+    fn has(&self, event: u32, id: &str) -> bool {
+        self.event == event && *self.start <= *id && self.end.as_deref().is_none_or(|end| id < end)
     }
 
     fn place(&self, id: &str) -> Result<usize, usize> {
@@ -76,8 +80,9 @@ impl Seen {
             new_ids: reading.new_ids(),
             added: None,
             output,
-            loaded: BTreeMap::new(),
-            last: None,
+            loaded: Vec::new(),
+            places: BTreeMap::new(),
+            last: 0,
         })
     }
 }
@@ -133,36 +138,25 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<'
 
     /// The row that has an id, or would have it.
     fn load(&mut self, event: u32, id: &str) -> Result<&mut Loaded, Trouble> {
-        let found = match &self.last {
-            Some(last) if last.0 == event && self.is_in(last, id) => Some(last.clone()),
-            _ => {
-                let to = (event, id.to_owned());
-                let before = self.loaded.range(..=&to).next_back();
-                before
-                    .filter(|((of, start), block)| *of == event && block.has(start, id))
-                    .map(|(key, _)| key.clone())
-            }
-        };
-        let key = match found {
-            Some(key) => key,
-            None => self.load_row(event, id)?,
-        };
-        self.last = Some(key.clone());
-        Ok(self.loaded.entry(key).or_insert_with(|| Loaded {
-            end: None,
-            entries: Vec::new(),
-            due: BTreeMap::new(),
-            changed: false,
-        }))
+        if !self.is_in(self.last, event, id) {
+            let to = (event, id.to_owned());
+            let before = self.places.range(..=to).next_back();
+            let place = before.map(|(_, place)| *place);
+            self.last = match place.filter(|place| self.is_in(*place, event, id)) {
+                Some(place) => place,
+                None => self.load_row(event, id)?,
+            };
+        }
+        let block = self.loaded.get_mut(self.last);
+        block.ok_or_else(|| Trouble::Damaged("a row has no place in memory".to_owned()))
     }
 
-    fn is_in(&self, key: &(u32, String), id: &str) -> bool {
-        self.loaded
-            .get(key)
-            .is_some_and(|block| block.has(&key.1, id))
+    fn is_in(&self, place: usize, event: u32, id: &str) -> bool {
+        let block = self.loaded.get(place);
+        block.is_some_and(|block| block.has(event, id))
     }
 
-    fn load_row(&mut self, event: u32, id: &str) -> Result<(u32, String), Trouble> {
+    fn load_row(&mut self, event: u32, id: &str) -> Result<usize, Trouble> {
         let output = self.output;
         let mut before = self
             .blocks
@@ -184,14 +178,17 @@ impl<B: ReadableTable<BlockKey, BlockRow>, I: ReadableTable<IdKey, ()>> Blocks<'
                 break;
             }
         }
-        let block = Loaded {
+        let place = self.loaded.len();
+        self.places.insert((event, start.clone()), place);
+        self.loaded.push(Loaded {
+            event,
+            start,
             end,
             due: due(&entries),
             entries,
             changed: false,
-        };
-        self.loaded.insert((event, start.clone()), block);
-        Ok((event, start))
+        });
+        Ok(place)
     }
 
     /// The first row of all.
@@ -235,7 +232,7 @@ impl Seen {
     pub(crate) fn forget_much(&mut self) {
         if self.loaded.len() > KEPT {
             self.loaded.clear();
-            self.last = None;
+            self.places.clear();
         }
     }
 }
@@ -258,8 +255,9 @@ impl<'t> Written<'t> {
             new_ids,
             added: Some(added),
             output,
-            loaded: BTreeMap::new(),
-            last: None,
+            loaded: Vec::new(),
+            places: BTreeMap::new(),
+            last: 0,
         })
     }
 
@@ -316,15 +314,17 @@ impl<'t> Written<'t> {
     pub(crate) fn flush(&mut self, transaction: &WriteTransaction) -> Result<(), Trouble> {
         let mut due = transaction.open_table(DUE)?;
         let output = self.output;
-        self.last = None;
-        for ((event, start), block) in std::mem::take(&mut self.loaded) {
-            if !block.changed {
+        let places = std::mem::take(&mut self.places);
+        let mut loaded = std::mem::take(&mut self.loaded);
+        // In the order of their keys, which lie beside each other.
+        for ((event, start), place) in places {
+            let Some(block) = loaded.get_mut(place).filter(|block| block.changed) else {
                 continue;
-            }
+            };
             for (instance, at) in &block.due {
                 due.remove((output, *instance, *at, event, start.as_str()))?;
             }
-            let pieces = pieces(&start, block.entries)?;
+            let pieces = pieces(&start, std::mem::take(&mut block.entries))?;
             if pieces.is_empty() {
                 self.blocks.remove((output, event, start.as_str()))?;
             }
