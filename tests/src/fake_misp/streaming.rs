@@ -270,10 +270,11 @@ mod tests {
     use super::*;
 
     async fn ask(misp: &StreamingMisp, asked: Value) -> Value {
-        let answered = reqwest::Client::new()
+        let answered = crate::services::client()
+            .unwrap()
             .post(format!("{}/events/restSearch", misp.url()))
             .header("authorization", KEY)
-            .json(&asked)
+            .body(asked.to_string())
             .send()
             .await
             .unwrap();

@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 
 pub use kafka::KafkaBroker;
 pub use nats::{NatsServer, NatsSettings};
+#[cfg(test)]
+pub(crate) use opensearch::client;
 pub use opensearch::{OpenSearch, OpenSearchNode};
 
 /// The tools a service needs, if all are here. Else says in one line what is missing; the test

@@ -210,7 +210,8 @@ impl OpenSearchNode {
     }
 }
 
-fn client() -> io::Result<reqwest::Client> {
+/// A client for servers of this machine.
+pub(crate) fn client() -> io::Result<reqwest::Client> {
     let base = Url::parse("http://127.0.0.1/").map_err(io::Error::other)?;
     let reach = Reach {
         base: &base,
