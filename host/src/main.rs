@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod control;
 mod engine;
+mod heap;
 mod mappings;
 mod replay;
 mod sample;
@@ -33,6 +34,7 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    heap::only_one(&args);
     let result = start_logging(&args).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -21,6 +21,31 @@ fn each_once(misp: &FakeMisp) -> BTreeMap<String, usize> {
     published.into_iter().map(|uuid| (uuid, 1)).collect()
 }
 
+/// Why: `heap.rs`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_one_heap_and_is_the_process_that_was_started() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let mut child = setup
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let walked = |one: &serde_json::Value| one["counts"]["walks"].as_u64() > Some(0);
+    status_until(&setup, "lab", walked).await;
+    let of = |file: &str| std::fs::read(format!("/proc/{}/{file}", child.id())).unwrap();
+    let environment = text(&of("environ"));
+    let is_set = environment
+        .split('\0')
+        .any(|one| one == "MALLOC_ARENA_MAX=1");
+    assert!(is_set, "{environment}");
+    assert_eq!(text(&of("comm")).trim(), "misp-ecs");
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_variables_are_enough_and_every_attribute_comes_once() {
     let misp = demo().await;
