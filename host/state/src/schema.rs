@@ -49,6 +49,13 @@ pub(crate) fn upgrade(
     let Some(missing) = missing else {
         return Err(Trouble::FromTheFuture { found, known });
     };
+    if found > 0 && !missing.is_empty() {
+        tracing::info!(
+            from = found,
+            to = known,
+            "upgrading the state: of a large one that takes a minute"
+        );
+    }
     for step in missing {
         step(transaction)?;
     }
