@@ -129,9 +129,13 @@ async fn a_running_host_replays_at_once() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let socket = setup.folder.path().join("state/control.sock");
     let replayed = async {
+        // Before it has the state, a replay would take it from under it.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            tokio::task::yield_now().await;
+        }
         loop {
-            // Until it listens, this is refused: the state is held.
             let asked = output(setup.command(&["dead-letter", "replay"])).await;
             let said = text(&asked.stdout);
             if asked.status.success() && said.contains("are read again") {

@@ -29,6 +29,7 @@ async fn a_run_has_one_heap_and_is_the_process_that_was_started() {
     let setup = Setup::new(&misp, "");
     let mut child = setup
         .command(&["run"])
+        .env_remove("MALLOC_ARENA_MAX")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

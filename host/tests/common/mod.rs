@@ -81,6 +81,8 @@ pub fn misp_ecs(home: &Path) -> Command {
     }
     command
         .env("HOME", home)
+        // As `run` would have it after starting anew, which a test of its own looks at.
+        .env("MALLOC_ARENA_MAX", "1")
         .env("NO_PROXY", "127.0.0.1")
         .stdin(Stdio::null());
     command
