@@ -64,6 +64,12 @@ impl Entry {
             .or_else(|| self.holds_of(instance).next())
     }
 
+    /// Does this instance have it by another attribute, too?
+    pub(crate) fn is_held_beside(&self, instance: u32, attribute: &[u8]) -> bool {
+        self.holds_of(instance)
+            .any(|hold| hold.attribute != attribute)
+    }
+
     /// Puts a hold in the place of that of the same instance and attribute.
     pub(crate) fn put(&mut self, hold: Hold) {
         let same = |known: &&mut Hold| {

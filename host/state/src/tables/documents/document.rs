@@ -68,6 +68,11 @@ impl Document {
         self.places.push(mapping);
     }
 
+    /// Notes that this instance and event does not want it.
+    pub(super) fn unwanted_by(&mut self, me: (u32, u32)) {
+        self.wanted_by.retain(|other| *other != me);
+    }
+
     pub(super) fn wanted_by_others(&self, me: (u32, u32)) -> bool {
         self.wanted_by.iter().any(|other| *other != me)
     }

@@ -183,10 +183,7 @@ impl<'t> Reader<'t> {
         attribute: &[u8],
     ) -> Result<Held, Trouble> {
         let entry = self.blocks.find(event, id)?;
-        let others = entry.is_some_and(|entry| {
-            let mut holds = entry.holds_of(self.instance);
-            holds.any(|hold| hold.attribute != attribute)
-        });
+        let others = entry.is_some_and(|entry| entry.is_held_beside(self.instance, attribute));
         self.held(event, id, attribute, others)
     }
 

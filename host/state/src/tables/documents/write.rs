@@ -129,7 +129,7 @@ impl Writer<'_> {
         let mut now = self.document_at(home, id)?.unwrap_or_else(Document::new);
         // What may not have arrived is sent again whatever its fingerprint.
         let fingerprint = (act != Act::Sent(Fate::Sent)).then_some(document.fingerprint);
-        now.wanted_by.retain(|other| *other != me);
+        now.unwanted_by(me);
         match act {
             Act::Sent(fate) => {
                 now.fate = fate;
@@ -195,12 +195,10 @@ impl Writer<'_> {
         let LetGo { id, event, .. } = *let_go;
         let event = self.event(event)?;
         let attribute = AttributeKey::new(let_go.attribute);
-        let is_mine = |hold: &Hold| hold.instance == self.instance;
+        let me = (self.instance, event);
         let entry = self.blocks.find(event, id)?;
-        let is_last = !entry.is_some_and(|entry| {
-            let mut holds = entry.holds.iter().filter(|hold| is_mine(hold));
-            holds.any(|hold| hold.attribute != attribute.bytes())
-        });
+        let is_last =
+            !entry.is_some_and(|entry| entry.is_held_beside(self.instance, attribute.bytes()));
         let home = self.blocks.home(event, id)?;
         if let Some(home) = home
             && let Some(mut now) = self.document_at(Some(home), id)?
@@ -213,13 +211,11 @@ impl Writer<'_> {
                     if fate == Fate::Sent {
                         return self.blocks.set(home, id, now);
                     }
-                    now.wanted_by
-                        .retain(|other| *other != (self.instance, event));
+                    now.unwanted_by(me);
                     now.places.clear();
                 }
                 None if is_last => {
-                    now.wanted_by
-                        .retain(|other| *other != (self.instance, event));
+                    now.unwanted_by(me);
                     if now.wanted_by.is_empty() {
                         // Not without a word to the output.
                         if now.fate.may_be_there() {
