@@ -4,6 +4,7 @@ pub use misp_ecs_events as events;
 pub mod fake_elastic;
 pub mod fake_misp;
 pub mod fake_receiver;
+mod serve;
 pub mod services;
 mod weather;
 

@@ -17,10 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::Bytes;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::serve::serve;
 use crate::weather::Weather;
 
 pub use faults::{ElasticFault, ElasticHabits};
@@ -150,8 +150,6 @@ impl FakeElastic {
     /// # Errors
     /// When no port can be had.
     pub async fn bind() -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             store: Mutex::default(),
             habits: Mutex::default(),
@@ -165,10 +163,7 @@ impl FakeElastic {
         let app = Router::new()
             .fallback(server::handle)
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            // Nobody to tell but the client, whose next request fails.
-            let _ = axum::serve(listener, app).await;
-        });
+        let (address, server) = serve(app).await?;
         Ok(Self {
             address,
             shared,

@@ -23,10 +23,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, header};
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::serve::serve;
 use crate::weather::Weather;
 
 pub use faults::{Fault, Habits};
@@ -152,8 +152,6 @@ impl FakeMisp {
     /// # Errors
     /// When no port can be had.
     pub async fn bind() -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             key: Mutex::new(KEY.to_owned()),
             me: Mutex::new(account::me()),
@@ -169,12 +167,7 @@ impl FakeMisp {
         let app = Router::new()
             .fallback(server::handle)
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                // Nobody to tell but the client, whose next request fails.
-                drop(error);
-            }
-        });
+        let (address, server) = serve(app).await?;
         Ok(Self {
             address,
             shared,

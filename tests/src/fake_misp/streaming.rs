@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::http::{Response, header};
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::faults::{answer, error, insert, insert_named};
@@ -19,6 +18,7 @@ use super::server::http_date;
 use super::wire::Wire;
 use super::{KEY, lock};
 use crate::events;
+use crate::serve::serve;
 
 /// Attributes whose text is made once; those of every event are these, with uuids of their own.
 const MADE: usize = 1_000;
@@ -50,8 +50,6 @@ impl StreamingMisp {
     /// # Errors
     /// When no port can be had.
     pub async fn bind() -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             sizes: Mutex::default(),
             attributes: made(),
@@ -59,10 +57,7 @@ impl StreamingMisp {
         let app = Router::new()
             .fallback(handle)
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            // Nobody to tell but the client, whose next request fails.
-            let _ = axum::serve(listener, app).await;
-        });
+        let (address, server) = serve(app).await?;
         Ok(Self {
             address,
             shared,

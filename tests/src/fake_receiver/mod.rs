@@ -10,9 +10,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response};
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+
+use crate::serve::serve;
 
 /// What a request gets instead of being taken.
 #[derive(Debug, Clone)]
@@ -82,16 +83,11 @@ impl FakeReceiver {
     /// # Errors
     /// When no port is to be had.
     pub async fn start() -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let app = Router::new()
             .fallback(handle)
             .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            // Ends with the task only.
-            let _ = axum::serve(listener, app).await;
-        });
+        let (address, server) = serve(app).await?;
         Ok(Self {
             shared,
             address,
