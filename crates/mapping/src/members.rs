@@ -61,9 +61,8 @@ pub fn copy(
     leaves: &mut Leaves,
     problems: &mut Problems,
 ) {
-    let mut finder = from.finder();
     for member in members {
-        if let Some(value) = finder.get(member.prefix, member.key)
+        if let Some(value) = from.find(member.prefix, member.key)
             && !value.is_null()
         {
             leaves.set(member.field, |out| {

@@ -6,12 +6,18 @@
 //! a borrowed tree ([`Json`]), reads scalars in every spelling that is seen, and
 //! tells by shape what a record is ([`items`]).
 
+mod deserialize;
 mod event;
 mod json;
+mod object;
 mod read;
 mod record;
 mod scalar;
+mod shapes;
+mod text;
 
 pub use event::{Entry, Event};
-pub use json::{Finder, Json, Object, ParseError, prefix};
+pub use json::{Json, ParseError};
+pub use object::{Object, Shape, prefix};
 pub use record::{Item, UnknownShape, items};
+pub use text::Text;

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use crate::{Json, Object, json::Member};
+use crate::shapes::Shapes;
+use crate::{Json, Object, Text};
 
 /// Deeper nesting is left to `serde_json`, which has its own limit.
 const DEPTH: usize = 64;
@@ -20,8 +21,9 @@ pub(crate) fn read(text: &str) -> Option<Json<'_>> {
     let mut reader = Reader {
         text,
         at: 0,
-        members: Vec::new(),
-        items: Vec::new(),
+        values: Vec::new(),
+        keys: Vec::new(),
+        shapes: Shapes::default(),
     };
     let value = reader.value(0)?;
     reader.next().is_none().then_some(value)
@@ -30,11 +32,12 @@ pub(crate) fn read(text: &str) -> Option<Json<'_>> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// The members of all objects that are open: one buffer, so that each object is allocated
+    /// The values of all objects and lists that are open: one buffer, so that each is allocated
     /// once, in its size.
-    members: Vec<Member<'a>>,
-    /// The same of lists.
-    items: Vec<Json<'a>>,
+    values: Vec<Json<'a>>,
+    /// The keys of the open objects that are like none before.
+    keys: Vec<Text<'a>>,
+    shapes: Shapes<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -43,13 +46,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is no white space; it is still to be read.
+    #[inline]
     fn next(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at)? {
-                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
-                byte => return Some(*byte),
-            }
+        match *self.text.as_bytes().get(self.at)? {
+            b' ' | b'\n' | b'\r' | b'\t' => self.after_space(),
+            byte => Some(byte),
         }
+    }
+
+    #[cold]
+    fn after_space(&mut self) -> Option<u8> {
+        let is_space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        self.at += self.rest().iter().take_while(is_space).count();
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn skip(&mut self, byte: u8) -> Option<()> {
@@ -77,17 +86,33 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Option<Json<'a>> {
         self.at += 1;
-        let start = self.members.len();
         if self.next()? == b'}' {
             self.at += 1;
             return Some(Json::Object(Object::default()));
         }
+        let (first_value, first_key) = (self.values.len(), self.keys.len());
+        let mut like = self.shapes.last(depth);
         loop {
             self.next().filter(|byte| *byte == b'"')?;
-            let key = self.string()?;
+            let count = self.values.len() - first_value;
+            let expected = like.and_then(|like| self.shapes.follow(like, count, self.rest()));
+            match (expected, like) {
+                (Some((same, length)), _) => {
+                    like = Some(same);
+                    self.at += length;
+                }
+                (None, before) => {
+                    if let Some(before) = before {
+                        self.keys.extend(self.shapes.first_keys(before, count));
+                        like = None;
+                    }
+                    let key = self.string()?;
+                    self.keys.push(key);
+                }
+            }
             self.skip(b':')?;
             let value = self.value(depth)?;
-            self.members.push(Member::new(key, value));
+            self.values.push(value);
             match self.next()? {
                 b',' => self.at += 1,
                 b'}' => break,
@@ -95,19 +120,24 @@ impl<'a> Reader<'a> {
             }
         }
         self.at += 1;
-        Some(Json::Object(self.members.drain(start..).collect()))
+        let values = self.values.split_off(first_value);
+        let shape = match like {
+            Some(like) => self.shapes.of(depth, like, values.len()),
+            None => self.shapes.with_keys(depth, self.keys.split_off(first_key)),
+        };
+        Some(Json::Object(Object::new(shape, values)))
     }
 
     fn list(&mut self, depth: usize) -> Option<Json<'a>> {
         self.at += 1;
-        let start = self.items.len();
         if self.next()? == b']' {
             self.at += 1;
             return Some(Json::Array(Vec::new()));
         }
+        let first = self.values.len();
         loop {
             let value = self.value(depth)?;
-            self.items.push(value);
+            self.values.push(value);
             match self.next()? {
                 b',' => self.at += 1,
                 b']' => break,
@@ -115,26 +145,32 @@ impl<'a> Reader<'a> {
             }
         }
         self.at += 1;
-        Some(Json::Array(self.items.drain(start..).collect()))
+        Some(Json::Array(self.values.split_off(first)))
     }
 
     /// A string whose opening quote is next.
-    fn string(&mut self) -> Option<Cow<'a, str>> {
+    fn string(&mut self) -> Option<Text<'a>> {
         let opening = self.at;
-        self.at += 1 + first_special(self.rest().get(1..)?)?;
-        let text = self.text.get(opening + 1..self.at)?;
+        let (length, is_ascii) = plain(self.rest().get(1..)?)?;
+        self.at += 1 + length;
         if self.rest().first() == Some(&b'"') {
             self.at += 1;
-            return Some(Cow::Borrowed(text));
+            let quoted = self.text.get(opening..self.at)?;
+            return Some(if is_ascii {
+                Text::quoted_ascii(quoted)
+            } else {
+                Text::from(Cow::Borrowed(quoted.get(1..=length)?))
+            });
         }
         while *self.rest().first()? == b'\\' {
             // Neither a backslash nor what follows it ends the string.
             self.at += 2;
-            self.at += first_special(self.rest())?;
+            self.at += plain(self.rest())?.0;
         }
         self.skip(b'"')?;
         let text = self.text.get(opening..self.at)?;
-        serde_json::from_str(text).ok().map(Cow::Owned)
+        let text: String = serde_json::from_str(text).ok()?;
+        Some(Text::from(Cow::Owned(text)))
     }
 
     fn number(&mut self) -> Option<Json<'a>> {
@@ -152,27 +188,40 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where the first quote, backslash or control character stands.
-fn first_special(bytes: &[u8]) -> Option<usize> {
+/// How many bytes stand before the first quote, backslash or control character, and whether they
+/// are ASCII.
+fn plain(bytes: &[u8]) -> Option<(usize, bool)> {
     let (words, rest) = bytes.as_chunks();
+    let mut all = 0;
     for (place, word) in words.iter().enumerate() {
-        let special = specials(u64::from_le_bytes(*word));
+        let word = u64::from_le_bytes(*word);
+        let special = specials(word);
         if special != 0 {
-            return Some(place * 8 + special.trailing_zeros() as usize / 8);
+            let before = (special & special.wrapping_neg()) - 1;
+            all |= word & before;
+            return Some((
+                place * 8 + special.trailing_zeros() as usize / 8,
+                all & HIGHEST == 0,
+            ));
         }
+        all |= word;
     }
     let at = rest
         .iter()
         .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    Some(words.len() * 8 + at)
+    let is_ascii = all & HIGHEST == 0 && rest.get(..at)?.is_ascii();
+    Some((words.len() * 8 + at, is_ascii))
 }
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of each byte.
+const HIGHEST: u64 = ONES * 0x80;
 
 /// The highest bit of each byte that is special; those above the lowest may be wrong.
 fn specials(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES * 0x80)
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & HIGHEST
 }
 
 #[cfg(test)]
