@@ -9,6 +9,19 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a string as it stands within another string: the quoted JSON text of one of which nothing
+/// has to be escaped.
+pub fn nested_quoted(out: &mut Vec<u8>, quoted: &str) {
+    let text = quoted.as_bytes();
+    out.extend_from_slice(b"\\\"");
+    append(
+        out,
+        text.get(1..text.len().saturating_sub(1))
+            .unwrap_or_default(),
+    );
+    out.extend_from_slice(b"\\\"");
+}
+
 /// Appends a string with its quotes as it stands within another string.
 pub fn nested_string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"\\\"");
@@ -35,7 +48,7 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
 ///
 /// In wasm a copy of unknown length is a call out of the component, so short ones are made of
 /// pieces.
-pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     match bytes.len() {
         _ if cfg!(not(target_arch = "wasm32")) => out.extend_from_slice(bytes),
         0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
@@ -56,6 +69,52 @@ fn pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
     {
         out.truncate(out.len() + rest.len() - N);
         out.extend_from_slice(last);
+    }
+}
+
+/// Fills a buffer from its start.
+///
+/// In wasm a copy of unknown length is a call out of the component, so short ones are made of
+/// pieces.
+pub(crate) struct Writer<'o>(&'o mut [u8]);
+
+impl<'o> Writer<'o> {
+    pub(crate) fn new(buffer: &'o mut [u8]) -> Self {
+        Self(buffer)
+    }
+
+    /// Writes bytes; what does not fit into the buffer is left out.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let buffer = std::mem::take(&mut self.0);
+        let Some((to, rest)) = buffer.split_at_mut_checked(bytes.len()) else {
+            return;
+        };
+        match bytes.len() {
+            _ if cfg!(not(target_arch = "wasm32")) => to.copy_from_slice(bytes),
+            0..4 => to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte),
+            4..8 => copy::<4>(to, bytes),
+            8..16 => copy::<8>(to, bytes),
+            16..256 => copy::<16>(to, bytes),
+            _ => to.copy_from_slice(bytes),
+        }
+        self.0 = rest;
+    }
+}
+
+/// Copies at least `N` bytes; the last piece overlaps the one before.
+#[inline]
+fn copy<const N: usize>(to: &mut [u8], from: &[u8]) {
+    let (pieces, rest) = from.as_chunks::<N>();
+    let places = to.as_chunks_mut::<N>().0;
+    places
+        .iter_mut()
+        .zip(pieces)
+        .for_each(|(to, piece)| *to = *piece);
+    if !rest.is_empty()
+        && let (Some(to), Some(last)) = (to.last_chunk_mut::<N>(), from.last_chunk())
+    {
+        *to = *last;
     }
 }
 
@@ -179,6 +238,31 @@ mod tests {
                 assert_eq!(out, [b"before", &text[..length]].concat());
             }
         }
+    }
+
+    #[test]
+    fn copies_are_whole() {
+        let text: Vec<u8> = (0..100).collect();
+        for length in 4..text.len() {
+            let mut to = vec![0xff; length];
+            copy::<4>(&mut to, &text[..length]);
+            assert_eq!(to, text[..length]);
+            if length >= 16 {
+                to.fill(0xff);
+                copy::<16>(&mut to, &text[..length]);
+                assert_eq!(to, text[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_filled_from_its_start() {
+        let mut buffer = [0; 8];
+        let mut writer = Writer::new(&mut buffer);
+        for part in [&b"abc"[..], b"", b"de", b"fghij", b"k"] {
+            writer.put(part);
+        }
+        assert_eq!(&buffer, b"abcde\0\0\0");
     }
 
     #[test]

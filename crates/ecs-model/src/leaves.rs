@@ -1,28 +1,32 @@
 //! The values of one document, before they are put in order.
 
-use std::ops::Range;
-
 use crate::field_set::FieldSet;
 use crate::{Catalogue, FieldId};
 
 /// Fields and their values as JSON text. Reused from document to document.
 #[derive(Debug, Clone)]
-pub struct Leaves {
+pub struct Leaves<'a> {
     text: Vec<u8>,
-    /// Where each value stands in `text`, if the field is set.
-    spans: Vec<Range<usize>>,
+    /// Where each value is, if the field is set.
+    values: Vec<Value<'a>>,
     set: FieldSet,
-    late: Option<FieldId>,
 }
 
-impl Leaves {
+#[derive(Debug, Clone, Copy)]
+enum Value<'a> {
+    /// In the text, from here to there.
+    Written(usize, usize),
+    /// Where it came from.
+    Given(&'a [u8]),
+}
+
+impl<'a> Leaves<'a> {
     /// None yet.
     pub fn new(catalogue: Catalogue) -> Self {
         Self {
             text: Vec::new(),
-            spans: vec![0..0; catalogue.fields().len()],
+            values: vec![Value::Written(0, 0); catalogue.fields().len()],
             set: FieldSet::default(),
-            late: None,
         }
     }
 
@@ -30,17 +34,18 @@ impl Leaves {
     pub fn clear(&mut self) {
         self.text.clear();
         self.set.clear();
-        self.late = None;
     }
 
-    /// Leaves a field to the one who renders the document: for a value so long that
-    /// it should be written only once. One field a document can be late.
-    pub fn set_late(&mut self, field: FieldId) {
-        self.set.insert(field);
-        self.late = Some(field);
+    /// The same values, none of them borrowed.
+    pub fn to_owned(&self, catalogue: Catalogue) -> Leaves<'static> {
+        let mut owned = Leaves::new(catalogue);
+        self.each_without(&FieldSet::default(), |field, value| {
+            owned.set(field, |out| out.extend_from_slice(value));
+        });
+        owned
     }
 
-    /// The fields that are set, or late.
+    /// The fields that are set.
     pub(crate) fn fields(&self) -> &FieldSet {
         &self.set
     }
@@ -52,19 +57,28 @@ impl Leaves {
         let end = self.text.len();
         if end == start {
             self.set.remove(field);
-        } else if let Some(span) = self.spans.get_mut(field.index()) {
-            *span = start..end;
-            self.set.insert(field);
+        } else {
+            self.put(field, Value::Written(start, end));
         }
+    }
+
+    /// Sets a field to JSON text that stands elsewhere already.
+    pub fn given(&mut self, field: FieldId, json: &'a [u8]) {
+        self.put(field, Value::Given(json));
     }
 
     /// Sets a field to the value of another, if that has one.
     pub fn same(&mut self, field: FieldId, other: FieldId) {
         if self.set.has(other)
-            && let Some(value) = self.spans.get(other.index()).cloned()
-            && let Some(span) = self.spans.get_mut(field.index())
+            && let Some(value) = self.values.get(other.index()).copied()
         {
-            *span = value;
+            self.put(field, value);
+        }
+    }
+
+    fn put(&mut self, field: FieldId, value: Value<'a>) {
+        if let Some(known) = self.values.get_mut(field.index()) {
+            *known = value;
             self.set.insert(field);
         }
     }
@@ -81,7 +95,7 @@ impl Leaves {
 
     /// Sets a field to a flag.
     pub fn boolean(&mut self, field: FieldId, value: bool) {
-        self.set(field, |out| crate::json::boolean(out, value));
+        self.given(field, if value { b"true" } else { b"false" });
     }
 
     /// Takes a field's value away.
@@ -89,20 +103,23 @@ impl Leaves {
         self.set.remove(field);
     }
 
-    /// The JSON text of a field; `None` if it is absent or late.
+    /// The JSON text of a field; `None` if it is absent.
     pub fn get(&self, field: FieldId) -> Option<&[u8]> {
-        (self.set.has(field) && self.late != Some(field)).then(|| self.at(field))?
+        self.set.has(field).then(|| self.at(field))?
     }
 
-    fn at(&self, field: FieldId) -> Option<&[u8]> {
-        self.text.get(self.spans.get(field.index())?.clone())
+    /// The JSON text of a field that is set.
+    pub(crate) fn at(&self, field: FieldId) -> Option<&[u8]> {
+        match *self.values.get(field.index())? {
+            Value::Written(start, end) => self.text.get(start..end),
+            Value::Given(json) => Some(json),
+        }
     }
 
-    /// Does something with the fields that are set (a late one without its value) and not in
-    /// `other`, in catalogue order.
+    /// Does something with the fields that are set and not in `other`, in catalogue order.
     pub fn each_without(&self, other: &FieldSet, mut action: impl FnMut(FieldId, &[u8])) {
         self.set.each_without(other, |field| {
-            action(field, self.get(field).unwrap_or_default());
+            action(field, self.at(field).unwrap_or_default());
         });
     }
 }

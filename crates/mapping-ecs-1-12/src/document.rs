@@ -1,7 +1,8 @@
 //! One document.
 
 use ecs_model::{Catalogue, FieldId};
-use mapping::original::{Secrets, Source};
+use mapping::compact::Secrets;
+use mapping::original::Source;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
 use mapping::{Document, Note, NoteKind, Operation, id, tags, time};
@@ -42,21 +43,21 @@ impl Layout for Documents<'_> {
         EventParts::new(self.0, event, tags, now_ms)
     }
 
-    fn attribute(
+    fn attribute<'a>(
         &self,
         head: &EventParts,
-        subject: &Subject<'_, '_>,
-        scratch: &mut Scratch,
+        subject: &Subject<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made {
         Maker::new(self.0, scratch, now_ms).attribute(head, subject)
     }
 
-    fn event(
+    fn event<'a>(
         &self,
         head: &EventParts,
-        source: Source<'_, '_>,
-        scratch: &mut Scratch,
+        source: Source<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made {
         Maker::new(self.0, scratch, now_ms).event(head, source)
@@ -64,14 +65,14 @@ impl Layout for Documents<'_> {
 }
 
 /// Makes one document.
-struct Maker<'m> {
+struct Maker<'m, 'a> {
     mapper: &'m Ecs112,
     now_ms: i64,
-    scratch: &'m mut Scratch,
+    scratch: &'m mut Scratch<'a>,
 }
 
-impl<'m> Maker<'m> {
-    fn new(mapper: &'m Ecs112, scratch: &'m mut Scratch, now_ms: i64) -> Self {
+impl<'m, 'a> Maker<'m, 'a> {
+    fn new(mapper: &'m Ecs112, scratch: &'m mut Scratch<'a>, now_ms: i64) -> Self {
         scratch.leaves.clear();
         Self {
             mapper,
@@ -81,7 +82,7 @@ impl<'m> Maker<'m> {
     }
 
     /// The document of an attribute.
-    fn attribute(&mut self, event: &EventParts, subject: &Subject<'_, '_>) -> Made {
+    fn attribute(&mut self, event: &EventParts, subject: &Subject<'_, 'a>) -> Made {
         let attribute = subject.attribute;
         let mut problems = event.problems.clone();
         let mut notes = Vec::new();
@@ -139,9 +140,13 @@ impl<'m> Maker<'m> {
                 .options
                 .expiration_ms
                 .map(|ms| valid_from.saturating_add(ms)),
-            ..self.finish(event, timestamp_ms, &problems, notes, |out| {
-                subject.source.write(out, attribute, SECRETS);
-            })
+            ..self.finish(
+                event,
+                timestamp_ms,
+                &problems,
+                notes,
+                (subject.source, attribute),
+            )
         };
         Made {
             document,
@@ -150,16 +155,20 @@ impl<'m> Maker<'m> {
     }
 
     /// The document of an event without attributes.
-    fn event(&mut self, event: &EventParts, source: Source<'_, '_>) -> Made {
+    fn event(&mut self, event: &EventParts, source: Source<'_, 'a>) -> Made {
         let mut problems = event.problems.clone();
         let timestamp_ms = self.timestamp(event, None, &mut problems);
         let id = id::sha1_base64(&[event.uuid.as_deref().unwrap_or_default()]);
         let document = Document {
             id,
             modified_ms: modified_ms(event, None).unwrap_or(timestamp_ms),
-            ..self.finish(event, timestamp_ms, &problems, Vec::new(), |out| {
-                source.write(out, &Object::default(), SECRETS)
-            })
+            ..self.finish(
+                event,
+                timestamp_ms,
+                &problems,
+                Vec::new(),
+                (source, &Object::default()),
+            )
         };
         Made {
             document,
@@ -174,22 +183,18 @@ impl<'m> Maker<'m> {
         timestamp_ms: i64,
         problems: &Problems,
         mut notes: Vec<Note>,
-        original: impl Fn(&mut Vec<u8>),
+        (source, attribute): (Source<'_, 'a>, &Object<'a>),
     ) -> Document {
-        problems.write(CATALOGUE, MESSAGE, &mut self.scratch.leaves);
+        let Scratch { leaves, attributes } = &mut *self.scratch;
+        problems.write(CATALOGUE, MESSAGE, leaves);
         if self.mapper.options.preserve_original {
-            self.scratch.leaves.set_late(ORIGINAL);
+            leaves.set(ORIGINAL, |out| {
+                source.write(out, attribute, attributes, SECRETS)
+            });
         }
         notes.extend(problems.notes(CATALOGUE));
         let mut fingerprint = event.fingerprint;
-        self.mapper
-            .counting
-            .add_to(&mut fingerprint, &self.scratch.leaves);
-        let mut body = self.scratch.body();
-        event
-            .template
-            .render(&mut body, &self.scratch.leaves, original);
-        self.scratch.was(&body);
+        self.mapper.counting.add_to(&mut fingerprint, leaves);
         Document {
             id: String::new(),
             attribute: None,
@@ -200,7 +205,7 @@ impl<'m> Maker<'m> {
             modified_ms: timestamp_ms,
             expires_ms: None,
             fingerprint: fingerprint.finish(),
-            body,
+            body: event.template.render(leaves),
             notes,
         }
     }

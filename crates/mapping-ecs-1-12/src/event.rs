@@ -123,10 +123,10 @@ impl Ecs112 {
     }
 
     /// The organisations, and what the settings ask for.
-    fn options_members(
+    fn options_members<'a>(
         &self,
-        event: &Object<'_>,
-        known: &mut Leaves,
+        event: &Object<'a>,
+        known: &mut Leaves<'a>,
         problems: &mut Problems,
         now_ms: i64,
     ) {

@@ -41,7 +41,7 @@ pub(crate) struct Indicator {
 pub(crate) fn set(
     rule: Rule,
     value: &str,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) -> Indicator {
     let mut set = Setter { leaves, problems };
@@ -76,12 +76,12 @@ fn ip_kind(ip: &str) -> &'static str {
     }
 }
 
-struct Setter<'s> {
-    leaves: &'s mut Leaves,
+struct Setter<'s, 'l> {
+    leaves: &'s mut Leaves<'l>,
     problems: &'s mut Problems,
 }
 
-impl Setter<'_> {
+impl Setter<'_, '_> {
     /// Says whether the fields hold the whole value.
     fn value(&mut self, rule: Rule, value: &str) -> bool {
         match rule {

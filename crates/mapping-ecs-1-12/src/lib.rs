@@ -11,8 +11,8 @@ mod members;
 mod settings;
 mod types;
 
+use mapping::compact::Secrets;
 use mapping::fingerprint::Counting;
-use mapping::original::Secrets;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 

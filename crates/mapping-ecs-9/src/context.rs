@@ -139,7 +139,7 @@ impl Context {
     pub(crate) fn write<'t>(
         &self,
         more: impl Iterator<Item = &'t String> + Clone,
-        leaves: &mut Leaves,
+        leaves: &mut Leaves<'_>,
     ) {
         if !self.names.is_empty() || more.clone().next().is_some() {
             let names = self.names.iter().map(|name| tags::clean(name));
@@ -162,7 +162,7 @@ impl Context {
         self.write_galaxies(leaves);
     }
 
-    fn write_galaxies(&self, leaves: &mut Leaves) {
+    fn write_galaxies(&self, leaves: &mut Leaves<'_>) {
         let mut attack = false;
         for (fields, list, folder) in [
             (TACTIC, &self.attack.tactics, "tactics"),

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use ecs_model::{Catalogue, FieldId, json};
+use mapping::compact::Secrets;
 use mapping::fingerprint::Fingerprint;
 use mapping::members::copy;
-use mapping::original::{Secrets, Source};
+use mapping::original::Source;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
 use mapping::{Document, Note, NoteKind, Operation, REDACTED, id, tags, time};
@@ -22,6 +23,7 @@ use crate::said;
 use crate::settings::Clock;
 use crate::types::{AttributeType, Rule};
 
+const COMMENT: FieldId = CATALOGUE.id("misp.attribute.comment");
 const CONTEXT_VALUE: FieldId = CATALOGUE.id("misp.context.attribute.value");
 const DECAYED_AT: FieldId = CATALOGUE.id("misp.attribute.decayed_at");
 const DESCRIPTION: FieldId = CATALOGUE.id("threat.indicator.description");
@@ -33,7 +35,8 @@ const NAME: FieldId = CATALOGUE.id("threat.indicator.name");
 const ORIGINAL: FieldId = CATALOGUE.id("event.original");
 const REFERENCE: FieldId = CATALOGUE.id("threat.indicator.reference");
 const TYPE: FieldId = CATALOGUE.id("threat.indicator.type");
-const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
+const ATTRIBUTE_TIMESTAMP: FieldId = CATALOGUE.id("misp.attribute.timestamp");
+pub(crate) const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
 
 /// How this mapping makes documents of the parts of a record.
 pub(crate) struct Documents<'m>(pub(crate) &'m Ecs9);
@@ -55,21 +58,21 @@ impl Layout for Documents<'_> {
         Head::new(self.0, event, tags, now_ms)
     }
 
-    fn attribute(
+    fn attribute<'a>(
         &self,
         head: &Head,
-        subject: &Subject<'_, '_>,
-        scratch: &mut Scratch,
+        subject: &Subject<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made {
         Maker::new(self, head, scratch, now_ms).attribute(subject)
     }
 
-    fn event(
+    fn event<'a>(
         &self,
         head: &Head,
-        source: Source<'_, '_>,
-        scratch: &mut Scratch,
+        source: Source<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made {
         Maker::new(self, head, scratch, now_ms).event(source)
@@ -77,21 +80,21 @@ impl Layout for Documents<'_> {
 }
 
 /// Makes one document.
-struct Maker<'m> {
+struct Maker<'m, 'a> {
     layout: &'m Documents<'m>,
     mapper: &'m Ecs9,
     head: &'m Head,
-    scratch: &'m mut Scratch,
+    scratch: &'m mut Scratch<'a>,
     problems: Problems,
     notes: Vec<Note>,
     now_ms: i64,
 }
 
-impl<'m> Maker<'m> {
+impl<'m, 'a> Maker<'m, 'a> {
     fn new(
         layout: &'m Documents<'m>,
         head: &'m Head,
-        scratch: &'m mut Scratch,
+        scratch: &'m mut Scratch<'a>,
         now_ms: i64,
     ) -> Self {
         scratch.leaves.clear();
@@ -107,7 +110,7 @@ impl<'m> Maker<'m> {
     }
 
     /// The document of an attribute.
-    fn attribute(mut self, subject: &Subject<'_, '_>) -> Made {
+    fn attribute(mut self, subject: &Subject<'_, 'a>) -> Made {
         let attribute = subject.attribute;
         let secrets = self.mapper.secrets();
         let leaves = &mut self.scratch.leaves;
@@ -152,8 +155,8 @@ impl<'m> Maker<'m> {
         let indicator_type = self.indicator(attribute, &kind, known);
 
         let time = |key| attribute.some(key).and_then(time::unix_ms);
-        let changed_ms = time("timestamp");
-        let (timestamp_ms, own) = self.timestamp(changed_ms);
+        let (changed, changed_ms) = time::seconds_and_ms(attribute.some("timestamp"));
+        let (timestamp_ms, own) = self.timestamp(changed, changed_ms);
         let flag = |key| attribute.some(key).and_then(Json::boolean);
         let options = &self.mapper.options;
         let withdrawn = flag("deleted") == Some(true)
@@ -178,7 +181,7 @@ impl<'m> Maker<'m> {
         let document = Document {
             id: self.document_id(attribute, uuid.as_deref()),
             attribute: uuid.map(Into::into),
-            attribute_timestamp: attribute.some("timestamp").and_then(Json::integer),
+            attribute_timestamp: changed,
             operation: if withdrawn {
                 Operation::Delete
             } else {
@@ -186,9 +189,7 @@ impl<'m> Maker<'m> {
             },
             modified_ms: self.modified_ms(changed_ms).unwrap_or(timestamp_ms),
             expires_ms,
-            ..self.finish(shared, timestamp_ms, own, |out| {
-                subject.source.write(out, attribute, secrets);
-            })
+            ..self.finish(shared, (timestamp_ms, own), subject.source, attribute)
         };
         Made {
             document,
@@ -197,20 +198,23 @@ impl<'m> Maker<'m> {
     }
 
     /// The document of an event without attributes.
-    fn event(mut self, source: Source<'_, '_>) -> Made {
-        let secrets = self.mapper.secrets();
-        let (timestamp_ms, own) = self.timestamp(None);
+    fn event(mut self, source: Source<'_, 'a>) -> Made {
+        let (timestamp_ms, own) = self.timestamp(None, None);
         if let Some(page) = &self.head.page {
-            self.scratch.leaves.string(REFERENCE, page);
+            self.scratch
+                .leaves
+                .set(REFERENCE, |out| json::append(out, page));
         }
-        let line = format!("event without attributes {}", self.head.origin);
-        self.scratch.leaves.string(LINE, &line);
+        self.line(&["event without attributes"]);
         let document = Document {
             id: id::sha1_base64url(&[&self.head.uuid]),
             modified_ms: self.modified_ms(None).unwrap_or(timestamp_ms),
-            ..self.finish(&self.head.shared, timestamp_ms, own, |out| {
-                source.write(out, &Object::default(), secrets);
-            })
+            ..self.finish(
+                &self.head.shared,
+                (timestamp_ms, own),
+                source,
+                &Object::default(),
+            )
         };
         Made {
             document,
@@ -222,34 +226,30 @@ impl<'m> Maker<'m> {
     fn finish(
         &mut self,
         shared: &Shared,
-        timestamp_ms: i64,
-        timestamp_counts: bool,
-        original: impl Fn(&mut Vec<u8>),
+        (timestamp_ms, timestamp_counts): (i64, bool),
+        source: Source<'_, 'a>,
+        attribute: &Object<'a>,
     ) -> Document {
         let whole = self.problems.is_empty();
-        let leaves = &mut self.scratch.leaves;
-        leaves.string(
-            KIND,
-            if whole {
-                "enrichment"
-            } else {
-                "pipeline_error"
-            },
-        );
+        let Scratch { leaves, attributes } = &mut *self.scratch;
+        let kind: &[u8] = if whole {
+            b"\"enrichment\""
+        } else {
+            b"\"pipeline_error\""
+        };
+        leaves.given(KIND, kind);
         self.problems.write(CATALOGUE, MESSAGE, leaves);
         if self.mapper.options.preserve_original || !whole {
-            leaves.set_late(ORIGINAL);
+            let secrets = self.mapper.secrets();
+            leaves.set(ORIGINAL, |out| {
+                source.write(out, attribute, attributes, secrets);
+            });
         }
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(self.problems.notes(CATALOGUE));
         let mut fingerprint: Fingerprint = shared.fingerprint;
         let moving = &self.mapper.moving;
         moving.add_others_to(&mut fingerprint, leaves, timestamp_counts);
-        let mut body = self.scratch.body();
-        shared
-            .template
-            .render(&mut body, &self.scratch.leaves, original);
-        self.scratch.was(&body);
         Document {
             id: String::new(),
             attribute: None,
@@ -260,7 +260,7 @@ impl<'m> Maker<'m> {
             modified_ms: timestamp_ms,
             expires_ms: None,
             fingerprint: fingerprint.finish(),
-            body,
+            body: shared.template.render(leaves),
             notes,
         }
     }
@@ -284,7 +284,9 @@ impl<'m> Maker<'m> {
         let value = value.and_then(Json::text).unwrap_or_default();
         let to_ids = attribute.some("to_ids").and_then(Json::boolean) == Some(true);
         if let Some(page) = &self.head.page {
-            self.scratch.leaves.string(REFERENCE, page);
+            self.scratch
+                .leaves
+                .set(REFERENCE, |out| json::append(out, page));
         }
         let found = match known {
             _ if secret => {
@@ -318,22 +320,35 @@ impl<'m> Maker<'m> {
         if let Some(kind) = found.kind {
             leaves.string(TYPE, kind);
         }
-        if !found.name.is_empty() {
-            leaves.string(NAME, &found.name);
+        match &found.name {
+            Cow::Borrowed("") => {}
+            // As long as the value: it is the value, or what stands in its place.
+            Cow::Borrowed(name) if name.len() == value.len() => leaves.same(NAME, VALUE),
+            name => leaves.string(NAME, name),
         }
         if let Some(uuid) = text(attribute, "uuid") {
             leaves.set(INDICATOR_ID, |out| json::strings(out, [uuid]));
         }
-        let comment = text(attribute, "comment");
-        let description = comment.as_deref().unwrap_or(&self.head.info);
-        if !description.is_empty() {
-            leaves.string(DESCRIPTION, description);
+        if text(attribute, "comment").is_some() {
+            leaves.same(DESCRIPTION, COMMENT);
+        } else if let Some(info) = &self.head.info {
+            leaves.set(DESCRIPTION, |out| json::append(out, info));
         }
         let shown = if secret { REDACTED } else { value.as_ref() };
-        let (kind, shown) = (one_line(kind), one_line(shown));
-        let parts = [&kind, " ", &shown, " ", &self.head.origin];
-        leaves.set(LINE, |out| json::joined(out, &parts));
+        self.line(&[kind, " ", shown]);
         found.kind
+    }
+
+    /// The line that a person reads.
+    fn line(&mut self, parts: &[&str]) {
+        self.scratch.leaves.set(LINE, |out| {
+            out.push(b'"');
+            for part in parts {
+                json::escaped(out, one_line(part).as_bytes());
+            }
+            json::append(out, &self.head.origin);
+            out.push(b'"');
+        });
     }
 
     /// What the attribute's own tags, galaxies and value say over that of its event;
@@ -366,8 +381,9 @@ impl<'m> Maker<'m> {
         }
     }
 
-    /// `@timestamp`, and whether it is one that counts in the fingerprint.
-    fn timestamp(&mut self, changed_ms: Option<i64>) -> (i64, bool) {
+    /// `@timestamp`, and whether it is one that counts in the fingerprint. The last change of the
+    /// attribute is given as MISP has it and in milliseconds.
+    fn timestamp(&mut self, changed: Option<i64>, changed_ms: Option<i64>) -> (i64, bool) {
         let head = self.head;
         let (ms, counts) = match self.mapper.options.clock {
             Clock::Observed => return (self.now_ms, false),
@@ -382,7 +398,12 @@ impl<'m> Maker<'m> {
             );
             head.published_ms.or(head.day_ms).unwrap_or(self.now_ms)
         });
-        self.scratch.leaves.string(TIMESTAMP, &time::iso(ms));
+        let leaves = &mut self.scratch.leaves;
+        if changed.and_then(|seconds| seconds.checked_mul(1000)) == Some(ms) {
+            leaves.same(TIMESTAMP, ATTRIBUTE_TIMESTAMP);
+        } else {
+            leaves.string(TIMESTAMP, &time::iso(ms));
+        }
         (ms, counts)
     }
 
@@ -395,7 +416,12 @@ impl<'m> Maker<'m> {
     /// By the uuids of the event and the attribute; without that of the attribute by
     /// what else tells attributes apart.
     fn document_id(&self, attribute: &Object<'_>, uuid: Option<&str>) -> String {
-        let of_attribute = text(attribute, "event_uuid").unwrap_or_default();
+        let of_attribute = self
+            .head
+            .uuid
+            .is_empty()
+            .then(|| text(attribute, "event_uuid"));
+        let of_attribute = of_attribute.flatten().unwrap_or_default();
         let event = if self.head.uuid.is_empty() {
             of_attribute.as_ref()
         } else {

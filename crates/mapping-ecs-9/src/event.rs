@@ -57,7 +57,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(mapper: &Ecs9, known: &Leaves) -> Self {
+    fn new(mapper: &Ecs9, known: &Leaves<'_>) -> Self {
         let mut fingerprint = Fingerprint::default();
         fingerprint.statics(&mapper.statics);
         mapper.moving.add_others_to(&mut fingerprint, known, false);
@@ -73,7 +73,7 @@ pub(crate) struct Head {
     /// For attributes without tags of their own.
     pub(crate) shared: Shared,
     /// The event's values without what its tags say, for the other attributes.
-    plain: Leaves,
+    plain: Leaves<'static>,
     bare: OnceCell<Shared>,
     /// What its tags and galaxies say.
     pub(crate) context: Context,
@@ -83,12 +83,13 @@ pub(crate) struct Head {
     pub(crate) problems: Problems,
     /// Its uuid.
     pub(crate) uuid: String,
-    /// Its title.
-    pub(crate) info: String,
-    /// Who says so, and in which event, for the line that a person reads.
-    pub(crate) origin: String,
-    /// Its page on its instance.
-    pub(crate) page: Option<String>,
+    /// Its title as JSON text, if it has one.
+    pub(crate) info: Option<Vec<u8>>,
+    /// Who says so, and in which event: the end of the line that a person reads, within a JSON
+    /// string.
+    pub(crate) origin: Vec<u8>,
+    /// Its page on its instance, as JSON text.
+    pub(crate) page: Option<Vec<u8>>,
     /// `timestamp`, UNIX milliseconds.
     pub(crate) timestamp_ms: Option<i64>,
     /// `publish_timestamp`, UNIX milliseconds; `None` if it never was.
@@ -128,15 +129,15 @@ impl Head {
         let info: String = text("info").unwrap_or_default().into();
         Self {
             shared: Shared::new(mapper, &known),
-            plain,
+            plain: plain.to_owned(CATALOGUE),
             bare: OnceCell::new(),
             context,
             clusters,
             problems,
             uuid: text("uuid").unwrap_or_default().into(),
             origin: origin(&provider, &info),
-            info,
-            page: page.map(|(url, id)| format!("{url}/events/view/{id}")),
+            info: (!info.is_empty()).then(|| string(&info)),
+            page: page.map(|(url, id)| string(&format!("{url}/events/view/{id}"))),
             timestamp_ms: time("timestamp"),
             published_ms: time("publish_timestamp").filter(|ms| *ms > 0),
             day_ms: time("date"),
@@ -149,13 +150,22 @@ impl Head {
     }
 }
 
-fn origin(provider: &str, info: &str) -> String {
+fn string(text: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    json::string(&mut json, text);
+    json
+}
+
+fn origin(provider: &str, info: &str) -> Vec<u8> {
     let provider = one_line(provider);
-    if info.is_empty() {
-        format!("({provider})")
+    let text = if info.is_empty() {
+        format!(" ({provider})")
     } else {
-        format!("({provider}: {})", one_line(info))
-    }
+        format!(" ({provider}: {})", one_line(info))
+    };
+    let mut escaped = Vec::new();
+    json::escaped(&mut escaped, text.as_bytes());
+    escaped
 }
 
 /// At most [`SHOWN`] characters, without line ends.
@@ -192,7 +202,7 @@ impl Moving {
     pub(crate) fn add_others_to(
         &self,
         fingerprint: &mut Fingerprint,
-        leaves: &Leaves,
+        leaves: &Leaves<'_>,
         timestamp: bool,
     ) {
         let moving = if timestamp {
@@ -205,10 +215,10 @@ impl Moving {
 }
 
 /// Copies both organisations; returns the name of the one that made the event.
-fn organisations(
+fn organisations<'a>(
     mapper: &Ecs9,
-    event: &Object<'_>,
-    known: &mut Leaves,
+    event: &Object<'a>,
+    known: &mut Leaves<'a>,
     problems: &mut Problems,
 ) -> String {
     for (key, members, name) in [
@@ -231,7 +241,7 @@ fn organisations(
 fn options(
     mapper: &Ecs9,
     event: &Object<'_>,
-    known: &mut Leaves,
+    known: &mut Leaves<'_>,
     problems: &mut Problems,
     now_ms: i64,
 ) {

@@ -63,7 +63,7 @@ pub(crate) fn set<'v>(
     value: &'v str,
     to_ids: bool,
     options: &Options,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) -> Indicator<'v> {
     let mut setter = Setter {
@@ -85,14 +85,14 @@ pub(crate) fn set<'v>(
     }
 }
 
-struct Setter<'s, 'v> {
-    leaves: &'s mut Leaves,
+struct Setter<'s, 'l, 'v> {
+    leaves: &'s mut Leaves<'l>,
     problems: &'s mut Problems,
     kind: Option<&'static str>,
     name: Cow<'v, str>,
 }
 
-impl<'v> Setter<'_, 'v> {
+impl<'v> Setter<'_, '_, 'v> {
     fn value(&mut self, rule: Rule, value: &'v str, to_ids: bool, options: &Options) {
         match rule {
             // What the last two name is in the context.

@@ -18,7 +18,7 @@ mod settings;
 mod types;
 mod values;
 
-use mapping::original::Secrets;
+use mapping::compact::Secrets;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 

@@ -2,8 +2,8 @@
 //! on warninglists, times.
 
 use ecs_model::{FieldId, Leaves};
+use mapping::compact::Secrets;
 use mapping::members::copy_lists;
-use mapping::original::Secrets;
 use mapping::problems::Problems;
 use misp_model::{Json, Object};
 
@@ -36,7 +36,7 @@ const SIGHTINGS_BY_TYPE: [FieldId; 3] = [
 pub(crate) fn decay(
     attribute: &Object<'_>,
     secrets: Secrets,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) -> Option<bool> {
     let scores: Vec<_> = objects(attribute, "decay_score").collect();
@@ -54,7 +54,7 @@ pub(crate) fn decay(
 }
 
 /// Counts sightings by their type, where the attribute has a list of them.
-pub(crate) fn sightings(attribute: &Object<'_>, leaves: &mut Leaves) {
+pub(crate) fn sightings(attribute: &Object<'_>, leaves: &mut Leaves<'_>) {
     if attribute.get("Sighting").and_then(Json::as_array).is_none() {
         return;
     }
@@ -74,7 +74,7 @@ pub(crate) fn sightings(attribute: &Object<'_>, leaves: &mut Leaves) {
 pub(crate) fn warnings(
     attribute: &Object<'_>,
     secrets: Secrets,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) {
     let hits: Vec<_> = objects(attribute, "warnings").collect();
@@ -90,7 +90,7 @@ pub(crate) fn warnings(
 }
 
 /// Sets the times of the indicator: those of the attribute, where they are times.
-pub(crate) fn times(leaves: &mut Leaves) {
+pub(crate) fn times(leaves: &mut Leaves<'_>) {
     for (field, of_attribute) in TIMES {
         leaves.same(field, of_attribute);
     }

@@ -43,7 +43,7 @@ impl Counting {
     }
 
     /// Adds the values that count to a fingerprint.
-    pub fn add_to(&self, fingerprint: &mut Fingerprint, leaves: &Leaves) {
+    pub fn add_to(&self, fingerprint: &mut Fingerprint, leaves: &Leaves<'_>) {
         leaves.each_without(&self.moving, |field, value| {
             if let Some(name) = self.names.get(field.index()) {
                 fingerprint.field(*name, value);

@@ -1,6 +1,7 @@
 //! What every MISP-to-ECS mapping shares: the contract ([`Mapping`]), and the steps
 //! that no layout changes.
 
+pub mod compact;
 mod contract;
 pub mod fingerprint;
 pub mod id;

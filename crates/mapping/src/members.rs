@@ -3,7 +3,7 @@
 use ecs_model::{FieldId, Leaves, json};
 use misp_model::{Json, Object};
 
-use crate::original::{self, Secrets};
+use crate::compact::{Secrets, compact};
 use crate::problems::Problems;
 use crate::{REDACTED, time};
 
@@ -54,20 +54,24 @@ macro_rules! members {
 }
 
 /// Copies members of one object. Absent and null ones are left out.
-pub fn copy(
+pub fn copy<'a>(
     members: &[Member],
-    from: &Object<'_>,
+    from: &Object<'a>,
     secrets: Secrets,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'a>,
     problems: &mut Problems,
 ) {
     for member in members {
         if let Some(value) = from.find(member.prefix, member.key)
             && !value.is_null()
         {
-            leaves.set(member.field, |out| {
-                member.write(value, from, secrets, out, problems);
-            });
+            let secret = member.key == "value" && secrets.is_secret(from);
+            match member.as_given(value) {
+                Some(json) if !secret => leaves.given(member.field, json.as_bytes()),
+                _ => leaves.set(member.field, |out| {
+                    member.write(value, from, secrets, out, problems);
+                }),
+            }
         }
     }
 }
@@ -77,7 +81,7 @@ pub fn copy_lists(
     members: &[Member],
     from: &[&Object<'_>],
     secrets: Secrets,
-    leaves: &mut Leaves,
+    leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) {
     for member in members {
@@ -100,6 +104,15 @@ pub fn copy_lists(
 }
 
 impl Member {
+    /// The JSON text of the field, where it stands as such in MISP's JSON already.
+    fn as_given<'a>(&self, value: &Json<'a>) -> Option<&'a str> {
+        match (self.kind, value) {
+            (Kind::Text, Json::String(text)) => text.quoted(),
+            (Kind::Integer, Json::String(text)) => text.integer(),
+            _ => None,
+        }
+    }
+
     /// Appends a value of `from`; says whether it fits.
     fn write(
         &self,
@@ -159,7 +172,7 @@ fn text(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
         json::string(out, &text);
     } else {
         out.push(b'"');
-        original::compact(out, value, secrets);
+        compact(out, value, secrets);
         out.push(b'"');
     }
 }

@@ -9,115 +9,7 @@ use std::cell::OnceCell;
 use ecs_model::json;
 use misp_model::{Json, Object};
 
-use crate::REDACTED;
-
-/// Left out of an event or attribute where they hold anything: they can be a
-/// thousand times the attribute's size, and each attribute would repeat them.
-const LEFT_OUT: [&str; 4] = ["EventReport", "Galaxy", "RelatedEvent", "ShadowAttribute"];
-
-/// The attribute types whose values are secret.
-#[derive(Debug, Clone, Copy)]
-pub struct Secrets(pub fn(&str) -> bool);
-
-impl Secrets {
-    /// Is it a type whose values are secret?
-    pub fn covers(self, attribute_type: &str) -> bool {
-        (self.0)(attribute_type)
-    }
-
-    /// Is it an attribute of such a type?
-    pub fn is_secret(self, object: &Object<'_>) -> bool {
-        matches!(object.get("type"), Some(Json::String(kind)) if self.covers(kind))
-    }
-
-    /// Is there such an attribute anywhere in it?
-    pub fn any_in(self, json: &Json<'_>) -> bool {
-        match json {
-            Json::Array(items) => items.iter().any(|item| self.any_in(item)),
-            Json::Object(object) => {
-                self.is_secret(object) || object.iter().any(|(_, value)| self.any_in(value))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Appends a value as JSON text within a JSON string: compact, keys sorted, secrets redacted.
-pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
-    match value {
-        Json::Null => out.extend_from_slice(b"null"),
-        Json::Bool(flag) => json::boolean(out, *flag),
-        Json::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Json::String(text) => json::nested_string(out, text),
-        Json::Array(items) => {
-            out.push(b'[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                compact(out, item, secrets);
-            }
-            out.push(b']');
-        }
-        Json::Object(object) => compact_object(out, object, secrets, |_, _| true),
-    }
-}
-
-fn compact_object(
-    out: &mut Vec<u8>,
-    object: &Object<'_>,
-    secrets: Secrets,
-    keep: impl Fn(&str, &Json<'_>) -> bool,
-) {
-    out.push(b'{');
-    members(out, object, secrets, keep);
-    out.push(b'}');
-}
-
-fn members(
-    out: &mut Vec<u8>,
-    object: &Object<'_>,
-    secrets: Secrets,
-    keep: impl Fn(&str, &Json<'_>) -> bool,
-) {
-    let secret = secrets.is_secret(object);
-    for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
-        member(out, key);
-        if secret && may_hold_value(key, value) {
-            json::nested_string(out, REDACTED);
-        } else {
-            compact(out, value, secrets);
-        }
-    }
-}
-
-/// Can a member of a secret attribute hold its value? Hits on warninglists,
-/// correlations and complaints of the server repeat it.
-fn may_hold_value(key: &str, value: &Json<'_>) -> bool {
-    let is_nested = matches!(value, Json::Array(_) | Json::Object(_)) && !value.is_empty();
-    matches!(key, "value" | "data" | "validationIssue")
-        || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
-}
-
-/// Appends a key, after a comma unless it is the object's first.
-fn member(out: &mut Vec<u8>, key: &str) {
-    if !matches!(out.last(), Some(b'{')) {
-        out.push(b',');
-    }
-    json::nested_string(out, key);
-    out.push(b':');
-}
-
-/// An attribute without what is left out; a loose one also without its event and object.
-fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
-    compact_object(out, attribute, secrets, |key, value| {
-        keep(key, value) && !matches!(key, "Event" | "Object")
-    });
-}
-
-fn keep(key: &str, value: &Json<'_>) -> bool {
-    value.is_empty() || !LEFT_OUT.contains(&key)
-}
+use crate::compact::{Attributes, Secrets, compact, compact_attribute, keep, member, members};
 
 /// An event's text with two gaps, for its `Attribute` and its `Object`.
 #[derive(Debug, Clone)]
@@ -219,10 +111,15 @@ pub struct Frame {
 
 impl Frame {
     /// Appends the text with this attribute in it, as a JSON string.
-    pub fn write(&self, out: &mut Vec<u8>, attribute: &Object<'_>) {
+    pub fn write<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        attribute: &Object<'a>,
+        attributes: &mut Attributes<'a>,
+    ) {
         out.push(b'"');
         out.extend_from_slice(&self.before);
-        compact_attribute(out, attribute, self.secrets);
+        attributes.write(out, attribute, self.secrets);
         out.extend_from_slice(&self.after);
         out.push(b'"');
     }
@@ -299,12 +196,18 @@ pub enum Source<'s, 'a> {
     Event(&'s Original<'s, 'a>),
 }
 
-impl Source<'_, '_> {
+impl<'a> Source<'_, 'a> {
     /// Appends `event.original` as a JSON string.
-    pub fn write(&self, out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        attribute: &Object<'a>,
+        attributes: &mut Attributes<'a>,
+        secrets: Secrets,
+    ) {
         match self {
             Source::AsGiven(bytes, record) => write_as_given(out, bytes, record, secrets),
-            Source::Around(around) => around.frame().write(out, attribute),
+            Source::Around(around) => around.frame().write(out, attribute, attributes),
             Source::Event(original) => original.text().write_without_attribute(out),
         }
     }
@@ -337,13 +240,14 @@ mod tests {
 
     fn framed(frame: &Frame, attribute: &str) -> String {
         let mut out = Vec::new();
-        frame.write(
-            &mut out,
-            Json::parse(attribute.as_bytes())
-                .unwrap()
-                .as_object()
-                .unwrap(),
-        );
+        let attribute = Json::parse(attribute.as_bytes()).unwrap();
+        let attribute = attribute.as_object().unwrap();
+        let mut attributes = Attributes::default();
+        frame.write(&mut out, attribute, &mut attributes);
+        let first = out.clone();
+        out.clear();
+        frame.write(&mut out, attribute, &mut attributes);
+        assert_eq!(out, first);
         serde_json::from_slice(&out).unwrap()
     }
 

@@ -38,7 +38,7 @@ impl Problems {
 
     /// Sets `message`, the field `error.message` of the catalogue, if there is anything
     /// to say.
-    pub fn write(&self, catalogue: Catalogue, message: FieldId, leaves: &mut Leaves) {
+    pub fn write(&self, catalogue: Catalogue, message: FieldId, leaves: &mut Leaves<'_>) {
         if !self.0.is_empty() {
             let text = |(field, text): &(FieldId, String)| {
                 format!("{}: {text}", catalogue.spec(*field).name)

@@ -3,8 +3,9 @@
 use ecs_model::{Catalogue, Leaves};
 use misp_model::{Event, Item, Json, Object};
 
+use crate::compact::{Attributes, Secrets};
 use crate::members::{self, Member};
-use crate::original::{Around, Original, Secrets, Source};
+use crate::original::{Around, Original, Source};
 use crate::problems::Problems;
 use crate::{Document, Note, NoteKind, Outcome, Refused, Rejection, Tallies, tags};
 
@@ -26,7 +27,7 @@ pub struct Subject<'s, 'a> {
     pub source: Source<'s, 'a>,
 }
 
-impl Subject<'_, '_> {
+impl<'a> Subject<'_, 'a> {
     /// Copies members of the attributes beside this one: of one as they are (`one`),
     /// of several as lists (`several`). Says in notes what it left out.
     pub fn context(
@@ -34,10 +35,10 @@ impl Subject<'_, '_> {
         one: &[Member],
         several: &[Member],
         secrets: Secrets,
-        leaves: &mut Leaves,
+        leaves: &mut Leaves<'a>,
         problems: &mut Problems,
     ) -> Context {
-        let is_other = |other: &&&Object<'_>| !std::ptr::eq(**other, self.attribute);
+        let is_other = |other: &&&Object<'a>| !std::ptr::eq(**other, self.attribute);
         let mut others: Vec<_> = self.beside.into_iter().collect();
         others.extend(
             self.siblings
@@ -95,31 +96,22 @@ pub struct Made {
     pub indicator_type: Option<&'static str>,
 }
 
-/// Buffers, kept from document to document.
+/// What is kept from document to document.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct Scratch<'a> {
     /// The values of the document.
-    pub leaves: Leaves,
-    body_size: usize,
+    pub leaves: Leaves<'a>,
+    /// The keys of attributes, as `event.original` has them.
+    pub attributes: Attributes<'a>,
 }
 
-impl Scratch {
+impl Scratch<'_> {
     /// Empty ones.
     pub fn new(catalogue: Catalogue) -> Self {
         Self {
             leaves: Leaves::new(catalogue),
-            body_size: 1024,
+            attributes: Attributes::default(),
         }
-    }
-
-    /// A buffer for a body, as large as the last one and some more.
-    pub fn body(&self) -> Vec<u8> {
-        Vec::with_capacity(self.body_size)
-    }
-
-    /// Remembers how large a body was.
-    pub fn was(&mut self, body: &[u8]) {
-        self.body_size = body.len() + body.len() / 8;
     }
 }
 
@@ -141,20 +133,20 @@ pub trait Layout {
     fn head(&self, event: &Object<'_>, tags: &[String], now_ms: i64) -> Self::Head;
 
     /// The document of an attribute.
-    fn attribute(
+    fn attribute<'a>(
         &self,
         head: &Self::Head,
-        subject: &Subject<'_, '_>,
-        scratch: &mut Scratch,
+        subject: &Subject<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made;
 
     /// The document of an event without attributes.
-    fn event(
+    fn event<'a>(
         &self,
         head: &Self::Head,
-        source: Source<'_, '_>,
-        scratch: &mut Scratch,
+        source: Source<'_, 'a>,
+        scratch: &mut Scratch<'a>,
         now_ms: i64,
     ) -> Made;
 }
@@ -196,17 +188,17 @@ pub fn map<L: Layout>(layout: &L, bytes: &[u8], now_ms: i64) -> Result<Outcome, 
     Ok(run.finish())
 }
 
-struct Run<'m, L> {
+struct Run<'m, 'a, L> {
     layout: &'m L,
     now_ms: i64,
-    scratch: Scratch,
+    scratch: Scratch<'a>,
     outcome: Outcome,
     tallies: Tallies,
     /// The events seen, as far as it matters: the first, and whether there are others.
     event: Option<(String, bool)>,
 }
 
-impl<'m, L: Layout> Run<'m, L> {
+impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
     fn new(layout: &'m L, now_ms: i64) -> Self {
         Self {
             layout,
@@ -219,7 +211,7 @@ impl<'m, L: Layout> Run<'m, L> {
     }
 
     /// The documents of an event; `whole` is the record, if it is nothing but this event.
-    fn event<'a>(&mut self, event: Event<'_, 'a>, whole: Option<Source<'_, 'a>>) {
+    fn event(&mut self, event: Event<'_, 'a>, whole: Option<Source<'_, 'a>>) {
         let names = tags::of(event.0, |tag| self.layout.tag(tag));
         let head = self.layout.head(event.0, &names, self.now_ms);
         let original = Original::new(event.0, self.layout.secrets());
@@ -272,7 +264,7 @@ impl<'m, L: Layout> Run<'m, L> {
         }
     }
 
-    fn attributes<'a>(
+    fn attributes(
         &mut self,
         head: &L::Head,
         entries: &[misp_model::Entry<'_, 'a>],
@@ -297,7 +289,7 @@ impl<'m, L: Layout> Run<'m, L> {
         }
     }
 
-    fn loose<'a>(
+    fn loose(
         &mut self,
         loose: &Loose<'_, 'a, L>,
         attribute: &Object<'a>,
@@ -317,7 +309,7 @@ impl<'m, L: Layout> Run<'m, L> {
         self.attribute(&loose.head, &subject);
     }
 
-    fn attribute(&mut self, head: &L::Head, subject: &Subject<'_, '_>) {
+    fn attribute(&mut self, head: &L::Head, subject: &Subject<'_, 'a>) {
         let made = self
             .layout
             .attribute(head, subject, &mut self.scratch, self.now_ms);

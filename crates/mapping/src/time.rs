@@ -24,6 +24,14 @@ pub fn unix_ms(json: &Json<'_>) -> Option<i64> {
     }
 }
 
+/// A point in time as MISP has it, if that is an integer, and as [`unix_ms`].
+pub fn seconds_and_ms(json: Option<&Json<'_>>) -> (Option<i64>, Option<i64>) {
+    match json.and_then(Json::integer) {
+        Some(number) => (Some(number), integer_ms(number)),
+        None => (None, json.and_then(unix_ms)),
+    }
+}
+
 fn integer_ms(number: i64) -> Option<i64> {
     let ms = match number.unsigned_abs() {
         0..=LAST_SECOND => number.checked_mul(1000),

@@ -31,6 +31,14 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The digits of an integer that is written as JSON writes it: no sign, no zeros before it, less
+    /// than 64 bits.
+    pub fn integer(&self) -> Option<&'a str> {
+        let digits = within(self.quoted()?);
+        let plain = matches!(digits.len(), 1..=18) && digits.bytes().all(|b| b.is_ascii_digit());
+        (plain && (digits.len() == 1 || !digits.starts_with('0'))).then_some(digits)
+    }
+
     /// The text without quotes and escapes, borrowed from the JSON where it can be.
     pub(crate) fn into_cow(self) -> Cow<'a, str> {
         match self.0 {

@@ -1,0 +1,190 @@
+//! JSON text within a JSON string: compact, keys sorted, secrets redacted.
+
+use std::rc::Rc;
+
+use ecs_model::json;
+use misp_model::{Json, Object, Shape};
+
+use crate::REDACTED;
+
+/// Left out of an event or attribute where they hold anything: they can be a
+/// thousand times the attribute's size, and each attribute would repeat them.
+const LEFT_OUT: [&str; 4] = ["EventReport", "Galaxy", "RelatedEvent", "ShadowAttribute"];
+
+/// The attribute types whose values are secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Secrets(pub fn(&str) -> bool);
+
+impl Secrets {
+    /// Is it a type whose values are secret?
+    pub fn covers(self, attribute_type: &str) -> bool {
+        (self.0)(attribute_type)
+    }
+
+    /// Is it an attribute of such a type?
+    pub fn is_secret(self, object: &Object<'_>) -> bool {
+        matches!(object.get("type"), Some(Json::String(kind)) if self.covers(kind))
+    }
+
+    /// Is there such an attribute anywhere in it?
+    pub fn any_in(self, json: &Json<'_>) -> bool {
+        match json {
+            Json::Array(items) => items.iter().any(|item| self.any_in(item)),
+            Json::Object(object) => {
+                self.is_secret(object) || object.iter().any(|(_, value)| self.any_in(value))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Appends a value as JSON text within a JSON string: compact, keys sorted, secrets redacted.
+pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
+    match value {
+        Json::Null => out.extend_from_slice(b"null"),
+        Json::Bool(flag) => json::boolean(out, *flag),
+        Json::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Json::String(text) => match text.quoted() {
+            Some(quoted) => json::nested_quoted(out, quoted),
+            None => json::nested_string(out, text),
+        },
+        Json::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                compact(out, item, secrets);
+            }
+            out.push(b']');
+        }
+        Json::Object(object) => compact_object(out, object, secrets, |_, _| true),
+    }
+}
+
+fn compact_object(
+    out: &mut Vec<u8>,
+    object: &Object<'_>,
+    secrets: Secrets,
+    keep: impl Fn(&str, &Json<'_>) -> bool,
+) {
+    out.push(b'{');
+    members(out, object, secrets, keep);
+    out.push(b'}');
+}
+
+pub(crate) fn members(
+    out: &mut Vec<u8>,
+    object: &Object<'_>,
+    secrets: Secrets,
+    keep: impl Fn(&str, &Json<'_>) -> bool,
+) {
+    let secret = secrets.is_secret(object);
+    for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
+        member(out, key);
+        if secret && may_hold_value(key, value) {
+            json::nested_string(out, REDACTED);
+        } else {
+            compact(out, value, secrets);
+        }
+    }
+}
+
+/// Can a member of a secret attribute hold its value? Hits on warninglists,
+/// correlations and complaints of the server repeat it.
+fn may_hold_value(key: &str, value: &Json<'_>) -> bool {
+    let is_nested = matches!(value, Json::Array(_) | Json::Object(_)) && !value.is_empty();
+    matches!(key, "value" | "data" | "validationIssue")
+        || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
+}
+
+/// Appends a key, after a comma unless it is the object's first.
+pub(crate) fn member(out: &mut Vec<u8>, key: &str) {
+    if !matches!(out.last(), Some(b'{')) {
+        out.push(b',');
+    }
+    json::nested_string(out, key);
+    out.push(b':');
+}
+
+/// What is in an attribute but not in its text: of a loose one also its event and object.
+fn keep_in_attribute(key: &str, value: &Json<'_>) -> bool {
+    keep(key, value) && !matches!(key, "Event" | "Object")
+}
+
+/// An attribute without what is left out.
+pub(crate) fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
+    compact_object(out, attribute, secrets, keep_in_attribute);
+}
+
+/// Writes attributes as [`compact_attribute`] does. Those of one shape share the text of their keys.
+#[derive(Debug, Default)]
+pub struct Attributes<'a> {
+    shape: Option<Rc<Shape<'a>>>,
+    members: Vec<MemberText>,
+}
+
+/// A member of an attribute.
+#[derive(Debug)]
+struct MemberText {
+    /// The place of its value.
+    place: usize,
+    /// The key, after a comma.
+    text: Vec<u8>,
+    /// Is it left out where it holds anything?
+    only_empty: bool,
+}
+
+impl<'a> Attributes<'a> {
+    /// Appends an attribute.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, attribute: &Object<'a>, secrets: Secrets) {
+        let Some(shape) = attribute.shape().filter(|_| !secrets.is_secret(attribute)) else {
+            return compact_attribute(out, attribute, secrets);
+        };
+        if !self
+            .shape
+            .as_ref()
+            .is_some_and(|known| Rc::ptr_eq(known, shape))
+        {
+            self.members.clear();
+            self.members
+                .extend(shape.places().filter_map(MemberText::new));
+            self.shape = Some(Rc::clone(shape));
+        }
+        out.push(b'{');
+        let start = out.len();
+        for member in &self.members {
+            let Some(value) = attribute.at(member.place) else {
+                continue;
+            };
+            if member.only_empty && !value.is_empty() {
+                continue;
+            }
+            let comma = usize::from(out.len() == start);
+            json::append(out, member.text.get(comma..).unwrap_or_default());
+            compact(out, value, secrets);
+        }
+        out.push(b'}');
+    }
+}
+
+impl MemberText {
+    /// `None` for a member that is never there.
+    fn new((key, place): (&str, usize)) -> Option<Self> {
+        if !keep_in_attribute(key, &Json::Null) {
+            return None;
+        }
+        let mut text = vec![b','];
+        json::nested_string(&mut text, key);
+        text.push(b':');
+        Some(Self {
+            place,
+            text,
+            only_empty: LEFT_OUT.contains(&key),
+        })
+    }
+}
+
+pub(crate) fn keep(key: &str, value: &Json<'_>) -> bool {
+    value.is_empty() || !LEFT_OUT.contains(&key)
+}
