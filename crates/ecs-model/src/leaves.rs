@@ -67,13 +67,14 @@ impl<'a> Leaves<'a> {
         self.put(field, Value::Given(json));
     }
 
-    /// Sets a field to the value of another, if that has one.
-    pub fn same(&mut self, field: FieldId, other: FieldId) {
-        if self.set.has(other)
-            && let Some(value) = self.values.get(other.index()).copied()
-        {
+    /// Sets a field to the value of another, if that has one; says whether it has.
+    pub fn same(&mut self, field: FieldId, other: FieldId) -> bool {
+        let value = self.values.get(other.index()).copied();
+        let value = value.filter(|_| self.set.has(other));
+        if let Some(value) = value {
             self.put(field, value);
         }
+        value.is_some()
     }
 
     fn put(&mut self, field: FieldId, value: Value<'a>) {

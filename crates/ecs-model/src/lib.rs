@@ -9,6 +9,7 @@ mod field_set;
 pub mod json;
 mod leaves;
 mod template;
+pub mod words;
 
 pub use catalogue::{Catalogue, DataType, FieldId, FieldSpec, Origin};
 pub use field_set::FieldSet;

@@ -2,6 +2,7 @@
 
 use ecs_model::{Catalogue, FieldId};
 use mapping::compact::Secrets;
+use mapping::members::Member;
 use mapping::original::Source;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
@@ -30,6 +31,7 @@ impl Layout for Documents<'_> {
     type Head = EventParts;
 
     const CATALOGUE: Catalogue = CATALOGUE;
+    const ATTRIBUTE: &'static [Member] = members::ATTRIBUTE;
 
     fn secrets(&self) -> Secrets {
         SECRETS
@@ -86,13 +88,9 @@ impl<'m, 'a> Maker<'m, 'a> {
         let attribute = subject.attribute;
         let mut problems = event.problems.clone();
         let mut notes = Vec::new();
-        mapping::members::copy(
-            members::ATTRIBUTE,
-            attribute,
-            SECRETS,
-            &mut self.scratch.leaves,
-            &mut problems,
-        );
+        let leaves = &mut self.scratch.leaves;
+        let copier = &mut self.scratch.members;
+        copier.copy(attribute, SECRETS, leaves, &mut problems);
         let context = subject.context(
             members::CONTEXT,
             members::CONTEXT,
@@ -185,7 +183,9 @@ impl<'m, 'a> Maker<'m, 'a> {
         mut notes: Vec<Note>,
         (source, attribute): (Source<'_, 'a>, &Object<'a>),
     ) -> Document {
-        let Scratch { leaves, attributes } = &mut *self.scratch;
+        let Scratch {
+            leaves, attributes, ..
+        } = &mut *self.scratch;
         problems.write(CATALOGUE, MESSAGE, leaves);
         if self.mapper.options.preserve_original {
             leaves.set(ORIGINAL, |out| {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ecs_model::{Catalogue, FieldId, json};
 use mapping::compact::Secrets;
 use mapping::fingerprint::Fingerprint;
-use mapping::members::copy;
+use mapping::members::{Member, copy};
 use mapping::original::Source;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
@@ -45,6 +45,7 @@ impl Layout for Documents<'_> {
     type Head = Head;
 
     const CATALOGUE: Catalogue = CATALOGUE;
+    const ATTRIBUTE: &'static [Member] = members::ATTRIBUTE;
 
     fn secrets(&self) -> Secrets {
         self.0.secrets()
@@ -114,13 +115,8 @@ impl<'m, 'a> Maker<'m, 'a> {
         let attribute = subject.attribute;
         let secrets = self.mapper.secrets();
         let leaves = &mut self.scratch.leaves;
-        copy(
-            members::ATTRIBUTE,
-            attribute,
-            secrets,
-            leaves,
-            &mut self.problems,
-        );
+        let copier = &mut self.scratch.members;
+        copier.copy(attribute, secrets, leaves, &mut self.problems);
         if let Some(object) = subject.object {
             copy(members::OBJECT, object, secrets, leaves, &mut self.problems);
             copy(
@@ -155,7 +151,7 @@ impl<'m, 'a> Maker<'m, 'a> {
         let indicator_type = self.indicator(attribute, &kind, known);
 
         let time = |key| attribute.some(key).and_then(time::unix_ms);
-        let (changed, changed_ms) = time::seconds_and_ms(attribute.some("timestamp"));
+        let (changed, changed_ms) = time::integer_and_ms(attribute.some("timestamp"));
         let (timestamp_ms, own) = self.timestamp(changed, changed_ms);
         let flag = |key| attribute.some(key).and_then(Json::boolean);
         let options = &self.mapper.options;
@@ -231,7 +227,9 @@ impl<'m, 'a> Maker<'m, 'a> {
         attribute: &Object<'a>,
     ) -> Document {
         let whole = self.problems.is_empty();
-        let Scratch { leaves, attributes } = &mut *self.scratch;
+        let Scratch {
+            leaves, attributes, ..
+        } = &mut *self.scratch;
         let kind: &[u8] = if whole {
             b"\"enrichment\""
         } else {
@@ -323,14 +321,14 @@ impl<'m, 'a> Maker<'m, 'a> {
         match &found.name {
             Cow::Borrowed("") => {}
             // As long as the value: it is the value, or what stands in its place.
-            Cow::Borrowed(name) if name.len() == value.len() => leaves.same(NAME, VALUE),
+            Cow::Borrowed(name) if name.len() == value.len() && leaves.same(NAME, VALUE) => {}
             name => leaves.string(NAME, name),
         }
         if let Some(uuid) = text(attribute, "uuid") {
             leaves.set(INDICATOR_ID, |out| json::strings(out, [uuid]));
         }
-        if text(attribute, "comment").is_some() {
-            leaves.same(DESCRIPTION, COMMENT);
+        if text(attribute, "comment").is_some() && leaves.same(DESCRIPTION, COMMENT) {
+            // As it stands.
         } else if let Some(info) = &self.head.info {
             leaves.set(DESCRIPTION, |out| json::append(out, info));
         }
@@ -399,9 +397,8 @@ impl<'m, 'a> Maker<'m, 'a> {
             head.published_ms.or(head.day_ms).unwrap_or(self.now_ms)
         });
         let leaves = &mut self.scratch.leaves;
-        if changed.and_then(|seconds| seconds.checked_mul(1000)) == Some(ms) {
-            leaves.same(TIMESTAMP, ATTRIBUTE_TIMESTAMP);
-        } else {
+        let as_changed = changed_ms == Some(ms) && changed.is_some_and(time::is_seconds);
+        if !(as_changed && leaves.same(TIMESTAMP, ATTRIBUTE_TIMESTAMP)) {
             leaves.string(TIMESTAMP, &time::iso(ms));
         }
         (ms, counts)

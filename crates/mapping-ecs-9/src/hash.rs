@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ecs_model::FieldId;
+use ecs_model::{FieldId, words};
 
 use crate::fields::CATALOGUE;
 
@@ -95,7 +95,7 @@ impl Form {
             Form::Hex(from, to) => {
                 let digits = strip_t1(text, to == 72);
                 let fits = (from..=to).contains(&text.len())
-                    && is_hex(digits)
+                    && words::is_hex(digits)
                     && (to != 72 || digits.len() == from || digits.len() == to);
                 fits.then(|| lower(text))
             }
@@ -111,7 +111,7 @@ impl Form {
             }
             Form::Tlsh(from) => {
                 let digits = strip_t1(text, true);
-                (digits.len() >= from && is_hex(digits)).then_some(Cow::Borrowed(text))
+                (digits.len() >= from && words::is_hex(digits)).then_some(Cow::Borrowed(text))
             }
             Form::Opaque => (!text.is_empty()).then_some(Cow::Borrowed(text)),
         }
@@ -132,13 +132,9 @@ fn strip_t1(text: &str, perhaps: bool) -> &str {
     }
 }
 
-fn is_hex(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// In lower case; borrowed if it is already.
 pub(crate) fn lower(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_uppercase) {
+    if !words::is_ascii_lower(text) && text.chars().any(char::is_uppercase) {
         Cow::Owned(text.to_lowercase())
     } else {
         Cow::Borrowed(text)

@@ -97,6 +97,7 @@ pub(crate) const META_CATEGORY: &[Member] = &[Member {
     prefix: misp_model::prefix("meta-category"),
     field: CATALOGUE.id("misp.object.meta_category"),
     kind: Kind::Text,
+    is_value: false,
 }];
 
 /// Of the hits on warninglists.

@@ -62,18 +62,24 @@ pub(crate) struct Suffix<'n> {
 /// By the public suffix list; a suffix that it does not list is no suffix.
 #[cfg(feature = "public-suffix")]
 pub(crate) fn suffix(name: &str) -> Suffix<'_> {
-    let Some(suffix) = psl::suffix(name.as_bytes()).filter(psl::Suffix::is_known) else {
+    let end = |part: &[u8]| name.get(name.len() - part.len().min(name.len())..);
+    let domain = psl::domain(name.as_bytes());
+    let known = |suffix: &psl::Suffix<'_>| suffix.is_known().then(|| end(suffix.as_bytes()))?;
+    let top_level = match &domain {
+        Some(domain) => known(&domain.suffix()),
+        // A name that is a suffix itself has none.
+        None => psl::suffix(name.as_bytes()).as_ref().and_then(known),
+    };
+    let Some(top_level) = top_level else {
         return Suffix::default();
     };
-    let top_level = std::str::from_utf8(suffix.as_bytes()).ok();
-    let registered =
-        psl::domain(name.as_bytes()).and_then(|domain| std::str::from_utf8(domain.as_bytes()).ok());
+    let registered = domain.and_then(|domain| end(domain.as_bytes()));
     let subdomain =
         registered.and_then(|registered| name.strip_suffix(registered)?.strip_suffix('.'));
     Suffix {
         registered,
         subdomain,
-        top_level,
+        top_level: Some(top_level),
     }
 }
 

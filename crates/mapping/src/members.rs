@@ -1,7 +1,9 @@
 //! Members of MISP's JSON that are copied to a field of their own name.
 
+use std::rc::Rc;
+
 use ecs_model::{FieldId, Leaves, json};
-use misp_model::{Json, Object};
+use misp_model::{Json, Object, Shape};
 
 use crate::compact::{Secrets, compact};
 use crate::problems::Problems;
@@ -18,6 +20,8 @@ pub struct Member {
     pub field: FieldId,
     /// How its value is read.
     pub kind: Kind,
+    /// Is it the value of an attribute, which can be secret?
+    pub is_value: bool,
 }
 
 /// How a value is read.
@@ -49,8 +53,14 @@ macro_rules! members {
             prefix: $crate::prefix($key),
             field: $catalogue.id(concat!($prefix, $key)),
             kind: $crate::members::Kind::$kind,
+            is_value: $crate::members::is_value($key),
         },)*]
     };
+}
+
+/// See [`Member::is_value`].
+pub const fn is_value(key: &str) -> bool {
+    matches!(key.as_bytes(), b"value")
 }
 
 /// Copies members of one object. Absent and null ones are left out.
@@ -62,15 +72,56 @@ pub fn copy<'a>(
     problems: &mut Problems,
 ) {
     for member in members {
-        if let Some(value) = from.find(member.prefix, member.key)
-            && !value.is_null()
+        if let Some(value) = from.find(member.prefix, member.key) {
+            member.copy(value, from, secrets, leaves, problems);
+        }
+    }
+}
+
+/// Copies the same members of many objects: where those of one shape have them is found once.
+#[derive(Debug)]
+pub struct Copier<'a> {
+    members: &'static [Member],
+    shape: Option<Rc<Shape<'a>>>,
+    /// The members that are there, and the places of their values.
+    found: Vec<(&'static Member, usize)>,
+}
+
+impl<'a> Copier<'a> {
+    /// A copier of these members.
+    pub fn new(members: &'static [Member]) -> Self {
+        Self {
+            members,
+            shape: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// Copies members of one object, as [`copy`].
+    pub fn copy(
+        &mut self,
+        from: &Object<'a>,
+        secrets: Secrets,
+        leaves: &mut Leaves<'a>,
+        problems: &mut Problems,
+    ) {
+        let Some(shape) = from.shape() else {
+            return;
+        };
+        if !self
+            .shape
+            .as_ref()
+            .is_some_and(|known| Rc::ptr_eq(known, shape))
         {
-            let secret = member.key == "value" && secrets.is_secret(from);
-            match member.as_given(value) {
-                Some(json) if !secret => leaves.given(member.field, json.as_bytes()),
-                _ => leaves.set(member.field, |out| {
-                    member.write(value, from, secrets, out, problems);
-                }),
+            let find =
+                |member: &'static Member| Some((member, shape.place(member.prefix, member.key)?));
+            self.found.clear();
+            self.found.extend(self.members.iter().filter_map(find));
+            self.shape = Some(Rc::clone(shape));
+        }
+        for (member, place) in &self.found {
+            if let Some(value) = from.at(*place) {
+                member.copy(value, from, secrets, leaves, problems);
             }
         }
     }
@@ -104,6 +155,29 @@ pub fn copy_lists(
 }
 
 impl Member {
+    fn copy<'a>(
+        &self,
+        value: &Json<'a>,
+        from: &Object<'a>,
+        secrets: Secrets,
+        leaves: &mut Leaves<'a>,
+        problems: &mut Problems,
+    ) {
+        if value.is_null() {
+            return;
+        }
+        let secret = self.is_value && secrets.is_secret(from);
+        match (self.as_given(value), value) {
+            (Some(json), _) if !secret => leaves.given(self.field, json.as_bytes()),
+            (None, Json::Bool(flag)) if matches!(self.kind, Kind::Flag) => {
+                leaves.boolean(self.field, *flag);
+            }
+            _ => leaves.set(self.field, |out| {
+                self.write(value, from, secrets, out, problems);
+            }),
+        }
+    }
+
     /// The JSON text of the field, where it stands as such in MISP's JSON already.
     fn as_given<'a>(&self, value: &Json<'a>) -> Option<&'a str> {
         match (self.kind, value) {
@@ -122,7 +196,7 @@ impl Member {
         out: &mut Vec<u8>,
         problems: &mut Problems,
     ) -> bool {
-        if self.key == "value" && secrets.is_secret(from) {
+        if self.is_value && secrets.is_secret(from) {
             json::string(out, REDACTED);
             return true;
         }

@@ -4,7 +4,7 @@ use ecs_model::{Catalogue, Leaves};
 use misp_model::{Event, Item, Json, Object};
 
 use crate::compact::{Attributes, Secrets};
-use crate::members::{self, Member};
+use crate::members::{self, Copier, Member};
 use crate::original::{Around, Original, Source};
 use crate::problems::Problems;
 use crate::{Document, Note, NoteKind, Outcome, Refused, Rejection, Tallies, tags};
@@ -101,15 +101,17 @@ pub struct Made {
 pub struct Scratch<'a> {
     /// The values of the document.
     pub leaves: Leaves<'a>,
+    /// Copies the members of attributes.
+    pub members: Copier<'a>,
     /// The keys of attributes, as `event.original` has them.
     pub attributes: Attributes<'a>,
 }
 
 impl Scratch<'_> {
-    /// Empty ones.
-    pub fn new(catalogue: Catalogue) -> Self {
+    fn new<L: Layout>() -> Self {
         Self {
-            leaves: Leaves::new(catalogue),
+            leaves: Leaves::new(L::CATALOGUE),
+            members: Copier::new(L::ATTRIBUTE),
             attributes: Attributes::default(),
         }
     }
@@ -122,6 +124,9 @@ pub trait Layout {
 
     /// The fields it can write.
     const CATALOGUE: Catalogue;
+
+    /// The members of an attribute that it copies: [`Scratch::members`].
+    const ATTRIBUTE: &'static [Member];
 
     /// The types whose values it redacts.
     fn secrets(&self) -> Secrets;
@@ -203,7 +208,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
         Self {
             layout,
             now_ms,
-            scratch: Scratch::new(L::CATALOGUE),
+            scratch: Scratch::new::<L>(),
             outcome: Outcome::default(),
             tallies: Tallies::default(),
             event: None,

@@ -1,35 +1,100 @@
 //! How many attributes of which type became which type of indicator.
 
-use std::collections::BTreeMap;
-
 use crate::Tally;
 
 /// Counts, by attribute type and indicator type.
 #[derive(Debug, Clone, Default)]
-pub struct Tallies(BTreeMap<String, BTreeMap<Option<&'static str>, u32>>);
+pub struct Tallies(Vec<Counts>);
+
+/// Of one attribute type. Events have attributes of a few types: a search among them is short.
+#[derive(Debug, Clone)]
+struct Counts {
+    /// See [`misp_model::prefix`].
+    prefix: u64,
+    attribute_type: String,
+    by_indicator: Vec<(Option<&'static str>, u32)>,
+}
 
 impl Tallies {
     /// Counts one document.
     pub fn add(&mut self, attribute_type: &str, indicator_type: Option<&'static str>) {
-        if let Some(counts) = self.0.get_mut(attribute_type) {
-            *counts.entry(indicator_type).or_default() += 1;
-        } else {
-            let counts = BTreeMap::from([(indicator_type, 1)]);
-            self.0.insert(attribute_type.to_owned(), counts);
+        let prefix = misp_model::prefix(attribute_type);
+        let known = self
+            .0
+            .iter_mut()
+            .find(|known| known.prefix == prefix && known.attribute_type == attribute_type);
+        if let Some(known) = known {
+            return known.add(indicator_type);
+        }
+        self.0.push(Counts {
+            prefix,
+            attribute_type: attribute_type.to_owned(),
+            by_indicator: vec![(indicator_type, 1)],
+        });
+    }
+
+    /// The counts, sorted by attribute type and indicator type.
+    pub fn finish(self) -> Vec<Tally> {
+        let mut tallies: Vec<Tally> = self.0.into_iter().flat_map(Counts::finish).collect();
+        tallies.sort_by(|one, other| one.key().cmp(&other.key()));
+        tallies
+    }
+}
+
+impl Counts {
+    fn add(&mut self, indicator_type: Option<&'static str>) {
+        let mut known = self.by_indicator.iter_mut();
+        match known.find(|(known, _)| *known == indicator_type) {
+            Some((_, count)) => *count += 1,
+            None => self.by_indicator.push((indicator_type, 1)),
         }
     }
 
-    /// The counts, sorted by attribute type.
-    pub fn finish(self) -> Vec<Tally> {
-        let each = |(attribute_type, counts): (String, BTreeMap<Option<&'static str>, u32>)| {
-            counts
-                .into_iter()
-                .map(move |(indicator_type, count)| Tally {
-                    attribute_type: attribute_type.clone(),
-                    indicator_type: indicator_type.map(str::to_owned),
-                    count,
-                })
-        };
-        self.0.into_iter().flat_map(each).collect()
+    fn finish(self) -> impl Iterator<Item = Tally> {
+        let attribute_type = self.attribute_type;
+        let by_indicator = self.by_indicator.into_iter();
+        by_indicator.map(move |(indicator_type, count)| Tally {
+            attribute_type: attribute_type.clone(),
+            indicator_type: indicator_type.map(str::to_owned),
+            count,
+        })
+    }
+}
+
+impl Tally {
+    fn key(&self) -> (&str, Option<&str>) {
+        (&self.attribute_type, self.indicator_type.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_sorted() {
+        let mut tallies = Tallies::default();
+        for (attribute_type, indicator_type) in [
+            ("filename|sha256", Some("file")),
+            ("filename|sha1", Some("file")),
+            ("ip-src", Some("ipv6-addr")),
+            ("ip-src", None),
+            ("filename|sha1", Some("file")),
+            ("ip-src", Some("ipv4-addr")),
+        ] {
+            tallies.add(attribute_type, indicator_type);
+        }
+        let tallies = tallies.finish();
+        let counts: Vec<_> = tallies.iter().map(|one| (one.key(), one.count)).collect();
+        assert_eq!(
+            counts,
+            [
+                (("filename|sha1", Some("file")), 2),
+                (("filename|sha256", Some("file")), 1),
+                (("ip-src", None), 1),
+                (("ip-src", Some("ipv4-addr")), 1),
+                (("ip-src", Some("ipv6-addr")), 1),
+            ]
+        );
     }
 }

@@ -25,16 +25,22 @@ pub fn unix_ms(json: &Json<'_>) -> Option<i64> {
 }
 
 /// A point in time as MISP has it, if that is an integer, and as [`unix_ms`].
-pub fn seconds_and_ms(json: Option<&Json<'_>>) -> (Option<i64>, Option<i64>) {
+pub fn integer_and_ms(json: Option<&Json<'_>>) -> (Option<i64>, Option<i64>) {
     match json.and_then(Json::integer) {
         Some(number) => (Some(number), integer_ms(number)),
         None => (None, json.and_then(unix_ms)),
     }
 }
 
+/// Is an integer of MISP a number of seconds?
+pub fn is_seconds(number: i64) -> bool {
+    number.unsigned_abs() <= LAST_SECOND
+}
+
 fn integer_ms(number: i64) -> Option<i64> {
     let ms = match number.unsigned_abs() {
-        0..=LAST_SECOND => number.checked_mul(1000),
+        // No checked multiplication: that is a call in wasm, and it cannot overflow.
+        0..=LAST_SECOND => Some(number * 1000),
         magnitude if magnitude <= LAST_SECOND * 1000 => Some(number),
         magnitude if magnitude <= LAST_SECOND * 1_000_000 => Some(number.div_euclid(1000)),
         _ => None,
@@ -119,6 +125,16 @@ pub fn iso_text<'j>(json: &'j Json<'_>) -> Option<Cow<'j, str>> {
 /// A point in time as ISO 8601 in UTC, whole to the microsecond: as it stands, if it is
 /// that already.
 pub fn iso_utc<'j>(json: &'j Json<'_>) -> Option<Cow<'j, str>> {
+    if let Some(number) = json.integer() {
+        let ms = integer_ms(number)?;
+        let has_micros = number.unsigned_abs() > LAST_SECOND * 1000;
+        let micros = if has_micros {
+            number.rem_euclid(1000)
+        } else {
+            0
+        };
+        return Some(Cow::Owned(iso_micros(ms, micros)));
+    }
     match json {
         Json::String(text)
             if date::is_iso(text)
@@ -128,30 +144,30 @@ pub fn iso_utc<'j>(json: &'j Json<'_>) -> Option<Cow<'j, str>> {
         }
         other => {
             let ms = unix_ms(other)?;
-            match micros(other, ms) {
-                0 => Some(Cow::Owned(iso(ms))),
-                micros => {
-                    let whole = iso(ms);
-                    let whole = whole.trim_end_matches('Z');
-                    Some(Cow::Owned(format!("{whole}{micros:03}Z")))
-                }
-            }
+            Some(Cow::Owned(iso_micros(ms, micros(other, ms))))
         }
     }
 }
 
+fn iso_micros(ms: i64, micros: i64) -> String {
+    let whole = iso(ms);
+    if micros == 0 {
+        return whole;
+    }
+    format!("{}{micros:03}Z", whole.trim_end_matches('Z'))
+}
+
 /// The microseconds below a millisecond.
 fn micros(json: &Json<'_>, ms: i64) -> i64 {
-    match (json.integer(), json) {
-        (Some(number), _) if number.unsigned_abs() > LAST_SECOND * 1000 => number.rem_euclid(1000),
-        (None, Json::String(text)) => DateTime::parse_from_rfc3339(text.trim())
-            .or_else(|_| DateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M:%S%.f%z"))
-            .ok()
-            .and_then(|moment| moment.timestamp_micros().checked_sub(ms.checked_mul(1000)?))
-            .unwrap_or(0)
-            .clamp(0, 999),
-        _ => 0,
-    }
+    let Json::String(text) = json else {
+        return 0;
+    };
+    DateTime::parse_from_rfc3339(text.trim())
+        .or_else(|_| DateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .ok()
+        .and_then(|moment| moment.timestamp_micros().checked_sub(ms.checked_mul(1000)?))
+        .unwrap_or(0)
+        .clamp(0, 999)
 }
 
 #[cfg(test)]

@@ -160,6 +160,11 @@ impl<'a> Shape<'a> {
         counting.map(|key| (key.text.as_ref(), key.place))
     }
 
+    /// The place of the value of a key: [`Object::at`]; `prefix` is the [`prefix`] of the key.
+    pub fn place(&self, prefix: u64, key: &str) -> Option<usize> {
+        Some(self.find(prefix, key)?.place)
+    }
+
     fn find(&self, prefix: u64, key: &str) -> Option<&Key<'a>> {
         if self.slots.is_empty() {
             let upto = |one: &Key<'_>| one.order(prefix, key) != Ordering::Greater;

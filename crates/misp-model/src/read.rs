@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use crate::shapes::Shapes;
+use crate::shapes::{Key, Shapes};
 use crate::{Json, Object, Text};
 
 /// Deeper nesting is left to `serde_json`, which has its own limit.
@@ -36,7 +36,7 @@ struct Reader<'a> {
     /// once, in its size.
     values: Vec<Json<'a>>,
     /// The keys of the open objects that are like none before.
-    keys: Vec<Text<'a>>,
+    keys: Vec<Key<'a>>,
     shapes: Shapes<'a>,
 }
 
@@ -106,11 +106,10 @@ impl<'a> Reader<'a> {
                         self.keys.extend(self.shapes.first_keys(before, count));
                         like = None;
                     }
-                    let key = self.string()?;
+                    let key = self.key()?;
                     self.keys.push(key);
                 }
             }
-            self.skip(b':')?;
             let value = self.value(depth)?;
             self.values.push(value);
             match self.next()? {
@@ -126,6 +125,20 @@ impl<'a> Reader<'a> {
             None => self.shapes.with_keys(depth, self.keys.split_off(first_key)),
         };
         Some(Json::Object(Object::new(shape, values)))
+    }
+
+    /// A key whose opening quote is next, and the colon after it.
+    fn key(&mut self) -> Option<Key<'a>> {
+        let opening = self.at;
+        let text = self.string()?;
+        let end = self.at + 1;
+        self.skip(b':')?;
+        let is_written = text.quoted().is_some() && self.at == end;
+        let written = self.text.get(opening..end).filter(|_| is_written);
+        Some(Key {
+            text: text.into_cow(),
+            written,
+        })
     }
 
     fn list(&mut self, depth: usize) -> Option<Json<'a>> {
@@ -189,7 +202,7 @@ impl<'a> Reader<'a> {
 }
 
 /// How many bytes stand before the first quote, backslash or control character, and whether they
-/// are ASCII.
+/// are printable ASCII.
 fn plain(bytes: &[u8]) -> Option<(usize, bool)> {
     let (words, rest) = bytes.as_chunks();
     let mut all = 0;
@@ -198,24 +211,30 @@ fn plain(bytes: &[u8]) -> Option<(usize, bool)> {
         let special = specials(word);
         if special != 0 {
             let before = (special & special.wrapping_neg()) - 1;
-            all |= word & before;
+            all |= beyond_printable(word & before);
             return Some((
                 place * 8 + special.trailing_zeros() as usize / 8,
                 all & HIGHEST == 0,
             ));
         }
-        all |= word;
+        all |= beyond_printable(word);
     }
     let at = rest
         .iter()
         .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-    let is_ascii = all & HIGHEST == 0 && rest.get(..at)?.is_ascii();
+    let is_printable = |byte: &u8| *byte < 0x7f;
+    let is_ascii = all & HIGHEST == 0 && rest.get(..at)?.iter().all(is_printable);
     Some((words.len() * 8 + at, is_ascii))
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of each byte.
 const HIGHEST: u64 = ONES * 0x80;
+
+/// The highest bit of bytes that are above the printable ones of ASCII; of none, if none is.
+fn beyond_printable(word: u64) -> u64 {
+    word | word.wrapping_add(ONES)
+}
 
 /// The highest bit of each byte that is special; those above the lowest may be wrong.
 fn specials(word: u64) -> u64 {

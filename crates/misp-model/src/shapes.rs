@@ -4,11 +4,17 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::Text;
 use crate::object::{Shape, same};
 
 /// So many are kept: MISP has some twenty kinds of objects.
 const MOST: usize = 48;
+
+/// A key that was read.
+pub(crate) struct Key<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// With its quotes and the colon after it, if it stands so in the JSON.
+    pub(crate) written: Option<&'a str>,
+}
 
 /// The shapes of the objects that were read.
 #[derive(Default)]
@@ -26,12 +32,14 @@ struct Known<'a> {
 
 /// A key as it is written.
 struct Written<'a> {
-    /// With its quotes.
-    quoted: &'a str,
+    /// With its quotes and the colon after it.
+    text: &'a str,
     /// The first eight bytes of it, as far as it has them; the first is the lowest.
     first: u64,
     /// Which bits of [`Self::first`] count.
     mask: u64,
+    /// The last eight bytes of it, if it has more.
+    last: u64,
 }
 
 impl<'a> Shapes<'a> {
@@ -47,23 +55,26 @@ impl<'a> Shapes<'a> {
         if let Some(key) = known.keys.get(count)
             && key.starts(next)
         {
-            return Some((like, key.quoted.len()));
+            return Some((like, key.text.len()));
         }
         let before = known.keys.get(..count)?;
         let another = |other: &Known<'_>| {
             let key = other.keys.get(count).filter(|key| key.starts(next))?;
             let same = other.keys.iter().zip(before).all(|(one, key)| one.is(key));
-            same.then_some(key.quoted.len())
+            same.then_some(key.text.len())
         };
         let mut others = self.known.iter().enumerate();
         others.find_map(|(place, other)| Some((place, another(other)?)))
     }
 
     /// The first keys of a shape.
-    pub(crate) fn first_keys(&self, like: usize, count: usize) -> impl Iterator<Item = Text<'a>> {
+    pub(crate) fn first_keys(&self, like: usize, count: usize) -> impl Iterator<Item = Key<'a>> {
         let known = self.known.get(like).map(|known| known.keys.as_slice());
         let keys = known.unwrap_or_default().iter().take(count);
-        keys.map(|key| Text::quoted_ascii(key.quoted))
+        keys.map(|key| Key {
+            text: Cow::Borrowed(key.key()),
+            written: Some(key.text),
+        })
     }
 
     /// The shape of an object with the first `count` keys of `like`.
@@ -82,20 +93,21 @@ impl<'a> Shapes<'a> {
     }
 
     /// The shape of an object with these keys.
-    pub(crate) fn with_keys(&mut self, depth: usize, keys: Vec<Text<'a>>) -> Rc<Shape<'a>> {
-        let written: Option<Vec<Written<'a>>> = keys.iter().map(Written::new).collect();
+    pub(crate) fn with_keys(&mut self, depth: usize, keys: Vec<Key<'a>>) -> Rc<Shape<'a>> {
+        let written = keys.iter().map(|key| key.written.map(Written::new));
+        let written: Option<Vec<Written<'a>>> = written.collect();
+        let texts = keys.into_iter().map(|key| key.text);
         let Some(written) = written else {
-            return Rc::new(Shape::new(keys.into_iter().map(Text::into_cow).collect()));
+            return Rc::new(Shape::new(texts.collect()));
         };
         let same = |known: &Known<'_>| {
             let mut both = known.keys.iter().zip(&written);
             known.keys.len() == written.len() && both.all(|(one, other)| one.is(other))
         };
         if let Some(place) = self.known.iter().position(same) {
-            return self.of(depth, place, keys.len());
+            return self.of(depth, place, written.len());
         }
-        let keys: Vec<Cow<'a, str>> = keys.into_iter().map(Text::into_cow).collect();
-        let shape = Rc::new(Shape::new(keys));
+        let shape = Rc::new(Shape::new(texts.collect()));
         if self.known.len() < MOST {
             self.set_last(depth, self.known.len());
             self.known.push(Known {
@@ -117,37 +129,45 @@ impl<'a> Shapes<'a> {
 }
 
 impl<'a> Written<'a> {
-    fn new(key: &Text<'a>) -> Option<Self> {
-        let quoted = key.quoted()?;
+    fn new(text: &'a str) -> Self {
         let mut first = [0; 8];
         let mut mask = [0; 8];
-        for ((first, mask), byte) in first.iter_mut().zip(&mut mask).zip(quoted.bytes()) {
+        for ((first, mask), byte) in first.iter_mut().zip(&mut mask).zip(text.bytes()) {
             (*first, *mask) = (byte, 0xff);
         }
-        Some(Self {
-            quoted,
+        let last = text.as_bytes().last_chunk();
+        Self {
+            text,
             first: u64::from_le_bytes(first),
             mask: u64::from_le_bytes(mask),
-        })
+            last: last.map_or(0, |last| u64::from_le_bytes(*last)),
+        }
     }
 
-    /// Do bytes begin with it? Not sure to be seen at the very end of the text.
+    /// Do bytes begin with it? Not seen at the very end of the text.
     #[inline]
     fn starts(&self, bytes: &[u8]) -> bool {
-        let Some(first) = bytes.first_chunk() else {
-            return false;
+        let length = self.text.len();
+        let is_first = |first: &[u8; 8]| u64::from_le_bytes(*first) & self.mask == self.first;
+        let is_last = |key: &[u8]| {
+            let last = key.last_chunk();
+            last.is_some_and(|last| u64::from_le_bytes(*last) == self.last)
+                && (length <= 16 || same(key, self.text.as_bytes()))
         };
-        let length = self.quoted.len();
-        u64::from_le_bytes(*first) & self.mask == self.first
-            && (length <= 8
-                || bytes
-                    .get(..length)
-                    .is_some_and(|bytes| same(bytes, self.quoted.as_bytes())))
+        bytes.first_chunk().is_some_and(is_first)
+            && (length <= 8 || bytes.get(..length).is_some_and(is_last))
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.first == other.first && self.quoted.len() == other.quoted.len() && {
-            self.quoted.len() <= 8 || same(self.quoted.as_bytes(), other.quoted.as_bytes())
-        }
+        let same_length = self.text.len() == other.text.len();
+        self.first == other.first
+            && same_length
+            && (self.text.len() <= 8 || same(self.text.as_bytes(), other.text.as_bytes()))
+    }
+
+    fn key(&self) -> &'a str {
+        let key = self.text.strip_prefix('"');
+        key.and_then(|key| key.strip_suffix("\":"))
+            .unwrap_or_default()
     }
 }

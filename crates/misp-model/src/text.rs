@@ -16,14 +16,13 @@ enum Form<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// A string as it stands, with its quotes: of ASCII between them, without escapes and control
-    /// characters.
+    /// A string as it stands, with its quotes: of printable ASCII between them, without escapes.
     pub(crate) fn quoted_ascii(text: &'a str) -> Self {
         Self(Form::Quoted(text))
     }
 
-    /// The string as it stands in the JSON, with its quotes, if it is of nothing but ASCII that no
-    /// JSON escapes: it can be copied as it is.
+    /// The string as it stands in the JSON, with its quotes, if it is of nothing but printable ASCII
+    /// that no JSON escapes: it can be copied as it is.
     pub fn quoted(&self) -> Option<&'a str> {
         match self.0 {
             Form::Quoted(text) => Some(text),
