@@ -1,5 +1,5 @@
 //! ECS documents: the catalogue of the fields a mapping can write ([`Catalogue`]),
-//! a writer that can write no other field ([`Template`], [`Leaves`]), and a check of
+//! a writer that can write no other field ([`Leaves`], [`Template`]), and a check of
 //! finished documents ([`check`]).
 
 mod catalogue;
@@ -14,4 +14,4 @@ pub mod words;
 pub use catalogue::{Catalogue, DataType, FieldId, FieldSpec, Origin};
 pub use field_set::FieldSet;
 pub use leaves::Leaves;
-pub use template::{StaticLeaf, Template};
+pub use template::{Prefilled, StaticLeaf, Template};

@@ -1,4 +1,4 @@
-//! What all documents of one event share, written once.
+//! How the values of a document become one JSON object.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,26 +15,94 @@ pub struct StaticLeaf {
     pub value: Vec<u8>,
 }
 
-/// So many shapes are kept: events have attributes of a few types.
-const SHAPES: usize = 64;
-
-/// A document with the values that are known already filled in, and slots for the
-/// others. Objects without any member are not written.
-#[derive(Debug, Clone, Default)]
+/// Every field that a document can have, in order. Made once a mapping.
+#[derive(Debug, Clone)]
 pub struct Template {
-    steps: Vec<Step>,
-    shapes: RefCell<Vec<Rc<Shape>>>,
+    entries: Vec<Entry>,
+    /// `"key":{` of every object.
+    objects: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
-enum Step {
-    /// `"key":{`, taken back if nothing follows before the matching `Close`.
-    Open(Vec<u8>),
-    Close,
-    /// Whole members, with commas between them.
-    Members(Vec<u8>),
-    /// `"key":` and the value, if there is one.
-    Slot(Vec<u8>, FieldId),
+struct Entry {
+    /// The objects it is in, the outermost first.
+    path: Vec<usize>,
+    /// `"key":`
+    key: Vec<u8>,
+    value: EntryValue,
+}
+
+#[derive(Debug, Clone)]
+enum EntryValue {
+    Static(Vec<u8>),
+    Field(FieldId),
+}
+
+impl Template {
+    /// A template of the fields of a catalogue and of `statics` (sorted by name, of names outside
+    /// the catalogue).
+    pub fn new(catalogue: Catalogue, statics: &[StaticLeaf]) -> Self {
+        let mut template = Self {
+            entries: Vec::new(),
+            objects: Vec::new(),
+        };
+        // Of the last entry: its path, by name and by number.
+        let mut last: Vec<(&str, usize)> = Vec::new();
+        let mut statics = statics.iter().peekable();
+        for (index, spec) in catalogue.fields().iter().enumerate() {
+            while let Some(leaf) = statics.next_if(|leaf| leaf.name.as_str() < spec.name) {
+                template.add(
+                    &leaf.name,
+                    EntryValue::Static(leaf.value.clone()),
+                    &mut last,
+                );
+            }
+            let value = EntryValue::Field(FieldId::at(index));
+            template.add(spec.name, value, &mut last);
+        }
+        for leaf in statics {
+            template.add(
+                &leaf.name,
+                EntryValue::Static(leaf.value.clone()),
+                &mut last,
+            );
+        }
+        template
+    }
+
+    fn add<'n>(&mut self, name: &'n str, value: EntryValue, last: &mut Vec<(&'n str, usize)>) {
+        let mut parts: Vec<&str> = name.split('.').collect();
+        let own = parts.pop().unwrap_or_default();
+        let same = last.iter().zip(&parts);
+        let common = same.take_while(|((last, _), part)| last == *part).count();
+        last.truncate(common);
+        for part in parts.into_iter().skip(common) {
+            last.push((part, self.objects.len()));
+            self.objects.push(key(part, b":{"));
+        }
+        self.entries.push(Entry {
+            path: last.iter().map(|(_, number)| *number).collect(),
+            key: key(own, b":"),
+            value,
+        });
+    }
+}
+
+fn key(name: &str, after: &[u8]) -> Vec<u8> {
+    let mut key = Vec::new();
+    json::string(&mut key, name);
+    key.extend_from_slice(after);
+    key
+}
+
+/// So many shapes are kept: events have attributes of a few types.
+const SHAPES: usize = 64;
+
+/// Values that all documents of one event share, and the text that follows from them.
+#[derive(Debug, Clone)]
+pub struct Prefilled<'a> {
+    known: Leaves<'a>,
+    shapes: RefCell<Vec<Rc<Shape>>>,
 }
 
 /// The text between the values of all documents that have the same fields.
@@ -46,39 +114,21 @@ struct Shape {
     values: Vec<(usize, FieldId)>,
 }
 
-impl Template {
-    /// A template of `known` values and `statics` (sorted by name, of names outside
-    /// the catalogue); every other field of the catalogue becomes a slot.
-    pub fn new(catalogue: Catalogue, known: &Leaves<'_>, statics: &[StaticLeaf]) -> Self {
-        let mut builder = Builder::default();
-        let mut statics = statics.iter().peekable();
-        for (index, spec) in catalogue.fields().iter().enumerate() {
-            while let Some(leaf) = statics.next_if(|leaf| leaf.name.as_str() < spec.name) {
-                builder.member(&leaf.name, &leaf.value);
-            }
-            let field = FieldId::at(index);
-            match known.get(field) {
-                Some(value) => builder.member(spec.name, value),
-                None => builder.slot(spec.name, field),
-            }
-        }
-        for leaf in statics {
-            builder.member(&leaf.name, &leaf.value);
-        }
-        builder.enter(&[]);
+impl<'a> Prefilled<'a> {
+    /// Documents that have these values.
+    pub fn new(known: Leaves<'a>) -> Self {
         Self {
-            steps: builder.steps,
+            known,
             shapes: RefCell::default(),
         }
     }
 
-    /// One document: slots are filled from `leaves`.
-    pub fn render(&self, leaves: &Leaves<'_>) -> Vec<u8> {
-        let shape = self.shape(leaves.fields());
-        let lengths = shape
-            .values
-            .iter()
-            .map(|(_, field)| leaves.at(*field).map_or(0, <[u8]>::len));
+    /// One document, of the known values and those of `leaves`; of a field that is known already
+    /// the known value counts.
+    pub fn render(&self, template: &Template, leaves: &Leaves<'_>) -> Vec<u8> {
+        let shape = self.shape(template, leaves.fields());
+        let lengths = shape.values.iter();
+        let lengths = lengths.map(|(_, field)| leaves.at(*field).map_or(0, <[u8]>::len));
         let mut body = vec![0; shape.text.len() + lengths.sum::<usize>()];
         let mut writer = json::Writer::new(&mut body);
         let mut rest = shape.text.as_slice();
@@ -94,7 +144,7 @@ impl Template {
     }
 
     /// The shape of documents with these fields.
-    fn shape(&self, fields: &FieldSet) -> Rc<Shape> {
+    fn shape(&self, template: &Template, fields: &FieldSet) -> Rc<Shape> {
         let mut shapes = self.shapes.borrow_mut();
         if let Some(known) = shapes.iter().find(|shape| shape.fields == *fields) {
             return Rc::clone(known);
@@ -102,38 +152,41 @@ impl Template {
         if shapes.len() == SHAPES {
             shapes.clear();
         }
-        let shape = Rc::new(Shape::new(&self.steps, fields));
+        let shape = Rc::new(Shape::new(template, &self.known, fields));
         shapes.push(Rc::clone(&shape));
         shape
     }
 }
 
 impl Shape {
-    fn new(steps: &[Step], fields: &FieldSet) -> Self {
+    fn new(template: &Template, known: &Leaves<'_>, fields: &FieldSet) -> Self {
         let mut values = Vec::new();
         let mut text = vec![b'{'];
-        // For each open object: where its text starts, and where its members do.
-        let mut open: Vec<(usize, usize)> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Open(key) => {
-                    let start = text.len();
-                    member(&mut text, key);
-                    open.push((start, text.len()));
-                }
-                Step::Close => match open.pop() {
-                    Some((start, members)) if members == text.len() => text.truncate(start),
-                    _ => text.push(b'}'),
+        let mut open: &[usize] = &[];
+        for entry in &template.entries {
+            let value = match &entry.value {
+                EntryValue::Static(value) => Some(value.as_slice()),
+                EntryValue::Field(field) => match known.get(*field) {
+                    None if !fields.has(*field) => continue,
+                    value => value,
                 },
-                Step::Members(members) => member(&mut text, members),
-                Step::Slot(key, field) if fields.has(*field) => {
-                    member(&mut text, key);
-                    values.push((text.len(), *field));
-                }
-                Step::Slot(..) => {}
+            };
+            let same = open.iter().zip(&entry.path);
+            let common = same.take_while(|(one, other)| one == other).count();
+            text.resize(text.len() + open.len() - common, b'}');
+            open = &entry.path;
+            for object in entry.path.iter().skip(common) {
+                let key = template.objects.get(*object);
+                member(&mut text, key.map_or(&[], Vec::as_slice));
+            }
+            member(&mut text, &entry.key);
+            match (value, &entry.value) {
+                (Some(value), _) => text.extend_from_slice(value),
+                (None, EntryValue::Field(field)) => values.push((text.len(), *field)),
+                (None, EntryValue::Static(_)) => {}
             }
         }
-        text.push(b'}');
+        text.resize(text.len() + open.len() + 1, b'}');
         Self {
             fields: *fields,
             text,
@@ -148,63 +201,6 @@ fn member(out: &mut Vec<u8>, text: &[u8]) {
         out.push(b',');
     }
     out.extend_from_slice(text);
-}
-
-#[derive(Default)]
-struct Builder {
-    steps: Vec<Step>,
-    path: Vec<String>,
-}
-
-impl Builder {
-    /// Closes and opens objects until `path` is the current one.
-    fn enter(&mut self, path: &[&str]) {
-        let common = self
-            .path
-            .iter()
-            .zip(path)
-            .take_while(|(a, b)| a == b)
-            .count();
-        for _ in common..self.path.len() {
-            self.steps.push(Step::Close);
-        }
-        self.path.truncate(common);
-        for part in path.iter().skip(common) {
-            let mut key = Vec::new();
-            json::string(&mut key, part);
-            key.extend_from_slice(b":{");
-            self.steps.push(Step::Open(key));
-            self.path.push((*part).to_owned());
-        }
-    }
-
-    /// Enters the object of a field; returns the field's own key.
-    fn key(&mut self, name: &str) -> Vec<u8> {
-        let parts: Vec<&str> = name.split('.').collect();
-        let mut key = Vec::new();
-        if let Some((last, path)) = parts.split_last() {
-            self.enter(path);
-            json::string(&mut key, last);
-            key.push(b':');
-        }
-        key
-    }
-
-    fn member(&mut self, name: &str, value: &[u8]) {
-        let mut member = self.key(name);
-        member.extend_from_slice(value);
-        if let Some(Step::Members(text)) = self.steps.last_mut() {
-            text.push(b',');
-            text.extend_from_slice(&member);
-        } else {
-            self.steps.push(Step::Members(member));
-        }
-    }
-
-    fn slot(&mut self, name: &str, field: FieldId) {
-        let key = self.key(name);
-        self.steps.push(Step::Slot(key, field));
-    }
 }
 
 #[cfg(test)]
@@ -239,12 +235,15 @@ mod tests {
         for field in known {
             leaves.integer(*field, 1);
         }
-        let template = Template::new(FIELDS, &leaves, statics);
+        let template = Template::new(FIELDS, statics);
+        let prefilled = Prefilled::new(leaves.clone());
         leaves.clear();
         for field in filled {
             leaves.integer(*field, 2);
         }
-        String::from_utf8(template.render(&leaves)).unwrap()
+        let body = prefilled.render(&template, &leaves);
+        assert_eq!(prefilled.render(&template, &leaves), body);
+        String::from_utf8(body).unwrap()
     }
 
     #[test]
@@ -259,6 +258,7 @@ mod tests {
     fn known_and_filled_values_are_in_one_order() {
         let all = r#"{"a":1,"b":{"c":{"d":2,"e":1},"f":1},"g":{"h":2}}"#;
         assert_eq!(render(&[A, E, F], &[D, H], &[]), all);
+        assert_eq!(render(&[A, E, F], &[D, E, H], &[]), all);
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl<'m, 'a> Maker<'m, 'a> {
             modified_ms: timestamp_ms,
             expires_ms: None,
             fingerprint: fingerprint.finish(),
-            body: event.template.render(leaves),
+            body: event.prefilled.render(&self.mapper.template, leaves),
             notes,
         }
     }

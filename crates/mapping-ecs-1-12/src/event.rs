@@ -1,6 +1,6 @@
 //! What all documents of one event share, made once an event.
 
-use ecs_model::{FieldId, Leaves, Template, json};
+use ecs_model::{FieldId, Leaves, Prefilled, json};
 use mapping::fingerprint::{Counting, Fingerprint};
 use mapping::members::copy;
 use mapping::problems::Problems;
@@ -46,8 +46,8 @@ const MOVING: [FieldId; 8] = [
 
 /// An event, prepared for its attributes.
 pub(crate) struct EventParts {
-    /// The document with the event's values filled in.
-    pub(crate) template: Template,
+    /// The event's values.
+    pub(crate) prefilled: Prefilled<'static>,
     /// The fingerprint of the event's values.
     pub(crate) fingerprint: Fingerprint,
     /// What did not fit.
@@ -105,7 +105,7 @@ impl EventParts {
         fingerprint.statics(&mapper.statics);
         mapper.counting.add_to(&mut fingerprint, &known);
         Self {
-            template: Template::new(CATALOGUE, &known, mapper.statics.leaves()),
+            prefilled: Prefilled::new(known.to_owned(CATALOGUE)),
             fingerprint,
             problems,
             uuid: event.some("uuid").and_then(Json::text).map(Into::into),

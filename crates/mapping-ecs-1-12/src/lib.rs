@@ -11,6 +11,7 @@ mod members;
 mod settings;
 mod types;
 
+use ecs_model::Template;
 use mapping::compact::Secrets;
 use mapping::fingerprint::Counting;
 use mapping::statics::StaticFields;
@@ -35,6 +36,7 @@ const REQUEST: &str = r#"{"excludeGalaxy":1,"noEventReports":1,"noShadowAttribut
 pub struct Ecs112 {
     options: Options,
     statics: StaticFields,
+    template: Template,
     counting: Counting,
 }
 
@@ -65,6 +67,7 @@ impl Mapping for Ecs112 {
         let statics = StaticFields::read(&origin.static_fields, &own)?;
         Ok(Self {
             options,
+            template: Template::new(fields::CATALOGUE, statics.leaves()),
             statics,
             counting: Self::counting(),
         })

@@ -258,7 +258,7 @@ impl<'m, 'a> Maker<'m, 'a> {
             modified_ms: timestamp_ms,
             expires_ms: None,
             fingerprint: fingerprint.finish(),
-            body: shared.template.render(leaves),
+            body: shared.prefilled.render(&self.mapper.template, leaves),
             notes,
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use ecs_model::{FieldId, Leaves, Template, json, words};
+use ecs_model::{FieldId, Leaves, Prefilled, json, words};
 use mapping::fingerprint::{Counting, Fingerprint};
 use mapping::members::copy;
 use mapping::problems::Problems;
@@ -50,19 +50,19 @@ const MOVING: [FieldId; 9] = [
 
 /// The part of a document that does not change from attribute to attribute.
 pub(crate) struct Shared {
-    /// The document with these values filled in.
-    pub(crate) template: Template,
+    /// Its values.
+    pub(crate) prefilled: Prefilled<'static>,
     /// Their fingerprint.
     pub(crate) fingerprint: Fingerprint,
 }
 
 impl Shared {
-    fn new(mapper: &Ecs9, known: &Leaves<'_>) -> Self {
+    fn new(mapper: &Ecs9, known: Leaves<'static>) -> Self {
         let mut fingerprint = Fingerprint::default();
         fingerprint.statics(&mapper.statics);
-        mapper.moving.add_others_to(&mut fingerprint, known, false);
+        mapper.moving.add_others_to(&mut fingerprint, &known, false);
         Self {
-            template: Template::new(CATALOGUE, known, mapper.statics.leaves()),
+            prefilled: Prefilled::new(known),
             fingerprint,
         }
     }
@@ -123,13 +123,14 @@ impl Head {
 
         let clusters = galaxies::clusters(event, mapper.options.local_tags);
         let context = Context::new(tags, &clusters).with(&clusters);
+        let plain = plain.to_owned(CATALOGUE);
         let mut known = plain.clone();
         context.write(mapper.more_tags(), &mut known);
         let page = mapper.url.as_ref().zip(text("id"));
         let info: String = text("info").unwrap_or_default().into();
         Self {
-            shared: Shared::new(mapper, &known),
-            plain: plain.to_owned(CATALOGUE),
+            shared: Shared::new(mapper, known),
+            plain,
             bare: OnceCell::new(),
             context,
             clusters,
@@ -146,7 +147,8 @@ impl Head {
 
     /// For attributes with tags of their own.
     pub(crate) fn bare(&self, mapper: &Ecs9) -> &Shared {
-        self.bare.get_or_init(|| Shared::new(mapper, &self.plain))
+        self.bare
+            .get_or_init(|| Shared::new(mapper, self.plain.clone()))
     }
 }
 

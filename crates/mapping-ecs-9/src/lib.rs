@@ -18,6 +18,7 @@ mod settings;
 mod types;
 mod values;
 
+use ecs_model::Template;
 use mapping::compact::Secrets;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
@@ -31,6 +32,7 @@ use crate::types::{AttributeType, Privacy, TYPES};
 pub struct Ecs9 {
     options: Options,
     statics: StaticFields,
+    template: Template,
     /// The instance's name.
     feed: String,
     /// The instance's URL, without a slash at its end.
@@ -97,6 +99,7 @@ impl Mapping for Ecs9 {
         let feed = Some(origin.name).filter(|name| !name.is_empty());
         Ok(Self {
             options,
+            template: Template::new(fields::CATALOGUE, statics.leaves()),
             statics,
             feed: feed.unwrap_or_else(|| "MISP".to_owned()),
             url: origin.url.map(|url| url.trim_end_matches('/').to_owned()),
