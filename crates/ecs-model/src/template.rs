@@ -160,8 +160,9 @@ impl<'a> Prefilled<'a> {
 
 impl Shape {
     fn new(template: &Template, known: &Leaves<'_>, fields: &FieldSet) -> Self {
-        let mut values = Vec::new();
-        let mut text = vec![b'{'];
+        // As much as most need.
+        let (mut text, mut values) = (Vec::with_capacity(2048), Vec::with_capacity(64));
+        text.push(b'{');
         let mut open: &[usize] = &[];
         for entry in &template.entries {
             let value = match &entry.value {
