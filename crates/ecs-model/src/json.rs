@@ -46,36 +46,34 @@ pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
 
 /// Appends bytes as they are.
 ///
-/// In wasm a copy of unknown length is a call out of the component, so short ones are made of
-/// pieces.
+/// In wasm a copy of unknown length is a call out of the component, and each turn of a loop asks
+/// for the time: so short ones are made of two pieces of fixed length, which may overlap.
 pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     match bytes.len() {
         _ if cfg!(not(target_arch = "wasm32")) => out.extend_from_slice(bytes),
         0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
-        4..8 => pieces::<4>(out, bytes),
-        8..16 => pieces::<8>(out, bytes),
-        16..256 => pieces::<16>(out, bytes),
+        4..8 => append_ends::<4>(out, bytes),
+        8..16 => append_ends::<8>(out, bytes),
+        16..32 => append_ends::<16>(out, bytes),
+        32..64 => append_ends::<32>(out, bytes),
+        64..128 => append_ends::<64>(out, bytes),
         _ => out.extend_from_slice(bytes),
     }
 }
 
-/// Appends at least `N` bytes; the last piece overlaps the one before.
-fn pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len());
-    let (pieces, rest) = bytes.as_chunks::<N>();
-    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-    if let Some(last) = bytes.last_chunk::<N>()
-        && !rest.is_empty()
-    {
-        out.truncate(out.len() + rest.len() - N);
+/// Appends `N` to `2 * N` bytes.
+fn append_ends<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        out.reserve(2 * N);
+        out.extend_from_slice(first);
+        out.truncate(out.len() + bytes.len() - 2 * N);
         out.extend_from_slice(last);
     }
 }
 
 /// Fills a buffer from its start.
 ///
-/// In wasm a copy of unknown length is a call out of the component, so short ones are made of
-/// pieces.
+/// In wasm as [`append`] does.
 pub(crate) struct Writer<'o>(&'o mut [u8]);
 
 impl<'o> Writer<'o> {
@@ -93,27 +91,23 @@ impl<'o> Writer<'o> {
         match bytes.len() {
             _ if cfg!(not(target_arch = "wasm32")) => to.copy_from_slice(bytes),
             0..4 => to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte),
-            4..8 => copy::<4>(to, bytes),
-            8..16 => copy::<8>(to, bytes),
-            16..256 => copy::<16>(to, bytes),
+            4..8 => copy_ends::<4>(to, bytes),
+            8..16 => copy_ends::<8>(to, bytes),
+            16..32 => copy_ends::<16>(to, bytes),
+            32..64 => copy_ends::<32>(to, bytes),
+            64..128 => copy_ends::<64>(to, bytes),
             _ => to.copy_from_slice(bytes),
         }
         self.0 = rest;
     }
 }
 
-/// Copies at least `N` bytes; the last piece overlaps the one before.
-#[inline]
-fn copy<const N: usize>(to: &mut [u8], from: &[u8]) {
-    let (pieces, rest) = from.as_chunks::<N>();
-    let places = to.as_chunks_mut::<N>().0;
-    places
-        .iter_mut()
-        .zip(pieces)
-        .for_each(|(to, piece)| *to = *piece);
-    if !rest.is_empty()
-        && let (Some(to), Some(last)) = (to.last_chunk_mut::<N>(), from.last_chunk())
-    {
+/// Copies `N` to `2 * N` bytes.
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(first)) = (to.first_chunk_mut::<N>(), from.first_chunk()) {
+        *to = *first;
+    }
+    if let (Some(to), Some(last)) = (to.last_chunk_mut::<N>(), from.last_chunk()) {
         *to = *last;
     }
 }
@@ -225,34 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_whole() {
-        let text: Vec<u8> = (0..100).collect();
-        for length in 4..text.len() {
-            let mut out = b"before".to_vec();
-            let start = out.len();
-            pieces::<4>(&mut out, &text[..length]);
-            assert_eq!(out[start..], text[..length]);
-            if length >= 16 {
-                out.truncate(start);
-                pieces::<16>(&mut out, &text[..length]);
+    fn two_pieces_are_the_whole() {
+        fn check<const N: usize>() {
+            let text: Vec<u8> = (0..2 * N).map(|byte| byte as u8).collect();
+            for length in N..=2 * N {
+                let mut out = b"before".to_vec();
+                append_ends::<N>(&mut out, &text[..length]);
                 assert_eq!(out, [b"before", &text[..length]].concat());
-            }
-        }
-    }
-
-    #[test]
-    fn copies_are_whole() {
-        let text: Vec<u8> = (0..100).collect();
-        for length in 4..text.len() {
-            let mut to = vec![0xff; length];
-            copy::<4>(&mut to, &text[..length]);
-            assert_eq!(to, text[..length]);
-            if length >= 16 {
-                to.fill(0xff);
-                copy::<16>(&mut to, &text[..length]);
+                let mut to = vec![0xff; length];
+                copy_ends::<N>(&mut to, &text[..length]);
                 assert_eq!(to, text[..length]);
             }
         }
+        check::<4>();
+        check::<16>();
+        check::<64>();
     }
 
     #[test]

@@ -81,9 +81,16 @@ impl Fingerprint {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
+        let word = |word: &[u8; 8]| u64::from_le_bytes(*word);
         let (words, rest) = bytes.as_chunks();
-        for word in words {
-            self.word(u64::from_le_bytes(*word));
+        let (fours, words) = words.as_chunks();
+        for [one, two, three, four] in fours {
+            for bytes in [one, two, three, four] {
+                self.word(word(bytes));
+            }
+        }
+        for bytes in words {
+            self.word(word(bytes));
         }
         // The last word has at most seven bytes and, above them, how many: a byte that stands in
         // no name and no value. So no two lists of fields give the same words.

@@ -110,7 +110,11 @@ impl<'a> Reader<'a> {
                     self.keys.push(key);
                 }
             }
-            let value = self.value(depth)?;
+            // Most are strings.
+            let value = match self.next()? {
+                b'"' => Json::String(self.string()?),
+                _ => self.value(depth)?,
+            };
             self.values.push(value);
             match self.next()? {
                 b',' => self.at += 1,
