@@ -129,11 +129,15 @@ pub struct Attributes<'a> {
 struct MemberText {
     /// The place of its value.
     place: usize,
-    /// The key, after a comma.
+    /// What is between the text of a string and that of the next: [`QUOTE`], a comma, the key, a
+    /// colon, [`QUOTE`].
     text: Vec<u8>,
     /// Is it left out where it holds anything?
     only_empty: bool,
 }
+
+/// A quote within a JSON string.
+const QUOTE: &[u8] = b"\\\"";
 
 impl<'a> Attributes<'a> {
     /// Appends an attribute.
@@ -153,6 +157,7 @@ impl<'a> Attributes<'a> {
         }
         out.push(b'{');
         let start = out.len();
+        let mut after_string = false;
         for member in &self.members {
             let Some(value) = attribute.at(member.place) else {
                 continue;
@@ -160,9 +165,32 @@ impl<'a> Attributes<'a> {
             if member.only_empty && !value.is_empty() {
                 continue;
             }
-            let comma = usize::from(out.len() == start);
-            json::append(out, member.text.get(comma..).unwrap_or_default());
-            compact(out, value, secrets);
+            // Without its first quote after what is no string, and the comma before the first.
+            let from = if after_string {
+                0
+            } else {
+                QUOTE.len() + usize::from(out.len() == start)
+            };
+            let quoted = match value {
+                Json::String(text) => text.quoted(),
+                _ => None,
+            };
+            after_string = quoted.is_some();
+            match quoted {
+                Some(quoted) => {
+                    json::append(out, member.text.get(from..).unwrap_or_default());
+                    let text = quoted.as_bytes();
+                    json::append(out, text.get(1..text.len() - 1).unwrap_or_default());
+                }
+                None => {
+                    let end = member.text.len() - QUOTE.len();
+                    json::append(out, member.text.get(from..end).unwrap_or_default());
+                    compact(out, value, secrets);
+                }
+            }
+        }
+        if after_string {
+            out.extend_from_slice(QUOTE);
         }
         out.push(b'}');
     }
@@ -174,9 +202,11 @@ impl MemberText {
         if !keep_in_attribute(key, &Json::Null) {
             return None;
         }
-        let mut text = vec![b','];
+        let mut text = QUOTE.to_vec();
+        text.push(b',');
         json::nested_string(&mut text, key);
         text.push(b':');
+        text.extend_from_slice(QUOTE);
         Some(Self {
             place,
             text,

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use crate::shapes::{Key, Shapes};
+use crate::shapes::{Key, Like, Shapes};
 use crate::{Json, Object, Text};
 
 /// Deeper nesting is left to `serde_json`, which has its own limit.
@@ -95,20 +95,10 @@ impl<'a> Reader<'a> {
         loop {
             self.next().filter(|byte| *byte == b'"')?;
             let count = self.values.len() - first_value;
-            let expected = like.and_then(|like| self.shapes.follow(like, count, self.rest()));
-            match (expected, like) {
-                (Some((same, length)), _) => {
-                    like = Some(same);
-                    self.at += length;
-                }
-                (None, before) => {
-                    if let Some(before) = before {
-                        self.keys.extend(self.shapes.first_keys(before, count));
-                        like = None;
-                    }
-                    let key = self.key()?;
-                    self.keys.push(key);
-                }
+            let expected = like.as_ref().and_then(|like| like.keys.get(count));
+            match expected.filter(|key| key.starts(self.rest())) {
+                Some(key) => self.at += key.len(),
+                None => self.other_key(&mut like, count)?,
             }
             // Most are strings.
             let value = match self.next()? {
@@ -125,10 +115,26 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let values = self.values.split_off(first_value);
         let shape = match like {
-            Some(like) => self.shapes.of(depth, like, values.len()),
+            Some(like) => self.shapes.of(depth, &like, values.len()),
             None => self.shapes.with_keys(depth, self.keys.split_off(first_key)),
         };
         Some(Json::Object(Object::new(shape, values)))
+    }
+
+    /// A key number `count` that the object before did not have there.
+    #[cold]
+    fn other_key(&mut self, like: &mut Option<Like<'a>>, count: usize) -> Option<()> {
+        if let Some(before) = like.take() {
+            if let Some(other) = self.shapes.other(&before, count, self.rest()) {
+                self.at += other.keys.get(count)?.len();
+                *like = Some(other);
+                return Some(());
+            }
+            self.keys.extend(before.first_keys(count));
+        }
+        let key = self.key()?;
+        self.keys.push(key);
+        Some(())
     }
 
     /// A key whose opening quote is next, and the colon after it.
@@ -316,6 +322,37 @@ mod tests {
             if let Some(found) = read(&text) {
                 prop_assert_eq!(Some(found), by_serde(&text));
             }
+        }
+
+        /// Objects one after the other with the same keys, some of them, others, some twice.
+        #[test]
+        fn objects_of_any_shapes_are_read(
+            objects in proptest::collection::vec(
+                proptest::collection::vec(
+                    (
+                        proptest::sample::select(vec![
+                            "a", "b", "id", "type", "uuid", "timestamp", "distribution",
+                            "sharing_group_id", "sharing_group_ix", "é", "x\\n",
+                        ]),
+                        proptest::sample::select(vec![
+                            "1", "\"v\"", "{}", "[{\"id\":2},{\"id\":3,\"b\":4}]", "{\"type\":\"\"}",
+                        ]),
+                        proptest::sample::select(vec!["\":", "\": ", "\" :"]),
+                    ),
+                    0..6,
+                ),
+                0..8,
+            )
+        ) {
+            let object = |members: &Vec<(&str, &str, &str)>| {
+                let members = members.iter();
+                let members = members.map(|(key, value, colon)| format!("\"{key}{colon}{value}"));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            };
+            let json = objects.iter().map(object).collect::<Vec<_>>().join(",");
+            let json = format!("[{json}]");
+            prop_assert_eq!(read(&json), by_serde(&json));
+            prop_assert!(read(&json).is_some());
         }
 
         #[test]

@@ -26,12 +26,20 @@ pub(crate) struct Shapes<'a> {
 
 struct Known<'a> {
     /// In input order.
-    keys: Vec<Written<'a>>,
+    keys: Rc<[Written<'a>]>,
     shape: Rc<Shape<'a>>,
 }
 
+/// A shape that an object has so far.
+pub(crate) struct Like<'a> {
+    /// The keys that it has if it is of that shape, in input order.
+    pub(crate) keys: Rc<[Written<'a>]>,
+    /// The number of the shape.
+    pub(crate) place: usize,
+}
+
 /// A key as it is written.
-struct Written<'a> {
+pub(crate) struct Written<'a> {
     /// With its quotes and the colon after it.
     text: &'a str,
     /// The first eight bytes of it, as far as it has them; the first is the lowest.
@@ -44,51 +52,38 @@ struct Written<'a> {
 
 impl<'a> Shapes<'a> {
     /// The shape of the last object at a depth.
-    pub(crate) fn last(&self, depth: usize) -> Option<usize> {
-        *self.last.get(depth)?
+    pub(crate) fn last(&self, depth: usize) -> Option<Like<'a>> {
+        self.like((*self.last.get(depth)?)?)
     }
 
-    /// If the next bytes are the key number `count` of shape `like`, or of another one with the
-    /// same keys before it: that shape, and the length of the key.
-    pub(crate) fn follow(&self, like: usize, count: usize, next: &[u8]) -> Option<(usize, usize)> {
-        let known = self.known.get(like)?;
-        if let Some(key) = known.keys.get(count)
-            && key.starts(next)
-        {
-            return Some((like, key.text.len()));
-        }
-        let before = known.keys.get(..count)?;
-        let another = |other: &Known<'_>| {
-            let key = other.keys.get(count).filter(|key| key.starts(next))?;
-            let same = other.keys.iter().zip(before).all(|(one, key)| one.is(key));
-            same.then_some(key.text.len())
-        };
-        let mut others = self.known.iter().enumerate();
-        others.find_map(|(place, other)| Some((place, another(other)?)))
-    }
-
-    /// The first keys of a shape.
-    pub(crate) fn first_keys(&self, like: usize, count: usize) -> impl Iterator<Item = Key<'a>> {
-        let known = self.known.get(like).map(|known| known.keys.as_slice());
-        let keys = known.unwrap_or_default().iter().take(count);
-        keys.map(|key| Key {
-            text: Cow::Borrowed(key.key()),
-            written: Some(key.text),
+    fn like(&self, place: usize) -> Option<Like<'a>> {
+        let known = self.known.get(place)?;
+        Some(Like {
+            keys: Rc::clone(&known.keys),
+            place,
         })
     }
 
+    /// Another shape with the same keys before the one number `count`, which the next bytes are.
+    pub(crate) fn other(&self, like: &Like<'_>, count: usize, next: &[u8]) -> Option<Like<'a>> {
+        let before = like.keys.get(..count)?;
+        let fits = |other: &Known<'_>| {
+            let key = other.keys.get(count);
+            key.is_some_and(|key| key.starts(next))
+                && other.keys.iter().zip(before).all(|(one, key)| one.is(key))
+        };
+        self.like(self.known.iter().position(fits)?)
+    }
+
     /// The shape of an object with the first `count` keys of `like`.
-    pub(crate) fn of(&mut self, depth: usize, like: usize, count: usize) -> Rc<Shape<'a>> {
-        match self.known.get(like) {
+    pub(crate) fn of(&mut self, depth: usize, like: &Like<'a>, count: usize) -> Rc<Shape<'a>> {
+        match self.known.get(like.place) {
             Some(known) if known.keys.len() == count => {
                 let shape = Rc::clone(&known.shape);
-                self.set_last(depth, like);
+                self.set_last(depth, like.place);
                 shape
             }
-            _ => {
-                let keys = self.first_keys(like, count).collect();
-                self.with_keys(depth, keys)
-            }
+            _ => self.with_keys(depth, like.first_keys(count).collect()),
         }
     }
 
@@ -104,14 +99,18 @@ impl<'a> Shapes<'a> {
             let mut both = known.keys.iter().zip(&written);
             known.keys.len() == written.len() && both.all(|(one, other)| one.is(other))
         };
-        if let Some(place) = self.known.iter().position(same) {
-            return self.of(depth, place, written.len());
+        if let Some(place) = self.known.iter().position(same)
+            && let Some(known) = self.known.get(place)
+        {
+            let shape = Rc::clone(&known.shape);
+            self.set_last(depth, place);
+            return shape;
         }
         let shape = Rc::new(Shape::new(texts.collect()));
         if self.known.len() < MOST {
             self.set_last(depth, self.known.len());
             self.known.push(Known {
-                keys: written,
+                keys: written.into(),
                 shape: Rc::clone(&shape),
             });
         }
@@ -125,6 +124,16 @@ impl<'a> Shapes<'a> {
         if let Some(last) = self.last.get_mut(depth) {
             *last = Some(place);
         }
+    }
+}
+
+impl<'a> Like<'a> {
+    /// The first keys of the shape.
+    pub(crate) fn first_keys(&self, count: usize) -> impl Iterator<Item = Key<'a>> {
+        self.keys.iter().take(count).map(|key| Key {
+            text: Cow::Borrowed(key.key()),
+            written: Some(key.text),
+        })
     }
 }
 
@@ -146,7 +155,7 @@ impl<'a> Written<'a> {
 
     /// Do bytes begin with it? Not seen at the very end of the text.
     #[inline]
-    fn starts(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn starts(&self, bytes: &[u8]) -> bool {
         let length = self.text.len();
         let is_first = |first: &[u8; 8]| u64::from_le_bytes(*first) & self.mask == self.first;
         let is_last = |key: &[u8]| {
@@ -158,7 +167,12 @@ impl<'a> Written<'a> {
             && (length <= 8 || bytes.get(..length).is_some_and(is_last))
     }
 
-    fn is(&self, other: &Self) -> bool {
+    /// Its length with quotes and colon, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    fn is(&self, other: &Written<'_>) -> bool {
         let same_length = self.text.len() == other.text.len();
         self.first == other.first
             && same_length
