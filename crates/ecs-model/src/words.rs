@@ -16,9 +16,11 @@ pub fn is_ascii_lower(text: &str) -> bool {
     all(text, |word| !within(word, b'A', b'Z') & !word)
 }
 
-/// Are all bytes of a text printable ASCII?
-pub fn is_printable(text: &str) -> bool {
-    all(text, |word| within(word, b' ', b'~'))
+/// Are all bytes of a text printable ASCII that no JSON string escapes?
+pub fn is_plain(text: &str) -> bool {
+    all(text, |word| {
+        within(word, b' ', b'!') | within(word, b'#', b'[') | within(word, b']', b'~')
+    })
 }
 
 /// Has each word of a text the highest bit of each byte? The last word overlaps the one before.
@@ -61,8 +63,8 @@ mod tests {
                     assert_eq!(is_hex(&text), all(|c| c.is_ascii_hexdigit()), "{text:?}");
                     let lower = all(|c| c.is_ascii() && !c.is_ascii_uppercase());
                     assert_eq!(is_ascii_lower(&text), lower, "{text:?}");
-                    let printable = all(|c| matches!(c, ' '..='~'));
-                    assert_eq!(is_printable(&text), printable, "{text:?}");
+                    let plain = all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\');
+                    assert_eq!(is_plain(&text), plain, "{text:?}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ecs_model::{Catalogue, FieldId, json};
+use ecs_model::{Catalogue, FieldId, json, words};
 use mapping::compact::Secrets;
 use mapping::fingerprint::Fingerprint;
 use mapping::members::{Member, copy};
@@ -14,7 +14,7 @@ use misp_model::{Json, Object};
 
 use crate::Ecs9;
 use crate::context::{self, Context};
-use crate::event::{Head, Shared, TIMESTAMP, one_line};
+use crate::event::{Head, SHOWN, Shared, TIMESTAMP, one_line};
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Found, Named};
 use crate::indicator::{self, Indicator};
@@ -342,7 +342,11 @@ impl<'m, 'a> Maker<'m, 'a> {
         self.scratch.leaves.set(LINE, |out| {
             out.push(b'"');
             for part in parts {
-                json::escaped(out, one_line(part).as_bytes());
+                if part.len() <= SHOWN && words::is_plain(part) {
+                    json::append(out, part.as_bytes());
+                } else {
+                    json::escaped(out, one_line(part).as_bytes());
+                }
             }
             json::append(out, &self.head.origin);
             out.push(b'"');

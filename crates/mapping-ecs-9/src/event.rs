@@ -32,7 +32,7 @@ const SEVERITY: FieldId = CATALOGUE.id("event.severity");
 const VERSION: FieldId = CATALOGUE.id("ecs.version");
 
 /// How much of a value and of a title `message` repeats, in characters.
-const SHOWN: usize = 200;
+pub(crate) const SHOWN: usize = 200;
 
 /// The event's own clocks and counters, and what moves by itself: left out of the
 /// fingerprint. A decay score falls from hour to hour; whether it is decayed counts.
@@ -173,7 +173,7 @@ fn origin(provider: &str, info: &str) -> Vec<u8> {
 /// At most [`SHOWN`] characters, without line ends.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     let is_end = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if text.len() <= SHOWN && (words::is_printable(text) || !text.contains(is_end)) {
+    if text.len() <= SHOWN && (words::is_plain(text) || !text.contains(is_end)) {
         return Cow::Borrowed(text);
     }
     let shown = text.chars().take(SHOWN);

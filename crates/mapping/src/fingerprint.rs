@@ -81,16 +81,19 @@ impl Fingerprint {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        let word = |word: &[u8; 8]| u64::from_le_bytes(*word);
-        let (words, rest) = bytes.as_chunks();
-        let (fours, words) = words.as_chunks();
-        for [one, two, three, four] in fours {
-            for bytes in [one, two, three, four] {
-                self.word(word(bytes));
-            }
+        let mut rest = bytes;
+        while let Some((words, after)) = rest.split_first_chunk::<32>() {
+            self.words(words);
+            rest = after;
         }
-        for bytes in words {
-            self.word(word(bytes));
+        // Without loops, which ask for the time in wasm.
+        if let Some((words, after)) = rest.split_first_chunk::<16>() {
+            self.words(words);
+            rest = after;
+        }
+        if let Some((word, after)) = rest.split_first_chunk() {
+            self.word(u64::from_le_bytes(*word));
+            rest = after;
         }
         // The last word has at most seven bytes and, above them, how many: a byte that stands in
         // no name and no value. So no two lists of fields give the same words.
@@ -102,15 +105,33 @@ impl Fingerprint {
         self.word(count << bits | last);
     }
 
+    #[inline]
+    fn words(&mut self, bytes: &[u8]) {
+        for word in bytes.as_chunks().0 {
+            self.word(u64::from_le_bytes(*word));
+        }
+    }
+
     fn word(&mut self, word: u64) {
         let product = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = product ^ (product >> 32);
     }
 }
 
+/// At most seven bytes, the first the lowest.
 fn little_endian(bytes: &[u8]) -> u64 {
-    let upper_first = bytes.iter().rev();
-    upper_first.fold(0, |word, byte| word << 8 | u64::from(*byte))
+    let at = |place: usize| {
+        let byte = bytes.get(place).copied().unwrap_or_default();
+        u64::from(byte) << (8 * place)
+    };
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        // They overlap in bytes that are the same.
+        (Some(first), Some(last)) => {
+            let above = 8 * (bytes.len() - 4);
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << above
+        }
+        _ => at(0) | at(1) | at(2),
+    }
 }
 
 #[cfg(test)]

@@ -235,6 +235,11 @@ pub const fn prefix(text: &str) -> u64 {
     if let Some(first) = bytes.first_chunk() {
         return u64::from_be_bytes(*first);
     }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // They overlap in bytes that are the same.
+        let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+        return (first as u64) << 32 | (last as u64) << (8 * (8 - bytes.len()));
+    }
     let mut prefix = 0;
     let mut shift = u64::BITS;
     while let [byte, rest @ ..] = bytes {
