@@ -31,7 +31,9 @@ impl<'a> Owner<'a> {
 
 /// Does any id of a batch belong to two?
 pub(crate) fn any(mapped: &[Mapped]) -> bool {
-    let mut owners = HashMap::new();
+    let outcomes = mapped.iter().flatten();
+    let documents = outcomes.map(|outcome| outcome.documents.len()).sum();
+    let mut owners = HashMap::with_capacity(documents);
     mapped.iter().flatten().any(|outcome| {
         outcome.documents.iter().any(|document| {
             let owner = Owner::of(outcome, document);

@@ -46,11 +46,16 @@ impl Place {
         };
         place.write("key", key)?;
         place.write("elastic-key", misp_ecs_tests::ELASTIC_KEY)?;
-        let config = format!(
-            "instances: [{{name: bench, url: '{url}', api_key_file: key, interval: 1s}}]\noutputs: {{out: {output}}}\nstate: {{path: state}}\n"
-        );
-        place.write("misp-ecs.yaml", &config)?;
+        place.configure(url, ", interval: 1s", output)?;
         Ok(place)
+    }
+
+    /// Writes the configuration; `polling` is what follows in the instance.
+    pub(crate) fn configure(&self, url: &str, polling: &str, output: &str) -> anyhow::Result<()> {
+        let config = format!(
+            "instances: [{{name: bench, url: '{url}', api_key_file: key{polling}}}]\noutputs: {{out: {output}}}\nstate: {{path: state}}\n"
+        );
+        self.write("misp-ecs.yaml", &config)
     }
 
     /// The same with a file as output, and the mapping compiled.
@@ -107,12 +112,13 @@ impl Place {
         Ok(ran)
     }
 
-    /// Sets an Elasticsearch output up.
-    pub(crate) fn set_up(&self) -> anyhow::Result<()> {
-        let words = ["setup", "elasticsearch", "--config", "misp-ecs.yaml"];
+    /// Runs another command to its end; how long it took, seconds.
+    pub(crate) fn runs(&self, words: &[&str]) -> anyhow::Result<f64> {
+        let words = [words, &["--config", "misp-ecs.yaml"]].concat();
+        let started = Instant::now();
         let status = self.command(&words).status()?;
         ensure!(status.success(), "{words:?}: {status}");
-        Ok(())
+        Ok(started.elapsed().as_secs_f64())
     }
 
     /// Starts it as a service.

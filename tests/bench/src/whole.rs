@@ -78,7 +78,7 @@ fn to_elastic(
     );
     let place = Place::new(host, &misp.url(), KEY, &output)?;
     place.compile()?;
-    place.set_up()?;
+    place.runs(&["setup", "elasticsearch"])?;
     let ran = place.once()?;
     let arrived = elastic.with_store(|store| store.applied.len());
     ensure!(arrived == all, "{arrived} documents of {all} attributes");
