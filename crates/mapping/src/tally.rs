@@ -2,7 +2,7 @@
 
 use crate::Tally;
 
-/// Counts, by attribute type and indicator type.
+/// Counts, sorted by attribute type and indicator type.
 #[derive(Debug, Clone, Default)]
 pub struct Tallies(Vec<Counts>);
 
@@ -26,18 +26,19 @@ impl Tallies {
         if let Some(known) = known {
             return known.add(indicator_type);
         }
-        self.0.push(Counts {
+        let before = |known: &Counts| known.attribute_type.as_str() < attribute_type;
+        let counts = Counts {
             prefix,
             attribute_type: attribute_type.to_owned(),
             by_indicator: vec![(indicator_type, 1)],
-        });
+        };
+        // In its place, since code that sorts takes five kilobytes.
+        self.0.insert(self.0.partition_point(before), counts);
     }
 
     /// The counts, sorted by attribute type and indicator type.
     pub fn finish(self) -> Vec<Tally> {
-        let mut tallies: Vec<Tally> = self.0.into_iter().flat_map(Counts::finish).collect();
-        tallies.sort_by(|one, other| one.key().cmp(&other.key()));
-        tallies
+        self.0.into_iter().flat_map(Counts::finish).collect()
     }
 }
 
@@ -46,7 +47,11 @@ impl Counts {
         let mut known = self.by_indicator.iter_mut();
         match known.find(|(known, _)| *known == indicator_type) {
             Some((_, count)) => *count += 1,
-            None => self.by_indicator.push((indicator_type, 1)),
+            None => {
+                let before = |known: &(Option<&str>, u32)| known.0 < indicator_type;
+                let place = self.by_indicator.partition_point(before);
+                self.by_indicator.insert(place, (indicator_type, 1));
+            }
         }
     }
 
@@ -58,12 +63,6 @@ impl Counts {
             indicator_type: indicator_type.map(str::to_owned),
             count,
         })
-    }
-}
-
-impl Tally {
-    fn key(&self) -> (&str, Option<&str>) {
-        (&self.attribute_type, self.indicator_type.as_deref())
     }
 }
 
@@ -85,15 +84,18 @@ mod tests {
             tallies.add(attribute_type, indicator_type);
         }
         let tallies = tallies.finish();
-        let counts: Vec<_> = tallies.iter().map(|one| (one.key(), one.count)).collect();
+        let count = |one: &Tally| {
+            let indicator_type = one.indicator_type.clone().unwrap_or_default();
+            format!("{} {indicator_type} {}", one.attribute_type, one.count)
+        };
         assert_eq!(
-            counts,
+            tallies.iter().map(count).collect::<Vec<_>>(),
             [
-                (("filename|sha1", Some("file")), 2),
-                (("filename|sha256", Some("file")), 1),
-                (("ip-src", None), 1),
-                (("ip-src", Some("ipv4-addr")), 1),
-                (("ip-src", Some("ipv6-addr")), 1),
+                "filename|sha1 file 2",
+                "filename|sha256 file 1",
+                "ip-src  1",
+                "ip-src ipv4-addr 1",
+                "ip-src ipv6-addr 1",
             ]
         );
     }

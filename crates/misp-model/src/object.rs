@@ -141,8 +141,11 @@ impl<'a> Shape<'a> {
             counts: true,
         };
         let mut keys: Vec<Key<'a>> = keys.into_iter().enumerate().map(key).collect();
-        // Stable: keys of one text keep their order, and the last of them counts.
-        keys.sort_by(|one, other| one.order(other.prefix, &other.text));
+        // Keys of one text keep their order, and the last of them counts.
+        keys.sort_unstable_by(|one, other| {
+            let by_text = one.order(other.prefix, &other.text);
+            by_text.then(one.place.cmp(&other.place))
+        });
         let mut next: Option<&Key<'a>> = None;
         for key in keys.iter_mut().rev() {
             key.counts = next.is_none_or(|next| !next.is(key.prefix, &key.text));
