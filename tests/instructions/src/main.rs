@@ -8,20 +8,18 @@ use mapping_ecs_9::Ecs9;
 use misp_ecs_events::many_attributes;
 use serde_json::json;
 
-/// Attributes of the event.
-const ATTRIBUTES: usize = 1_000;
 /// When documents are made, UNIX milliseconds.
 const NOW_MS: i64 = 1_780_000_000_000;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().context("MAPPING TIMES")?;
-    let times: u32 = arguments.next().context("MAPPING TIMES")?.parse()?;
-    let event = json!({ "Event": many_attributes(1, ATTRIBUTES) });
+    let mut argument = || arguments.next().context("MAPPING ATTRIBUTES TIMES");
+    let (name, attributes, times) = (argument()?, argument()?.parse()?, argument()?.parse()?);
+    let event = json!({ "Event": many_attributes(1, attributes) });
     let event = serde_json::to_vec(&event)?;
     match name.as_str() {
-        "ecs-9" => run::<Ecs9>(&event, times),
-        "ecs-1.12" => run::<Ecs112>(&event, times),
+        "ecs-9" => run::<Ecs9>(&event, attributes, times),
+        "ecs-1.12" => run::<Ecs112>(&event, attributes, times),
         "value" => {
             for _ in 0..times {
                 let value: serde_json::Value = serde_json::from_slice(&event)?;
@@ -33,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn run<M: Mapping>(event: &[u8], times: u32) -> anyhow::Result<()> {
+fn run<M: Mapping>(event: &[u8], attributes: usize, times: u32) -> anyhow::Result<()> {
     let mapping = M::new(b"", Origin::default())
         .map_err(|error| anyhow::anyhow!("the mapping did not start: {error:?}"))?;
     for _ in 0..times {
@@ -41,7 +39,7 @@ fn run<M: Mapping>(event: &[u8], times: u32) -> anyhow::Result<()> {
             .transform(std::hint::black_box(event), NOW_MS)
             .map_err(|error| anyhow::anyhow!("{error:?}"))?;
         ensure!(
-            outcome.documents.len() == ATTRIBUTES,
+            outcome.documents.len() == attributes,
             "documents are missing"
         );
     }
