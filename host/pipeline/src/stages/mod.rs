@@ -4,10 +4,13 @@
 //! and no more than that is held. The deliver loop works in order, so a page is committed
 //! only when it and all before it are done.
 
+mod answer;
 mod deliver;
 mod fetch;
 mod map;
 mod mapped;
+mod page;
+mod prepare;
 
 use std::sync::Arc;
 
