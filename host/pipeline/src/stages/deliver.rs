@@ -45,9 +45,7 @@ impl<'p> Deliver<'p> {
         let mut next = receive(&mut work).await;
         loop {
             next = match next {
-                Next::Work(Work::Mapped(batch)) => {
-                    Next::Prepared(prepare(&context, batch).await?)
-                }
+                Next::Work(Work::Mapped(batch)) => Next::Prepared(prepare(&context, batch).await?),
                 Next::Prepared(batch) => {
                     let delivering = deliver(&context, &batch);
                     // Should it fail, the batch before it is finished all the same.
