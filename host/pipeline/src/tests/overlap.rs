@@ -32,10 +32,14 @@ fn one_try() -> Options {
     }
 }
 
-/// One pass; it must not wait for what does not come.
+/// One pass.
 async fn run(world: &Arc<World>, options: Options) -> (Result<(), RunError>, Arc<Ledger>) {
-    let running = super::run(world, options);
-    let ended = tokio::time::timeout(Duration::from_secs(3_600), running).await;
+    in_time(world, super::run(world, options)).await
+}
+
+/// Fails where something waits for what does not come.
+async fn in_time<T>(world: &World, waiting: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(Duration::from_secs(3_600), waiting).await;
     ended.unwrap_or_else(|_| panic!("it waits: {:#?}", world.steps()))
 }
 
@@ -271,7 +275,7 @@ async fn nothing_is_written_down_after_the_end() {
     world.outputs["out"].then([Act::FailAfter("begin to note out c d", Class::Permanent)]);
     let running = Arc::clone(&world);
     let running = tokio::spawn(async move { super::run(&running, in_pairs()).await.0 });
-    world.until("begin to note out c d").await;
+    in_time(&world, world.until("begin to note out c d")).await;
     // Much more often than what is given up needs to end.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
@@ -324,9 +328,9 @@ async fn a_stop_delivers_what_is_prepared() {
     let (pipeline, ledger) = world.pipeline(in_pairs());
     let stop = CancellationToken::new();
     let running = tokio::spawn(pipeline.run(stop.clone()));
-    world.until("to out a b").await;
+    in_time(&world, world.until("to out a b")).await;
     stop.cancel();
-    running.await.unwrap().unwrap();
+    in_time(&world, running).await.unwrap().unwrap();
     assert_eq!(world.stored("out"), ["a", "b", "c", "d", "e"]);
     in_order(&world, &["remember out e", "commit 1"]);
     assert_eq!(ledger.counts().in_flight, 0);
