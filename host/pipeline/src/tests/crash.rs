@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::fakes::{Act, LATER, World};
 use crate::{BatchLimits, Options};
 
+/// The step that a life begins with.
+const START: &str = "starts";
+
 /// What the calls of one life do; `Hang` is where it is killed.
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
@@ -91,6 +94,7 @@ proptest! {
                 world.looking_up.then(life.looking_up.iter().copied());
                 world.noting.then(life.noting.iter().copied());
                 world.remembering.then(life.remembering.iter().copied());
+                world.step(START.to_owned());
                 let (pipeline, ledger) = world.pipeline(options());
                 // Ends, gives up, or hangs and is killed.
                 let run = pipeline.run(CancellationToken::new());
@@ -99,6 +103,7 @@ proptest! {
             }
             // Lives until one finishes: what is left of the scripts is used up.
             for _ in 0..200 {
+                world.step(START.to_owned());
                 let (pipeline, _) = world.pipeline(options());
                 let run = pipeline.run(CancellationToken::new());
                 if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(600), run).await {
@@ -116,7 +121,9 @@ proptest! {
             let steps = world.steps();
             let (note, to) = (format!("note {name} "), format!("to {name} "));
             for step in &steps {
-                if let Some(ids) = step.strip_prefix(&note) {
+                if step == START {
+                    noted.clear();
+                } else if let Some(ids) = step.strip_prefix(&note) {
                     noted.extend(ids.split(' '));
                 } else if let Some(ids) = step.strip_prefix(&to) {
                     let unnoted: Vec<_> = ids.split(' ').filter(|id| !noted.contains(id)).collect();
