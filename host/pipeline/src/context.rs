@@ -82,8 +82,8 @@ impl StateInUse {
         }
     }
 
-    /// Waits until nothing is under way. A call on another thread goes on when nobody waits for it
-    /// any more: whoever gave it up and then works on calls this in between.
+    /// Waits until nothing is under way: a call goes on, on its thread, when whoever waited for it
+    /// has given up.
     pub(crate) async fn settled(&self) {
         self.under_way.close();
         self.under_way.wait().await;

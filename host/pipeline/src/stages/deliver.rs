@@ -1,8 +1,10 @@
 //! The order in which batches are delivered: a batch is sent while the next one is prepared.
 //!
-//! Of each batch: what is known of it is looked up, what is about to be sent is noted, it is sent,
-//! what was refused is kept, what was acknowledged is remembered. A batch is sent only after all of
-//! that is done with the one before, and a page ends after its last batch.
+//! Of each batch what is known is looked up, and what is about to be sent is noted: it is prepared.
+//! Then it is sent, what was refused is kept, and what was acknowledged is remembered: only then is
+//! the next one sent. What is remembered of a batch is seen by whatever needs it: a batch with the
+//! same document, and the end of the page, wait for that; nothing after the end of a page is begun
+//! before it.
 
 use futures_util::future::try_join;
 use tokio::sync::mpsc::Receiver;
@@ -48,7 +50,8 @@ impl<'p> Deliver<'p> {
                 Next::Work(Work::Mapped(batch)) => Next::Prepared(prepare(&context, batch).await?),
                 Next::Prepared(batch) => {
                     let delivering = deliver(&context, &batch);
-                    // Should it fail, the batch before it is finished all the same.
+                    // An error of the next batch waits until this one is finished; an error of this
+                    // one waits for nothing.
                     let preparing = async { Ok(prepare_after(&context, &batch, &mut work).await) };
                     let ((), prepared) = try_join(delivering, preparing).await?;
                     self.progress.see(&batch.batch);
