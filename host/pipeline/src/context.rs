@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
 use crate::error::{RunError, StateError};
@@ -24,7 +25,7 @@ pub(crate) struct Context<'p> {
     /// Is what comes now in another order than that of the cursor, such as events by name?
     pub(crate) unordered: bool,
     pub(crate) dead_letters: &'p dyn DeadLetters,
-    pub(crate) state: &'p Arc<dyn State>,
+    pub(crate) state: &'p StateInUse,
     pub(crate) ledger: &'p Ledger,
     pub(crate) options: &'p Options,
     pub(crate) stop: &'p CancellationToken,
@@ -67,9 +68,32 @@ impl<'p> Context<'p> {
     }
 }
 
+/// The state, and the work on it that is under way.
+pub(crate) struct StateInUse {
+    inner: Arc<dyn State>,
+    under_way: TaskTracker,
+}
+
+impl StateInUse {
+    pub(crate) fn new(inner: Arc<dyn State>) -> Self {
+        Self {
+            inner,
+            under_way: TaskTracker::new(),
+        }
+    }
+
+    /// Waits until nothing is under way: a call goes on, on its thread, when whoever waited for it
+    /// has given up.
+    pub(crate) async fn settled(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
+        self.under_way.reopen();
+    }
+}
+
 /// As [`Context::on_state`], for a stage that may not be shared.
 pub(crate) async fn on_state<T, F>(
-    state: &Arc<dyn State>,
+    state: &StateInUse,
     mut attempts: Attempts<'_>,
     work: F,
 ) -> Result<T, RunError>
@@ -79,8 +103,9 @@ where
 {
     let work = Arc::new(work);
     loop {
-        let (state, work) = (Arc::clone(state), Arc::clone(&work));
-        match tokio::task::spawn_blocking(move || work(&state)).await? {
+        let (inner, work) = (Arc::clone(&state.inner), Arc::clone(&work));
+        let working = state.under_way.spawn_blocking(move || work(&inner));
+        match working.await? {
             Ok(done) => return Ok(done),
             Err(error) => attempts.failed(error, RunError::State).await?,
         }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catch_up::{self, catch_up};
 use crate::clock::now_ms;
-use crate::context::Context;
+use crate::context::{Context, StateInUse};
 use crate::error::RunError;
 use crate::ledger::{Health, Ledger};
 use crate::options::Options;
@@ -72,6 +72,7 @@ impl Pipeline {
             ledger,
             options,
         } = self;
+        let state = StateInUse::new(state);
         ledger.name_outputs(outputs.iter().map(|sink| sink.key.name.as_str()));
         let context = Context {
             instance: &instance,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pipeline::{Options, OutputKey, Resend, Standing, State};
 use tokio_util::sync::CancellationToken;
-use world::{World, has, sweeping, told};
+use world::{ONE_BY_ONE, World, has, sweeping, told};
 
 #[tokio::test]
 async fn one_edit_of_a_big_event_sends_one_document() {
@@ -36,6 +36,28 @@ async fn one_edit_of_a_big_event_sends_one_document() {
     world.server("lab").publish("e");
     world.poll_with("lab", all).await;
     assert_eq!(told(&world), (101, 0));
+}
+
+#[tokio::test]
+async fn a_page_that_holds_an_event_twice_ends_with_the_later() {
+    let mut world = World::new(&["lab"]);
+    world.batch = ONE_BY_ONE;
+    world.server("lab").set("e", "a", "as it was");
+    let mut earlier = world.server("lab").events["e"].clone();
+    earlier.published = true;
+    world.server("lab").set("e", "a", "as it is");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    // Somebody edits while the server writes its answer, and it holds the event before and after.
+    world.server("lab").earlier.insert("e".to_owned(), earlier);
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(world.values("out"), has(&[("a", "as it is")]));
+    assert_eq!(told(&world), (3, 0));
+    world.server("lab").earlier.clear();
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(told(&world), (3, 0));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use pipeline::{Backoff, Counts, Options, OutputKey, Standing, State};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
-use world::{World, sweeping};
+use world::{ONE_BY_ONE, World, sweeping};
 
 const OPTIONAL: &str = "optional";
 
@@ -247,14 +247,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn whenever_it_is_down_both_have_the_same_in_the_end(steps in steps()) {
+    fn whenever_it_is_down_both_have_the_same_in_the_end(
+        steps in steps(),
+        one_by_one in any::<bool>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()
             .unwrap();
         runtime.block_on(async {
-            let world = World::new(&["lab"]);
+            let mut world = World::new(&["lab"]);
+            if one_by_one {
+                world.batch = ONE_BY_ONE;
+            }
             for step in &steps {
                 take(&world, step).await;
             }

@@ -20,7 +20,7 @@ pub(crate) struct MappedBatch {
     pub(crate) broken: Vec<Broken>,
     /// What came of each record, without its documents: they are the deliveries.
     pub(crate) mapped: Vec<Mapped>,
-    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) deliveries: Arc<Vec<Delivery>>,
 }
 
 impl MappedBatch {
@@ -53,7 +53,7 @@ impl MappedBatch {
             records,
             broken,
             mapped,
-            deliveries,
+            deliveries: Arc::new(deliveries),
         }
     }
 }

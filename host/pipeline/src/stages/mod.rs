@@ -1,13 +1,16 @@
 //! The three loops of one pass, and what goes between them.
 //!
 //! Joined by channels of one element: while a page is delivered the next one is fetched,
-//! and no more than that is held. The deliver loop works in order, so a page is committed
-//! only when it and all before it are done.
+//! and no more than that is held. The deliver loop sends in order and prepares no more than the
+//! next batch meanwhile, so a page is committed only when it and all before it are done.
 
+mod answer;
 mod deliver;
 mod fetch;
 mod map;
 mod mapped;
+mod page;
+mod prepare;
 
 use std::sync::Arc;
 
@@ -77,11 +80,15 @@ pub(crate) async fn pass(
         asked,
         ever_succeeded,
     };
-    let (ended, (), ()) = tokio::try_join!(
+    let passed = tokio::try_join!(
         fetch.run(page_sender),
         Map(context).run(pages, work_sender),
         Deliver::new(context).run(work),
-    )?;
+    );
+    // Where one of them failed, the others were given up: nothing of theirs may be written down
+    // after something that comes after this pass.
+    context.state.settled().await;
+    let (ended, (), ()) = passed?;
     note_times(context.ledger);
     Ok(ended)
 }

@@ -1,19 +1,22 @@
 //! The four sides, scripted: they fail, reject, hang or crash when told to, and write down what happened.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
+use tokio::sync::Notify;
 
+use super::fake_state::FakeState;
 use crate::{
-    Batch, Changes, Class, Classify, Commit, Comparison, Cursor, DeadLetter, DeadLetters, Delivery,
-    Difference, DifferenceCounts, Document, Held, Ledger, ListedAttribute, ListedEvent, Listing,
-    Mapped, MappingIdentity, Operation, Options, Outcome, Output, OutputError, OutputKey, Page,
-    PageFacts, Pipeline, Reason, RefusalKind, Refused, Remembered, Sink, Slot, Source, SourceError,
-    Standing, State, StateError, Transform, TransformError, Verdict, Whole,
+    Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
+    ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
+    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
+    Source, SourceError, Transform, TransformError, Verdict, Whole,
 };
 
 /// An error of this class.
@@ -34,8 +37,12 @@ pub(super) const LATER: Class = Class::Transient { after: None };
 pub(super) enum Act {
     Work,
     Fail(Class),
-    /// Never comes back.
+    /// Never comes back; the state, once [`World::gate`] opens.
     Hang,
+    /// An output: works, once this step is done.
+    After(&'static str),
+    /// An output: fails, once this step is done.
+    FailAfter(&'static str, Class),
     /// One result too few.
     Short,
 }
@@ -49,7 +56,7 @@ impl Plan {
         self.0.lock().unwrap().extend(acts);
     }
 
-    fn next(&self) -> Act {
+    pub(super) fn next(&self) -> Act {
         self.0.lock().unwrap().pop_front().unwrap_or(Act::Work)
     }
 }
@@ -58,6 +65,9 @@ impl Plan {
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) log: Mutex<Vec<String>>,
+    /// The same step by step, with what was tried and what the state was asked.
+    steps: Mutex<Vec<String>>,
+    stepped: Notify,
     /// Pages of a server: attribute uuids, by page.
     pub(super) pages: Mutex<Vec<Vec<String>>>,
     pub(super) source: Plan,
@@ -67,10 +77,17 @@ pub(super) struct World {
     pub(super) listed: Mutex<usize>,
     pub(super) mapping: Plan,
     pub(super) outputs: BTreeMap<&'static str, Plan>,
+    /// The outputs that the others leave behind after so long.
+    pub(super) optional: BTreeMap<&'static str, Duration>,
     pub(super) letters: Plan,
     pub(super) store: Plan,
+    pub(super) looking_up: Plan,
+    pub(super) noting: Plan,
+    pub(super) remembering: Plan,
+    /// What a call of the state that hangs waits for.
+    pub(super) gate: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
     pub(super) cursor: Mutex<Option<Cursor>>,
-    version: Mutex<u64>,
+    pub(super) version: Mutex<u64>,
     /// Ids and versions, by output, in the order they were stored.
     pub(super) stored: Mutex<BTreeMap<String, Vec<(String, u64)>>>,
     pub(super) kept: Mutex<Vec<DeadLetter>>,
@@ -103,8 +120,29 @@ impl World {
         })
     }
 
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         self.log.lock().unwrap().push(text);
+    }
+
+    pub(super) fn step(&self, text: String) {
+        self.steps.lock().unwrap().push(text);
+        self.stepped.notify_waiters();
+    }
+
+    pub(super) fn steps(&self) -> Vec<String> {
+        self.steps.lock().unwrap().clone()
+    }
+
+    /// Waits until this step is done.
+    pub(super) async fn until(&self, step: &str) {
+        loop {
+            let mut stepped = pin!(self.stepped.notified());
+            stepped.as_mut().enable();
+            if self.steps().iter().any(|done| done == step) {
+                return;
+            }
+            stepped.await;
+        }
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -124,10 +162,13 @@ impl World {
     /// A host that starts now, from the stored cursor.
     pub(super) fn pipeline(self: &Arc<Self>, options: Options) -> (Pipeline, Arc<Ledger>) {
         let ledger = Arc::new(Ledger::default());
-        let outputs = self
-            .outputs
-            .keys()
-            .map(|name| Sink::required(Arc::new(FakeOutput(name, Arc::clone(self)))));
+        let outputs = self.outputs.keys().map(|name| {
+            let output = Arc::new(FakeOutput(name, Arc::clone(self)));
+            match self.optional.get(name) {
+                Some(after) => Sink::optional(output, *after),
+                None => Sink::required(output),
+            }
+        });
         let world = Arc::clone(self);
         let pipeline = Pipeline {
             instance: "lab".to_owned(),
@@ -165,7 +206,7 @@ impl Source for FakeSource {
         match self.world.source.next() {
             Act::Fail(class) => return Err(SourceError::new(Told(class))),
             Act::Hang => std::future::pending().await,
-            Act::Work | Act::Short => {}
+            _ => {}
         }
         let page = self.world.pages.lock().unwrap().get(self.at).cloned();
         let Some(uuids) = page else { return Ok(None) };
@@ -237,27 +278,6 @@ impl Listing for FakeListing {
     }
 }
 
-/// Finds no difference.
-struct FakeComparison;
-
-impl Comparison for FakeComparison {
-    fn add_attributes(&mut self, _: &[ListedAttribute]) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn add_events(&mut self, _: &[ListedEvent]) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn compare(
-        &mut self,
-        _: &OutputKey,
-        _: &mut dyn FnMut(Difference) -> bool,
-    ) -> Result<DifferenceCounts, StateError> {
-        Ok(DifferenceCounts::default())
-    }
-}
-
 struct FakeMapping(Arc<World>);
 
 #[async_trait]
@@ -283,8 +303,8 @@ impl Transform for FakeMapping {
         let short = match self.0.mapping.next() {
             Act::Fail(class) => return Err(TransformError::new(Told(class))),
             Act::Hang => std::future::pending().await,
-            Act::Work => 0,
             Act::Short => 1,
+            _ => 0,
         };
         let mapped = batch.records.iter().skip(short).map(|record| {
             let json: Value = serde_json::from_slice(&record.json).unwrap();
@@ -328,6 +348,12 @@ fn document(id: String) -> Document {
     }
 }
 
+/// The ids of a batch, in its order.
+pub(super) fn ids<'d>(batch: impl Iterator<Item = &'d Delivery>) -> String {
+    let ids: Vec<&str> = batch.map(|one| one.document.id.as_str()).collect();
+    ids.join(" ")
+}
+
 struct FakeOutput(&'static str, Arc<World>);
 
 #[async_trait]
@@ -342,12 +368,23 @@ impl Output for FakeOutput {
 
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
         let Self(name, world) = self;
+        let ids = ids(batch.iter());
+        world.step(format!("to {name} {ids}"));
         let short = match world.outputs[name].next() {
             Act::Fail(class) => return Err(OutputError::new(Told(class))),
+            Act::FailAfter(step, class) => {
+                world.until(step).await;
+                return Err(OutputError::new(Told(class)));
+            }
+            Act::After(step) => {
+                world.until(step).await;
+                0
+            }
             Act::Hang => std::future::pending().await,
             Act::Work => 0,
             Act::Short => 1,
         };
+        world.step(format!("{name} has {ids}"));
         let verdicts = batch.iter().skip(short).map(|delivery| {
             let id = &delivery.document.id;
             if id.starts_with("reject") {
@@ -377,103 +414,11 @@ impl DeadLetters for FakeLetters {
         match self.0.letters.next() {
             Act::Fail(class) => return Err(OutputError::new(Told(class))),
             Act::Hang => std::future::pending().await,
-            Act::Work | Act::Short => {}
+            _ => {}
         }
+        self.0.step(format!("{} letters", letters.len()));
         self.0.note(format!("{} letters", letters.len()));
         self.0.kept.lock().unwrap().extend_from_slice(letters);
         Ok(())
-    }
-}
-
-struct FakeState(Arc<World>);
-
-/// Knows the cursor, and nothing of what went out: host/state tests the rest with the real one.
-impl State for FakeState {
-    fn cursor(&self, _: &str) -> Result<Option<Cursor>, StateError> {
-        Ok(self.0.cursor.lock().unwrap().clone())
-    }
-
-    fn next_version(&self, fetched_ms: i64) -> Result<u64, StateError> {
-        let mut version = self.0.version.lock().unwrap();
-        *version = (*version + 1).max(u64::try_from(fetched_ms).unwrap());
-        Ok(*version)
-    }
-
-    fn commit(&self, commit: &Commit<'_>) -> Result<(), StateError> {
-        if let Act::Fail(class) = self.0.store.next() {
-            return Err(StateError::new(Told(class)));
-        }
-        let Some(cursor) = commit.cursor else {
-            return Ok(());
-        };
-        self.0.note(format!("commit {}", cursor.0));
-        *self.0.cursor.lock().unwrap() = Some(cursor.clone());
-        Ok(())
-    }
-
-    fn standing(&self, _: &str, _: &OutputKey) -> Result<Standing, StateError> {
-        Ok(Standing::New)
-    }
-
-    fn leave_behind(&self, _: &str, _: &OutputKey, _: bool) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn caught_up(&self, _: &str, _: &OutputKey) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn remembered(
-        &self,
-        _: &str,
-        _: &OutputKey,
-        documents: &[Delivery],
-    ) -> Result<Vec<Option<Remembered>>, StateError> {
-        Ok(vec![None; documents.len()])
-    }
-
-    fn record(&self, _: &[Changes<'_>]) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn older(
-        &self,
-        _: &str,
-        _: &OutputKey,
-        _: &str,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<Held>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn due(&self, _: &str, _: &OutputKey, _: i64, _: usize) -> Result<Vec<Held>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn want(&self, _: &str, _: &[String]) -> Result<(), StateError> {
-        Ok(())
-    }
-
-    fn wanted(&self, _: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, StateError> {
-        let wanted = self.0.wanted.lock().unwrap();
-        let later = wanted
-            .iter()
-            .filter(|event| after.is_none_or(|after| event.as_str() > after));
-        Ok(later.take(most).cloned().collect())
-    }
-
-    fn last_done(&self, _: &str, what: &str) -> Result<Option<i64>, StateError> {
-        Ok(self.0.done.lock().unwrap().get(what).copied())
-    }
-
-    fn set_done(&self, _: &str, what: &str, at_ms: i64) -> Result<(), StateError> {
-        let mut done = self.0.done.lock().unwrap();
-        done.insert(what.to_owned(), at_ms);
-        Ok(())
-    }
-
-    fn comparison(self: Arc<Self>, _: &str) -> Result<Box<dyn Comparison>, StateError> {
-        Ok(Box::new(FakeComparison))
     }
 }

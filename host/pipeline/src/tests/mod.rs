@@ -1,8 +1,10 @@
 //! The pipeline against scripted sides, with a paused clock.
 
 mod crash;
+mod fake_state;
 mod fakes;
 mod named;
+mod overlap;
 mod swap;
 mod sweep;
 

@@ -37,7 +37,7 @@ async fn for_so_long(world: &Arc<World>, time: Duration) -> Health {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_listed_holds_up_no_poll() {
     for class in [LATER, Class::Fatal] {
-        let world = due([Act::Fail(class); 9_999]);
+        let world = due(std::iter::repeat_n(Act::Fail(class), 9_999));
         let health = for_so_long(&world, 3 * HOUR).await;
         assert!(*world.asked.lock().unwrap() >= 17, "{class:?}");
         let listed = *world.listed.lock().unwrap();

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test, and not every suite uses all of them"
 )]
 
+mod output;
 mod received;
 mod server;
 
@@ -17,15 +18,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
-    Batch, Class, Classify, Cursor, DeadLetter, DeadLetters, Delivery, Document, Ledger,
+    Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document, Ledger,
     ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
-    Output, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
-    Source, SourceError, State, Transform, TransformError, Verdict, Whole,
+    OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot, Source,
+    SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
 use state::Store;
 
+use output::FakeOutput;
 #[allow(unused_imports, reason = "not every suite uses all of them")]
 pub(crate) use received::{Received, has, told};
 use server::KeyRefused;
@@ -42,7 +44,15 @@ pub(crate) struct World {
     pub(crate) outputs: Mutex<BTreeMap<(String, String), Shared<Received>>>,
     pub(crate) letters: Arc<Mutex<Vec<DeadLetter>>>,
     pub(crate) mapping: Arc<Mutex<Mapping>>,
+    /// Whatever the options say.
+    pub(crate) batch: BatchLimits,
 }
+
+/// A batch for each record, of at most two attributes.
+pub(crate) const ONE_BY_ONE: BatchLimits = BatchLimits {
+    attributes: 1,
+    bytes: 1,
+};
 
 /// How the mapping behaves.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +80,7 @@ impl World {
             outputs: Mutex::default(),
             letters: Arc::default(),
             mapping: Arc::default(),
+            batch: BatchLimits::default(),
         }
     }
 
@@ -111,8 +122,9 @@ impl World {
         store: &Arc<Store>,
         instance: &'static str,
         outputs: &[(&str, &str)],
-        options: Options,
+        mut options: Options,
     ) -> (Pipeline, Arc<Ledger>) {
+        options.batch = self.batch;
         let ledger = Arc::new(Ledger::default());
         let server = Arc::clone(&self.servers[instance]);
         let pipeline = Pipeline {
@@ -189,7 +201,11 @@ impl FakeSource {
         let server = self.server.lock().unwrap();
         let events: Vec<Value> = uuids
             .iter()
-            .filter_map(|uuid| Some((uuid, server.events.get(uuid)?)))
+            .flat_map(|uuid| {
+                let copies = [server.earlier.get(uuid), server.events.get(uuid)];
+                copies.map(|event| Some((uuid, event?)))
+            })
+            .flatten()
             .filter(|(_, event)| event.published)
             .map(|(uuid, event)| {
                 let attributes: Vec<Value> = event
@@ -385,98 +401,6 @@ fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) ->
         fingerprint: hasher.finish(),
         body: Bytes::copy_from_slice(value.as_bytes()),
         notes: Vec::new(),
-    }
-}
-
-struct FakeOutput {
-    name: String,
-    target: String,
-    received: Arc<Mutex<Received>>,
-}
-
-#[async_trait]
-impl Output for FakeOutput {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn target(&self) -> String {
-        self.target.clone()
-    }
-
-    async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {
-        let hangs = {
-            let mut received = self.received.lock().unwrap();
-            received.down |= received.down_after == Some(0);
-            received.down_after = received.down_after.and_then(|left| left.checked_sub(1));
-            if received.down {
-                return Err(OutputError::new(Told));
-            }
-            if received.fails_after == Some(0) {
-                received.fails_after = None;
-                return Err(OutputError::new(Told));
-            }
-            received.fails_after = received.fails_after.map(|left| left - 1);
-            let hangs = received.hangs_after == Some(0);
-            received.hangs_after = received.hangs_after.map(|left| left.saturating_sub(1));
-            hangs
-        };
-        let late = self.received.lock().unwrap().hangs_late;
-        if hangs && !late {
-            std::future::pending::<()>().await;
-        }
-        let verdicts = self.take(batch);
-        if hangs {
-            std::future::pending::<()>().await;
-        }
-        Ok(verdicts)
-    }
-
-    async fn check(&self) -> Result<(), OutputError> {
-        match self.received.lock().unwrap().down {
-            true => Err(OutputError::new(Told)),
-            false => Ok(()),
-        }
-    }
-}
-
-impl FakeOutput {
-    fn take(&self, batch: &[Delivery]) -> Vec<Verdict> {
-        let mut received = self.received.lock().unwrap();
-        let verdicts = batch.iter().map(|delivery| {
-            let Document {
-                id,
-                body,
-                operation,
-                ..
-            } = &delivery.document;
-            if received.refuses.contains(id) {
-                return Verdict::Rejected {
-                    text: "told to".to_owned(),
-                };
-            }
-            let before = received
-                .documents
-                .get(id)
-                .map_or(0, |(_, version)| *version);
-            assert!(before <= delivery.version, "{id} goes back from {before}");
-            received.change(delivery);
-            match operation {
-                Operation::Put => {
-                    received.puts += 1;
-                    let body = String::from_utf8(body.to_vec()).unwrap();
-                    received
-                        .documents
-                        .insert(id.clone(), (body, delivery.version));
-                }
-                Operation::Delete => {
-                    received.deletes += 1;
-                    received.documents.remove(id);
-                }
-            }
-            Verdict::Stored
-        });
-        verdicts.collect()
     }
 }
 

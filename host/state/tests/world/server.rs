@@ -25,6 +25,8 @@ pub(crate) struct Event {
 pub(crate) struct Server {
     pub(crate) now: i64,
     pub(crate) events: BTreeMap<String, Event>,
+    /// Events that an answer holds twice, as they were when it was begun.
+    pub(crate) earlier: BTreeMap<String, Event>,
     /// Lists nothing, as a server that lost its database would.
     pub(crate) empty_listing: bool,
     /// How many more questions for a page it refuses the key to.

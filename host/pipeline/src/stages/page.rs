@@ -1,0 +1,98 @@
+//! The end of a page: what its whole events no longer hold is withdrawn, then the cursor moves.
+
+use std::collections::BTreeSet;
+
+use super::{MappedBatch, PageEnd};
+use crate::context::Context;
+use crate::crash;
+use crate::error::RunError;
+use crate::memory::OutputKey;
+use crate::record::{EventSeen, Whole};
+use crate::traits::Commit;
+use crate::withdraw;
+
+/// What is known of the page that is being delivered.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Events whose last slice has been delivered.
+    finished: Vec<EventSeen>,
+    /// Events of which a part was refused: nothing of them is withdrawn.
+    faulted: BTreeSet<String>,
+    /// A part of the page could not be read: whose it was, nobody knows.
+    broken: bool,
+    /// The write version of the first page since the last one that moved the cursor: an event
+    /// may be spread over these pages.
+    first_version: Option<u64>,
+}
+
+impl Progress {
+    /// A batch has been delivered: which events are finished, and which have a fault.
+    pub(super) fn see(&mut self, batch: &MappedBatch) {
+        self.first_version.get_or_insert(batch.version);
+        self.broken |= !batch.broken.is_empty();
+        for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
+            let uuid = &record.head.uuid;
+            let faulted = mapped
+                .as_ref()
+                .map_or(true, |outcome| !outcome.refused.is_empty());
+            if faulted {
+                self.faulted.insert(uuid.clone());
+            }
+            if record.last && !uuid.is_empty() {
+                self.finished.push(EventSeen {
+                    uuid: uuid.clone(),
+                    publish_timestamp: record.head.publish_timestamp.unwrap_or(0),
+                });
+            }
+        }
+    }
+
+    /// Withdraws what the page's whole events no longer hold, then moves the cursor.
+    pub(super) async fn end(
+        &mut self,
+        context: &Context<'_>,
+        page: PageEnd,
+    ) -> Result<(), RunError> {
+        let Self {
+            finished,
+            faulted,
+            broken,
+            first_version,
+        } = std::mem::take(self);
+        let since = first_version.unwrap_or(page.version);
+        let whole = match page.whole {
+            Whole::Slices => finished,
+            Whole::Events(events) => events,
+        };
+        let sound = whole
+            .iter()
+            .filter(|event| !broken && !faulted.contains(&event.uuid));
+        for event in sound {
+            withdraw::older(context, &event.uuid, since, page.version, page.now_ms).await?;
+        }
+        crash::point("withdrawn");
+        if page.cursor.is_none() {
+            self.first_version = Some(since);
+        }
+        let (instance, walk) = (context.instance.to_owned(), context.walk.to_owned());
+        let current = context.current();
+        let keys: Vec<OutputKey> = current.map(|sink| sink.key.clone()).collect();
+        let (cursor, wanted) = (page.cursor, page.no_longer_wanted);
+        let version = page.version;
+        context
+            .on_state(move |state| {
+                state.commit(&Commit {
+                    instance: &instance,
+                    walk: &walk,
+                    cursor: cursor.as_ref(),
+                    version,
+                    outputs: &keys,
+                    whole: &whole,
+                    no_longer_wanted: &wanted,
+                })
+            })
+            .await?;
+        crash::point("committed");
+        Ok(())
+    }
+}
