@@ -9,14 +9,16 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config};
 
 use crate::bindings::{MappingComponentPre, wit};
+use crate::clock::Clock;
 use crate::error::{EngineError, LoadError};
 use crate::instance::{Host, Instance};
-use crate::options::{RuntimeOptions, TICK};
+use crate::options::RuntimeOptions;
 
 /// Compiles and runs components. One a process; clones share it.
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
+    clock: Arc<Clock>,
     options: Arc<RuntimeOptions>,
 }
 
@@ -120,7 +122,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 impl Engine {
-    /// Starts an engine, and the thread that ticks for its time limits.
+    /// Starts an engine, and the thread that ticks for its time limits while a component is at work.
     ///
     /// # Errors
     /// When the machine cannot run it.
@@ -139,19 +141,8 @@ impl Engine {
             }
         }
         let engine = wasmtime::Engine::new(&config)?;
-        let weak = engine.weak();
-        std::thread::Builder::new()
-            .name("wasm-clock".to_owned())
-            .spawn(move || {
-                // Ends with the last engine.
-                while let Some(engine) = weak.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
-                    std::thread::sleep(TICK);
-                }
-            })
-            .map_err(wasmtime::Error::from)?;
         Ok(Self {
+            clock: Clock::start(&engine).map_err(wasmtime::Error::from)?,
             engine,
             options: Arc::new(options.clone()),
         })
@@ -202,7 +193,7 @@ impl Engine {
             .instantiate_pre(&compiled.component)
             .and_then(MappingComponentPre::new)
             .map_err(|source| LoadError::Contract { source })?;
-        let description = Instance::describe(&self.engine, &pre, &self.options)
+        let description = Instance::describe(self, &pre, &self.options)
             .map_err(|fault| LoadError::Describe { fault })?;
         let digest = compiled.digest.clone();
         Ok(LoadedMapping {
@@ -218,6 +209,11 @@ impl Engine {
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
         &self.engine
+    }
+
+    /// What limits the time of a call.
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     /// The limits of what it runs.

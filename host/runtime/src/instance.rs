@@ -1,5 +1,6 @@
 //! One instance in its store: limits, calls, faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::Mapped;
@@ -8,7 +9,9 @@ use wasmtime::component::ResourceAny;
 use wasmtime::{ResourceLimiter, Store, Trap};
 
 use crate::bindings::{MappingComponent, MappingComponentPre, wit};
+use crate::clock::Clock;
 use crate::convert;
+use crate::engine::Engine;
 use crate::error::{Fault, StartError};
 use crate::options::{RuntimeOptions, TICK};
 use crate::origin::Origin;
@@ -57,17 +60,19 @@ pub(crate) struct Instance {
     component: MappingComponent,
     mapper: ResourceAny,
     calls: u32,
+    clock: Arc<Clock>,
 }
 
 impl Instance {
     /// Instantiates and constructs the mapper.
     pub(crate) fn start(
-        engine: &wasmtime::Engine,
+        engine: &Engine,
         pre: &MappingComponentPre<Host>,
         options: &RuntimeOptions,
         settings: &[u8],
         origin: &Origin,
     ) -> Result<Self, StartError> {
+        let _at_work = engine.clock().at_work();
         let (mut store, component) =
             instantiate(engine, pre, options).map_err(StartError::Fault)?;
         let given = wit::Origin {
@@ -90,15 +95,17 @@ impl Instance {
             component,
             mapper,
             calls: 0,
+            clock: Arc::clone(engine.clock()),
         })
     }
 
     /// Asks a component what it is.
     pub(crate) fn describe(
-        engine: &wasmtime::Engine,
+        engine: &Engine,
         pre: &MappingComponentPre<Host>,
         options: &RuntimeOptions,
     ) -> Result<wit::Description, Fault> {
+        let _at_work = engine.clock().at_work();
         let (mut store, component) = instantiate(engine, pre, options)?;
         component
             .misp_ecs_mapping_mapping()
@@ -108,6 +115,7 @@ impl Instance {
 
     /// The search flags that the mapping needs.
     pub(crate) fn request(&mut self, options: &RuntimeOptions) -> Result<String, Fault> {
+        let _at_work = self.clock.at_work();
         allow(&mut self.store, options, options.call_timeout);
         self.component
             .misp_ecs_mapping_mapping()
@@ -155,6 +163,7 @@ impl Instance {
         now_ms: i64,
         timeout: Duration,
     ) -> Result<Vec<Result<wit::Outcome, wit::Rejection>>, Fault> {
+        let _at_work = self.clock.at_work();
         allow(&mut self.store, options, timeout);
         self.calls += 1;
         let results = self
@@ -183,6 +192,7 @@ impl Instance {
 
     /// Ends it properly.
     pub(crate) fn retire(mut self, options: &RuntimeOptions) {
+        let _at_work = self.clock.at_work();
         allow(&mut self.store, options, options.call_timeout);
         // Its memory goes with the store, whatever its destructor says.
         if let Err(error) = self.mapper.resource_drop(&mut self.store) {
@@ -192,12 +202,12 @@ impl Instance {
 }
 
 fn instantiate(
-    engine: &wasmtime::Engine,
+    engine: &Engine,
     pre: &MappingComponentPre<Host>,
     options: &RuntimeOptions,
 ) -> Result<(Store<Host>, MappingComponent), Fault> {
     let mut store = Store::new(
-        engine,
+        engine.inner(),
         Host {
             limit: options.memory_bytes,
             used: 0,

@@ -5,6 +5,7 @@
 //! is looked at.
 
 mod bindings;
+mod clock;
 mod collisions;
 mod convert;
 mod engine;

@@ -43,11 +43,8 @@ impl Mapper {
     ) -> Result<Self, StartError> {
         let options = Arc::clone(engine.options());
         let start: Start = {
-            let (engine, pre, options) = (
-                engine.inner().clone(),
-                mapping.pre.clone(),
-                Arc::clone(&options),
-            );
+            let (engine, pre, options) =
+                (engine.clone(), mapping.pre.clone(), Arc::clone(&options));
             Box::new(move || Instance::start(&engine, &pre, &options, &settings, &origin))
         };
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);

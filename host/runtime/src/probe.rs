@@ -30,7 +30,7 @@ impl Probe {
         origin: &Origin,
     ) -> Result<Self, StartError> {
         let options = Arc::clone(engine.options());
-        let instance = Instance::start(engine.inner(), &mapping.pre, &options, settings, origin)?;
+        let instance = Instance::start(engine, &mapping.pre, &options, settings, origin)?;
         Ok(Self { instance, options })
     }
 
