@@ -218,3 +218,36 @@ impl MemberText {
 pub(crate) fn keep(key: &str, value: &Json<'_>) -> bool {
     value.is_empty() || !LEFT_OUT.contains(&key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRETS: Secrets = Secrets(|kind| kind == "pgp-private-key");
+
+    /// One after the other, of the same shape and of others: as each is written by itself.
+    #[test]
+    fn attributes_that_share_their_keys_are_written_like_others() {
+        let list = r#"[
+            {"value":"v","id":"1","Galaxy":[],"Tag":[{"name":"a \"b\""}],"Event":{"id":"1"}},
+            {"value":"w\n","id":2,"Galaxy":[1],"Tag":[],"Event":{"id":"1"}},
+            {"value":null,"id":"3","Galaxy":null,"Tag":"","Event":{}},
+            {"value":"x","id":"é","Galaxy":[],"Tag":{},"Event":null},
+            {"Galaxy":[2],"value":"y"},
+            {"Galaxy":[],"value":"z"},
+            {"type":"pgp-private-key","value":"s"},
+            {"type":"md5","value":"t"},
+            {"Event":{},"Galaxy":[1]},
+            {}
+        ]"#;
+        let list = Json::parse(list.as_bytes()).unwrap();
+        let mut attributes = Attributes::default();
+        for attribute in list.as_array().unwrap().iter().filter_map(Json::as_object) {
+            let (mut shared, mut alone) = (Vec::new(), Vec::new());
+            attributes.write(&mut shared, attribute, SECRETS);
+            compact_attribute(&mut alone, attribute, SECRETS);
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            assert_eq!(text(shared), text(alone));
+        }
+    }
+}
