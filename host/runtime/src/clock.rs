@@ -23,6 +23,7 @@ struct Now {
 }
 
 /// A call that is under way; the clock ticks until it is dropped.
+#[must_use]
 pub(crate) struct AtWork<'c>(&'c Shared);
 
 impl Clock {

@@ -9,7 +9,7 @@ use wasmtime::component::ResourceAny;
 use wasmtime::{ResourceLimiter, Store, Trap};
 
 use crate::bindings::{MappingComponent, MappingComponentPre, wit};
-use crate::clock::Clock;
+use crate::clock::{AtWork, Clock};
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::{Fault, StartError};
@@ -72,8 +72,7 @@ impl Instance {
         settings: &[u8],
         origin: &Origin,
     ) -> Result<Self, StartError> {
-        let _at_work = engine.clock().at_work();
-        let (mut store, component) =
+        let (mut store, component, _allowed) =
             instantiate(engine, pre, options).map_err(StartError::Fault)?;
         let given = wit::Origin {
             name: &origin.name,
@@ -105,8 +104,7 @@ impl Instance {
         pre: &MappingComponentPre<Host>,
         options: &RuntimeOptions,
     ) -> Result<wit::Description, Fault> {
-        let _at_work = engine.clock().at_work();
-        let (mut store, component) = instantiate(engine, pre, options)?;
+        let (mut store, component, _allowed) = instantiate(engine, pre, options)?;
         component
             .misp_ecs_mapping_mapping()
             .call_describe(&mut store)
@@ -115,8 +113,7 @@ impl Instance {
 
     /// The search flags that the mapping needs.
     pub(crate) fn request(&mut self, options: &RuntimeOptions) -> Result<String, Fault> {
-        let _at_work = self.clock.at_work();
-        allow(&mut self.store, options, options.call_timeout);
+        let _allowed = allow(&self.clock, &mut self.store, options, options.call_timeout);
         self.component
             .misp_ecs_mapping_mapping()
             .mapper()
@@ -163,8 +160,7 @@ impl Instance {
         now_ms: i64,
         timeout: Duration,
     ) -> Result<Vec<Result<wit::Outcome, wit::Rejection>>, Fault> {
-        let _at_work = self.clock.at_work();
-        allow(&mut self.store, options, timeout);
+        let _allowed = allow(&self.clock, &mut self.store, options, timeout);
         self.calls += 1;
         let results = self
             .component
@@ -192,8 +188,7 @@ impl Instance {
 
     /// Ends it properly.
     pub(crate) fn retire(mut self, options: &RuntimeOptions) {
-        let _at_work = self.clock.at_work();
-        allow(&mut self.store, options, options.call_timeout);
+        let _allowed = allow(&self.clock, &mut self.store, options, options.call_timeout);
         // Its memory goes with the store, whatever its destructor says.
         if let Err(error) = self.mapper.resource_drop(&mut self.store) {
             tracing::debug!(%error, "the mapper's destructor failed");
@@ -201,11 +196,12 @@ impl Instance {
     }
 }
 
-fn instantiate(
-    engine: &Engine,
+/// A new instance, allowed to be called once.
+fn instantiate<'e>(
+    engine: &'e Engine,
     pre: &MappingComponentPre<Host>,
     options: &RuntimeOptions,
-) -> Result<(Store<Host>, MappingComponent), Fault> {
+) -> Result<(Store<Host>, MappingComponent, AtWork<'e>), Fault> {
     let mut store = Store::new(
         engine.inner(),
         Host {
@@ -214,18 +210,25 @@ fn instantiate(
         },
     );
     store.limiter(|host| host);
-    allow(&mut store, options, options.call_timeout);
+    let allowed = allow(engine.clock(), &mut store, options, options.call_timeout);
     let component = pre
         .instantiate(&mut store)
         .map_err(|error| fault(&error, options, options.call_timeout))?;
-    Ok((store, component))
+    Ok((store, component, allowed))
 }
 
-/// Time and output for the next call. Without a deadline a store traps at once.
-fn allow(store: &mut Store<Host>, options: &RuntimeOptions, timeout: Duration) {
+/// Time and output for the next call: the time passes until what this returns is dropped. Without a
+/// deadline a store traps at once.
+fn allow<'c>(
+    clock: &'c Clock,
+    store: &mut Store<Host>,
+    options: &RuntimeOptions,
+    timeout: Duration,
+) -> AtWork<'c> {
     let ticks = timeout.as_millis().div_ceil(TICK.as_millis()) + 1;
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
     store.set_hostcall_fuel(options.output_bytes);
+    clock.at_work()
 }
 
 /// Which fault an error of wasmtime is.
