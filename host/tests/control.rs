@@ -9,19 +9,14 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Stdio};
+use std::process::Child;
 
-use common::{Setup, balances, demo, output, published, runs, signal, text};
+use common::{Setup, balances, demo, output, published, runs, signal, started, text};
 use misp_ecs_tests::fake_misp::Fault;
 use serde_json::Value;
 
 fn service(setup: &Setup) -> Child {
-    setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    started(&mut setup.command(&["run"]))
 }
 
 /// Asks until the walk is over; each question is a process of its own, so this is no busy loop.

@@ -8,9 +8,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 
-use common::{Setup, demo, output, published, signal, text};
+use common::{Setup, demo, output, published, signal, started, text};
 use misp_ecs_tests::fake_receiver::FakeReceiver;
 use serde_json::Value;
 
@@ -123,12 +122,7 @@ async fn a_running_host_replays_at_once() {
     receiver.refuse(&victim, 400, "no");
     runs(&setup, &["run", "--once"]).await;
     receiver.takes_all();
-    let mut child = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = started(&mut setup.command(&["run"]));
     let socket = setup.folder.path().join("state/control.sock");
     let replayed = async {
         // Before it has the state, a replay would take it from under it.

@@ -9,7 +9,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Setup, demo, output, published, text};
+use common::{Setup, demo, output, published, started, text};
 use misp_ecs_tests::fake_elastic::{self, ELASTIC_KEY, ElasticFault, FakeElastic};
 
 const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
@@ -155,12 +155,7 @@ async fn an_audit_sees_what_an_index_really_has_and_mends_it() {
 
     // In the running host.
     meddle(&elastic);
-    let mut host = setup
-        .command(&["run"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut host = started(&mut setup.command(&["run"]));
     let minute = std::time::Duration::from_secs(60);
     let socket = setup.folder.path().join("state/control.sock");
     let repaired = async {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use common::{Setup, attributes, balances, demo, misp_ecs, output, signal, text};
+use common::{Setup, attributes, balances, demo, misp_ecs, output, signal, started, text};
 use misp_ecs_tests::FakeMisp;
 use misp_ecs_tests::fake_misp::Fault;
 use tokio::sync::Notify;
@@ -27,13 +27,7 @@ fn each_once(misp: &FakeMisp) -> BTreeMap<String, usize> {
 async fn a_run_has_one_heap_and_is_the_process_that_was_started() {
     let misp = demo().await;
     let setup = Setup::new(&misp, "");
-    let mut child = setup
-        .command(&["run"])
-        .env_remove("MALLOC_ARENA_MAX")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = started(setup.command(&["run"]).env_remove("MALLOC_ARENA_MAX"));
     let walked = |one: &serde_json::Value| one["counts"]["walks"].as_u64() > Some(0);
     status_until(&setup, "lab", walked).await;
     let of = |file: &str| std::fs::read(format!("/proc/{}/{file}", child.id())).unwrap();
@@ -181,12 +175,7 @@ async fn one_that_hangs_and_one_that_is_gone_hold_up_no_other() {
     std::fs::write(&config, yaml.replacen("instances: [", &others, 1)).unwrap();
     let release = Arc::new(Notify::new());
     hanging.next(Fault::Hold(Arc::clone(&release)));
-    let mut child = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = started(&mut setup.command(&["run"]));
     hanging.arrived(1).await;
     status_until(&setup, "gone", is_degraded).await;
     let walked = status_until(&setup, "lab", |one| {
@@ -247,12 +236,7 @@ async fn status_until(
 async fn a_key_that_was_replaced_is_used_without_a_restart() {
     let misp = demo().await;
     let setup = Setup::new(&misp, ", interval: 1s");
-    let mut child = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = started(&mut setup.command(&["run"]));
     let walked = status_until(&setup, "lab", |one| walks(one) > 0).await;
     let new = "RotatedKeyRotatedKeyRotatedKeyRotated999";
     misp.set_key(new);
@@ -278,12 +262,7 @@ async fn a_sweep_that_is_refused_holds_up_no_poll() {
     let misp = demo().await;
     misp.habits(|habits| habits.refuses = Some("/events/index/minimal:1"));
     let setup = Setup::new(&misp, ", interval: 1s, sweep: 1s");
-    let mut child = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = started(&mut setup.command(&["run"]));
     let before = status_until(&setup, "lab", is_degraded).await;
     misp.with_store(|store| {
         let late = misp_ecs_tests::events::event(4_242, "late")
@@ -322,12 +301,7 @@ async fn sigterm_in_service_delivers_and_ends_well() {
         misp.next(Fault::None);
     }
     misp.next(Fault::Hold(Arc::clone(&release)));
-    let child = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let child = started(&mut setup.command(&["run"]));
     misp.arrived(5).await;
     signal(&child, "TERM");
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
@@ -345,12 +319,7 @@ async fn sigterm_in_service_delivers_and_ends_well() {
 async fn a_second_host_on_the_same_state_refuses() {
     let misp = demo().await;
     let setup = Setup::new(&misp, "");
-    let mut first = setup
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut first = started(&mut setup.command(&["run"]));
     misp.arrived(1).await;
     let second = output(setup.command(&["run", "--once"])).await;
     let said = text(&second.stderr);
@@ -367,12 +336,7 @@ async fn killed_twenty_times_nothing_is_missing() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..20 {
         let before = misp.requests().len();
-        let mut child = setup
-            .command(&["run"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = started(&mut setup.command(&["run"]));
         // The next request comes while the page before it is mapped and written.
         misp.arrived(before + random.usize(1..6)).await;
         child.kill().unwrap();

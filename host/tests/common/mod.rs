@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use misp_ecs_tests::fake_receiver::FakeReceiver;
@@ -152,8 +152,14 @@ pub async fn output(mut command: Command) -> Output {
         .unwrap()
 }
 
+/// Starts a command of whose output nothing is of interest.
+pub fn started(command: &mut Command) -> Child {
+    let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
+    silent.spawn().unwrap()
+}
+
 /// Sends a signal.
-pub fn signal(child: &std::process::Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     signal_to(child.id(), name);
 }
 
