@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use crate::words;
+
 /// Appends a string with its quotes.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -9,16 +11,11 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends a string as it stands within another string: the quoted JSON text of one of which nothing
-/// has to be escaped.
-pub fn nested_quoted(out: &mut Vec<u8>, quoted: &str) {
-    let text = quoted.as_bytes();
+/// Appends a string with its quotes as it stands within another string; nothing in it has to be
+/// escaped.
+pub fn nested_plain(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"\\\"");
-    append(
-        out,
-        text.get(1..text.len().saturating_sub(1))
-            .unwrap_or_default(),
-    );
+    append(out, text.as_bytes());
     out.extend_from_slice(b"\\\"");
 }
 
@@ -33,15 +30,6 @@ pub fn nested_string(out: &mut Vec<u8>, text: &str) {
         escaped(out, &once);
     }
     out.extend_from_slice(b"\\\"");
-}
-
-/// Appends several texts as one string.
-pub fn joined(out: &mut Vec<u8>, parts: &[&str]) {
-    out.push(b'"');
-    for part in parts {
-        escaped(out, part.as_bytes());
-    }
-    out.push(b'"');
 }
 
 /// Appends bytes as they are.
@@ -171,37 +159,16 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Where the first byte stands that may not go out as it is.
 fn first_special(text: &[u8]) -> Option<usize> {
-    let (words, _) = text.as_chunks();
-    // Most texts have none. The last word overlaps the one before: no loop over single bytes.
-    let is_plain = |word: &[u8; 8]| !any_special(u64::from_le_bytes(*word));
-    if let Some(last) = text.last_chunk()
-        && words.iter().all(is_plain)
-        && is_plain(last)
-    {
+    // Most texts have none.
+    if words::none_special(text) {
         return None;
     }
-    let plain = words.iter().take_while(|word| is_plain(word)).count() * 8;
-    let at = text
-        .get(plain..)?
-        .iter()
-        .position(|byte| is_special(*byte))?;
+    let (words, _) = text.as_chunks();
+    let is_plain = |word: &&[u8; 8]| words::none_special(*word);
+    let plain = words.iter().take_while(is_plain).count() * 8;
+    let is_special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\' | 0xc2 | 0xe2);
+    let at = text.get(plain..)?.iter().position(is_special)?;
     Some(plain + at)
-}
-
-fn is_special(byte: u8) -> bool {
-    matches!(byte, 0..0x20 | b'"' | b'\\' | 0xc2 | 0xe2)
-}
-
-/// Is one of eight bytes special?
-fn any_special(word: u64) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // The highest bit of each byte that is below a limit; of no other, if of none.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    // With this bit set 0xc2 is 0xe2, and no other byte is.
-    let lower = word | (ONES * 0x20);
-    let special = below(word, 0x20) | is(word, b'"') | is(word, b'\\') | is(lower, 0xe2);
-    special & (ONES * 0x80) != 0
 }
 
 #[cfg(test)]
@@ -244,20 +211,6 @@ mod tests {
             writer.put(part);
         }
         assert_eq!(&buffer, b"abcde\0\0\0");
-    }
-
-    #[test]
-    fn eight_bytes_are_special_if_one_is() {
-        for byte in 0..=255_u8 {
-            for place in 0..8 {
-                for other in [b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']', 0xc3, 0xe3] {
-                    let mut word = [other; 8];
-                    word[place] = byte;
-                    let any = any_special(u64::from_le_bytes(word));
-                    assert_eq!(any, is_special(byte), "{byte} {place} {other}");
-                }
-            }
-        }
     }
 
     proptest! {

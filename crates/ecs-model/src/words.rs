@@ -6,26 +6,37 @@ const HIGHEST: u64 = ONES * 0x80;
 
 /// Are all bytes of a text hex digits, of either case?
 pub fn is_hex(text: &str) -> bool {
-    all(text, |word| {
+    all(text.as_bytes(), |word| {
         within(word, b'0', b'9') | within(word | (ONES * 0x20), b'a', b'f')
     })
 }
 
 /// Are all bytes of a text ASCII, and none of them a capital letter?
 pub fn is_ascii_lower(text: &str) -> bool {
-    all(text, |word| !within(word, b'A', b'Z') & !word)
+    all(text.as_bytes(), |word| !within(word, b'A', b'Z') & !word)
 }
 
 /// Are all bytes of a text printable ASCII that no JSON string escapes?
 pub fn is_plain(text: &str) -> bool {
-    all(text, |word| {
+    all(text.as_bytes(), |word| {
         within(word, b' ', b'!') | within(word, b'#', b'[') | within(word, b']', b'~')
     })
 }
 
+/// Is no byte of a text one that a JSON string escapes, or the first of U+0085, U+2028 or U+2029?
+pub(crate) fn none_special(text: &[u8]) -> bool {
+    all(text, |word| {
+        // The highest bit of each byte that is below a limit; of no other, if of none.
+        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+        let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        // With this bit set 0xc2 is 0xe2, and no other byte is.
+        let lower = word | (ONES * 0x20);
+        !(below(word, 0x20) | is(word, b'"') | is(word, b'\\') | is(lower, 0xe2))
+    })
+}
+
 /// Has each word of a text the highest bit of each byte? The last word overlaps the one before.
-fn all(text: &str, bits: impl Fn(u64) -> u64) -> bool {
-    let text = text.as_bytes();
+fn all(text: &[u8], bits: impl Fn(u64) -> u64) -> bool {
     let fits = |word: &[u8; 8]| bits(u64::from_le_bytes(*word)) & HIGHEST == HIGHEST;
     match text.last_chunk() {
         Some(last) => text.as_chunks().0.iter().all(fits) && fits(last),
@@ -65,6 +76,20 @@ mod tests {
                     assert_eq!(is_ascii_lower(&text), lower, "{text:?}");
                     let plain = all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\');
                     assert_eq!(is_plain(&text), plain, "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bytes_are_special_if_one_is() {
+        for byte in 0..=255_u8 {
+            for place in 0..8 {
+                for other in [b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']', 0xc3, 0xe3] {
+                    let mut word = [other; 8];
+                    word[place] = byte;
+                    let special = matches!(byte, 0..0x20 | b'"' | b'\\' | 0xc2 | 0xe2);
+                    assert_eq!(none_special(&word), !special, "{byte} {place} {other}");
                 }
             }
         }

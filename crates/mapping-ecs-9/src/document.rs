@@ -36,7 +36,7 @@ const ORIGINAL: FieldId = CATALOGUE.id("event.original");
 const REFERENCE: FieldId = CATALOGUE.id("threat.indicator.reference");
 const TYPE: FieldId = CATALOGUE.id("threat.indicator.type");
 const ATTRIBUTE_TIMESTAMP: FieldId = CATALOGUE.id("misp.attribute.timestamp");
-pub(crate) const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
+const VALUE: FieldId = CATALOGUE.id("misp.attribute.value");
 
 /// How this mapping makes documents of the parts of a record.
 pub(crate) struct Documents<'m>(pub(crate) &'m Ecs9);
@@ -417,13 +417,9 @@ impl<'m, 'a> Maker<'m, 'a> {
     /// By the uuids of the event and the attribute; without that of the attribute by
     /// what else tells attributes apart.
     fn document_id(&self, attribute: &Object<'_>, uuid: Option<&str>) -> String {
-        let of_attribute = self
-            .head
-            .uuid
-            .is_empty()
-            .then(|| text(attribute, "event_uuid"));
-        let of_attribute = of_attribute.flatten().unwrap_or_default();
+        let of_attribute;
         let event = if self.head.uuid.is_empty() {
+            of_attribute = text(attribute, "event_uuid").unwrap_or_default();
             of_attribute.as_ref()
         } else {
             &self.head.uuid

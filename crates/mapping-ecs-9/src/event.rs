@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use ecs_model::{FieldId, Leaves, Prefilled, json, words};
+use ecs_model::{FieldId, Leaves, Prefilled, json};
 use mapping::fingerprint::{Counting, Fingerprint};
 use mapping::members::copy;
 use mapping::problems::Problems;
@@ -173,7 +173,7 @@ fn origin(provider: &str, info: &str) -> Vec<u8> {
 /// At most [`SHOWN`] characters, without line ends.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     let is_end = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if text.len() <= SHOWN && (words::is_plain(text) || !text.contains(is_end)) {
+    if text.len() <= SHOWN && !text.contains(is_end) {
         return Cow::Borrowed(text);
     }
     let shown = text.chars().take(SHOWN);

@@ -57,7 +57,7 @@ macro_rules! attribute {
             Flag "to_ids",
             Text "type",
             Text "uuid",
-            Text "value",
+            Value "value",
         }
     };
 }
@@ -70,7 +70,7 @@ pub(crate) const BESIDE: &[Member] = attribute!("misp.context.attribute.");
 
 /// Of the other attributes of an object.
 pub(crate) const SIBLINGS: &[Member] = members! { CATALOGUE, "misp.context.attribute.":
-    Text "object_relation", Flag "to_ids", Text "type", Text "uuid", Text "value",
+    Text "object_relation", Flag "to_ids", Text "type", Text "uuid", Value "value",
 };
 
 /// Of an object.
@@ -97,7 +97,6 @@ pub(crate) const META_CATEGORY: &[Member] = &[Member {
     prefix: misp_model::prefix("meta-category"),
     field: CATALOGUE.id("misp.object.meta_category"),
     kind: Kind::Text,
-    is_value: false,
 }];
 
 /// Of the hits on warninglists.

@@ -1,9 +1,7 @@
 //! JSON text within a JSON string: compact, keys sorted, secrets redacted.
 
-use std::rc::Rc;
-
 use ecs_model::json;
-use misp_model::{Json, Object, Shape};
+use misp_model::{Json, Object, PerShape, Shape};
 
 use crate::REDACTED;
 
@@ -44,8 +42,8 @@ pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
         Json::Null => out.extend_from_slice(b"null"),
         Json::Bool(flag) => json::boolean(out, *flag),
         Json::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Json::String(text) => match text.quoted() {
-            Some(quoted) => json::nested_quoted(out, quoted),
+        Json::String(text) => match text.plain() {
+            Some(plain) => json::nested_plain(out, plain),
             None => json::nested_string(out, text),
         },
         Json::Array(items) => {
@@ -119,10 +117,7 @@ pub(crate) fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>, secre
 
 /// Writes attributes as [`compact_attribute`] does. Those of one shape share the text of their keys.
 #[derive(Debug, Default)]
-pub struct Attributes<'a> {
-    shape: Option<Rc<Shape<'a>>>,
-    members: Vec<MemberText>,
-}
+pub struct Attributes<'a>(PerShape<'a, Vec<MemberText>>);
 
 /// A member of an attribute.
 #[derive(Debug)]
@@ -142,23 +137,18 @@ const QUOTE: &[u8] = b"\\\"";
 impl<'a> Attributes<'a> {
     /// Appends an attribute.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, attribute: &Object<'a>, secrets: Secrets) {
-        let Some(shape) = attribute.shape().filter(|_| !secrets.is_secret(attribute)) else {
+        let texts = |shape: &Shape<'_>| shape.places().filter_map(MemberText::new).collect();
+        let Some(members) = self
+            .0
+            .of(attribute, texts)
+            .filter(|_| !secrets.is_secret(attribute))
+        else {
             return compact_attribute(out, attribute, secrets);
         };
-        if !self
-            .shape
-            .as_ref()
-            .is_some_and(|known| Rc::ptr_eq(known, shape))
-        {
-            self.members.clear();
-            self.members
-                .extend(shape.places().filter_map(MemberText::new));
-            self.shape = Some(Rc::clone(shape));
-        }
         out.push(b'{');
         let start = out.len();
         let mut after_string = false;
-        for member in &self.members {
+        for member in members {
             let Some(value) = attribute.at(member.place) else {
                 continue;
             };
@@ -171,16 +161,15 @@ impl<'a> Attributes<'a> {
             } else {
                 QUOTE.len() + usize::from(out.len() == start)
             };
-            let quoted = match value {
-                Json::String(text) => text.quoted(),
+            let plain = match value {
+                Json::String(text) => text.plain(),
                 _ => None,
             };
-            after_string = quoted.is_some();
-            match quoted {
-                Some(quoted) => {
+            after_string = plain.is_some();
+            match plain {
+                Some(plain) => {
                     json::append(out, member.text.get(from..).unwrap_or_default());
-                    let text = quoted.as_bytes();
-                    json::append(out, text.get(1..text.len() - 1).unwrap_or_default());
+                    json::append(out, plain.as_bytes());
                 }
                 None => {
                     let end = member.text.len() - QUOTE.len();

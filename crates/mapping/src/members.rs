@@ -1,9 +1,7 @@
 //! Members of MISP's JSON that are copied to a field of their own name.
 
-use std::rc::Rc;
-
 use ecs_model::{FieldId, Leaves, json};
-use misp_model::{Json, Object, Shape};
+use misp_model::{Json, Object, PerShape};
 
 use crate::compact::{Secrets, compact};
 use crate::problems::Problems;
@@ -20,8 +18,6 @@ pub struct Member {
     pub field: FieldId,
     /// How its value is read.
     pub kind: Kind,
-    /// Is it the value of an attribute, which can be secret?
-    pub is_value: bool,
 }
 
 /// How a value is read.
@@ -29,6 +25,8 @@ pub struct Member {
 pub enum Kind {
     /// Text, whatever its JSON type.
     Text,
+    /// The same, of an attribute whose type may be secret.
+    Value,
     /// Seconds since the epoch, as text.
     Epoch,
     /// A day.
@@ -53,14 +51,8 @@ macro_rules! members {
             prefix: $crate::prefix($key),
             field: $catalogue.id(concat!($prefix, $key)),
             kind: $crate::members::Kind::$kind,
-            is_value: $crate::members::is_value($key),
         },)*]
     };
-}
-
-/// See [`Member::is_value`].
-pub const fn is_value(key: &str) -> bool {
-    matches!(key.as_bytes(), b"value")
 }
 
 /// Copies members of one object. Absent and null ones are left out.
@@ -82,9 +74,8 @@ pub fn copy<'a>(
 #[derive(Debug)]
 pub struct Copier<'a> {
     members: &'static [Member],
-    shape: Option<Rc<Shape<'a>>>,
     /// The members that are there, and the places of their values.
-    found: Vec<(&'static Member, usize)>,
+    found: PerShape<'a, Vec<(&'static Member, usize)>>,
 }
 
 impl<'a> Copier<'a> {
@@ -92,8 +83,7 @@ impl<'a> Copier<'a> {
     pub fn new(members: &'static [Member]) -> Self {
         Self {
             members,
-            shape: None,
-            found: Vec::new(),
+            found: PerShape::default(),
         }
     }
 
@@ -105,21 +95,14 @@ impl<'a> Copier<'a> {
         leaves: &mut Leaves<'a>,
         problems: &mut Problems,
     ) {
-        let Some(shape) = from.shape() else {
-            return;
-        };
-        if !self
-            .shape
-            .as_ref()
-            .is_some_and(|known| Rc::ptr_eq(known, shape))
-        {
-            let find =
-                |member: &'static Member| Some((member, shape.place(member.prefix, member.key)?));
-            self.found.clear();
-            self.found.extend(self.members.iter().filter_map(find));
-            self.shape = Some(Rc::clone(shape));
-        }
-        for (member, place) in &self.found {
+        let members = self.members.iter();
+        let found = self.found.of(from, |shape| {
+            let place = |member: &'static Member| shape.place(member.prefix, member.key);
+            members
+                .filter_map(|member| Some((member, place(member)?)))
+                .collect()
+        });
+        for (member, place) in found.into_iter().flatten() {
             if let Some(value) = from.at(*place) {
                 member.copy(value, from, secrets, leaves, problems);
             }
@@ -166,23 +149,27 @@ impl Member {
         if value.is_null() {
             return;
         }
-        let secret = self.is_value && secrets.is_secret(from);
-        match (self.as_given(value), value) {
-            (Some(json), _) if !secret => leaves.given(self.field, json.as_bytes()),
-            (None, Json::Bool(flag)) if matches!(self.kind, Kind::Flag) => {
-                leaves.boolean(self.field, *flag);
-            }
-            _ => leaves.set(self.field, |out| {
+        match self.as_given(value, from, secrets) {
+            Some(json) => leaves.given(self.field, json.as_bytes()),
+            None => leaves.set(self.field, |out| {
                 self.write(value, from, secrets, out, problems);
             }),
         }
     }
 
     /// The JSON text of the field, where it stands as such in MISP's JSON already.
-    fn as_given<'a>(&self, value: &Json<'a>) -> Option<&'a str> {
+    fn as_given<'a>(
+        &self,
+        value: &Json<'a>,
+        from: &Object<'a>,
+        secrets: Secrets,
+    ) -> Option<&'a str> {
         match (self.kind, value) {
-            (Kind::Text, Json::String(text)) => text.quoted(),
+            (Kind::Value, _) if secrets.is_secret(from) => None,
+            (Kind::Text | Kind::Value, Json::String(text)) => text.quoted(),
             (Kind::Integer, Json::String(text)) => text.integer(),
+            (Kind::Flag, Json::Bool(true)) => Some("true"),
+            (Kind::Flag, Json::Bool(false)) => Some("false"),
             _ => None,
         }
     }
@@ -196,12 +183,12 @@ impl Member {
         out: &mut Vec<u8>,
         problems: &mut Problems,
     ) -> bool {
-        if self.is_value && secrets.is_secret(from) {
-            json::string(out, REDACTED);
-            return true;
-        }
         let written = match self.kind {
-            Kind::Text => {
+            Kind::Value if secrets.is_secret(from) => {
+                json::string(out, REDACTED);
+                Some(())
+            }
+            Kind::Text | Kind::Value => {
                 text(out, value, secrets);
                 Some(())
             }
@@ -229,7 +216,7 @@ impl Member {
 impl Kind {
     fn expected(self) -> &'static str {
         match self {
-            Kind::Text => "a text",
+            Kind::Text | Kind::Value => "a text",
             Kind::Epoch => "a time in seconds since the epoch",
             Kind::Day => "a date",
             Kind::Time => "a time",

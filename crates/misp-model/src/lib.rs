@@ -18,6 +18,6 @@ mod text;
 
 pub use event::{Entry, Event};
 pub use json::{Json, ParseError};
-pub use object::{Object, Shape, prefix};
+pub use object::{Object, PerShape, Shape, prefix};
 pub use record::{Item, UnknownShape, items};
 pub use text::Text;

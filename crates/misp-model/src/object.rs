@@ -62,12 +62,6 @@ impl<'a> Object<'a> {
         counting.filter_map(|key| Some((key.text.as_ref(), self.values.get(key.place)?)))
     }
 
-    /// The keys of this object. Those of two objects that were read one after the other are
-    /// often one: [`Rc::ptr_eq`].
-    pub fn shape(&self) -> Option<&Rc<Shape<'a>>> {
-        self.shape.as_ref()
-    }
-
     /// The value at a place: [`Shape::places`].
     pub fn at(&self, place: usize) -> Option<&Json<'a>> {
         self.values.get(place)
@@ -183,6 +177,27 @@ impl<'a> Shape<'a> {
             }
             slot += 1;
         }
+    }
+}
+
+/// What was found out of a shape, kept until an object of another one comes.
+#[derive(Debug, Default)]
+pub struct PerShape<'a, T> {
+    shape: Option<Rc<Shape<'a>>>,
+    found: T,
+}
+
+impl<'a, T> PerShape<'a, T> {
+    /// What `find` finds out of the shape of this object, and found of its like before; `None` of
+    /// an object without members.
+    pub fn of(&mut self, object: &Object<'a>, find: impl FnOnce(&Shape<'a>) -> T) -> Option<&T> {
+        let shape = object.shape.as_ref()?;
+        let known = self.shape.as_ref();
+        if !known.is_some_and(|known| Rc::ptr_eq(known, shape)) {
+            self.found = find(shape);
+            self.shape = Some(Rc::clone(shape));
+        }
+        Some(&self.found)
     }
 }
 

@@ -30,10 +30,15 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The text, if it is one that [`Self::quoted`] gives.
+    pub fn plain(&self) -> Option<&'a str> {
+        self.quoted().map(within)
+    }
+
     /// The digits of an integer that is written as JSON writes it: no sign, no zeros before it, less
     /// than 64 bits.
     pub fn integer(&self) -> Option<&'a str> {
-        let digits = within(self.quoted()?);
+        let digits = self.plain()?;
         let plain = matches!(digits.len(), 1..=18) && digits.bytes().all(|b| b.is_ascii_digit());
         (plain && (digits.len() == 1 || !digits.starts_with('0'))).then_some(digits)
     }
