@@ -6,6 +6,7 @@ use crate::ledger::Ledger;
 use crate::memory::Standing;
 use crate::sink::Sink;
 use crate::stages::{Asked, Ended, pass};
+use crate::targets;
 use crate::traits::BeginWalk;
 
 /// The name under which the cursor of an output that catches up is kept.
@@ -19,7 +20,7 @@ pub(crate) async fn find(context: &Context<'_>) -> Result<(), RunError> {
     for sink in context.sinks {
         let (instance, key) = (context.instance.to_owned(), sink.key.clone());
         let standing = context.on_state(move |state| state.standing(&instance, &key));
-        if standing.await? == Standing::Behind {
+        if standing.await? == Standing::Behind && !sink.is_behind() {
             tracing::info!(
                 output = sink.key.name,
                 "this output is new, goes elsewhere now, or missed something: it gets a walk of \
@@ -50,6 +51,7 @@ pub(crate) async fn catch_up(
                 context.ledger.left_behind(name, &error.to_string());
                 continue;
             }
+            targets::look_at(context, sink).await?;
         }
         match alone(context, sink, begin_walk, ever_succeeded).await {
             Ok(Ended::Done) => {}
@@ -97,7 +99,8 @@ async fn alone(
         ..*context
     };
     let ended = pass(catching_up, source.as_mut(), Asked::Walk, ever_succeeded).await?;
-    if ended == Ended::Done {
+    // What was sent to a target that is gone by now is sent again with the next poll.
+    if ended == Ended::Done && !targets::look_at(context, sink).await? {
         let (instance, key) = (context.instance.to_owned(), sink.key.clone());
         context
             .on_state(move |state| state.caught_up(&instance, &key))

@@ -47,6 +47,9 @@ pub struct Counts {
     /// Optional outputs that are behind, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub behind: BTreeMap<String, String>,
+    /// Outputs to which everything was sent again since the start, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refilled: BTreeMap<String, String>,
     /// What the last sweep found, at the last output.
     pub sweep: Option<DifferenceCounts>,
     /// What the last sweep did not withdraw because it was too much.
@@ -292,6 +295,13 @@ impl Ledger {
     pub(crate) fn left_behind(&self, output: &str, error: &str) {
         let behind = &mut self.lock().0.behind;
         behind.insert(output.to_owned(), error.to_owned());
+    }
+
+    /// Everything is sent again to an output whose target is another one.
+    pub(crate) fn refilled(&self, output: &str, why: &str) {
+        let counts = &mut self.lock().0;
+        counts.refilled.insert(output.to_owned(), why.to_owned());
+        counts.behind.insert(output.to_owned(), why.to_owned());
     }
 
     pub(crate) fn caught_up(&self, output: &str) {

@@ -21,6 +21,7 @@ mod sink;
 mod slot;
 mod stages;
 mod sweep;
+mod targets;
 mod times;
 mod traits;
 mod wake;
@@ -33,7 +34,7 @@ pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError,
 pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
 pub use memory::{
     Act, Changes, Difference, DifferenceCounts, Fate, Held, LetGo, NoDocument, OutputKey,
-    Remembered, Standing,
+    Remembered, Standing, TargetChange, TargetIdentity,
 };
 pub use options::Options;
 pub use plan::Resend;

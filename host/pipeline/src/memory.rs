@@ -27,6 +27,32 @@ impl OutputKey {
     }
 }
 
+/// What a target is now, beyond its name: an index that was deleted and made again has the same
+/// name and another uuid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetIdentity {
+    /// The cluster's uuid.
+    pub cluster: String,
+    /// The uuid of the index that takes documents now.
+    pub index: String,
+    /// The uuids of earlier indices of the same target, such as those before a rollover.
+    pub earlier: Vec<String>,
+}
+
+/// How a target differs from the one that is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetChange {
+    /// Another cluster answers.
+    #[error("another cluster answers")]
+    Cluster,
+    /// The index was deleted, or replaced by another one of the same name.
+    #[error("the index was deleted or replaced")]
+    Index,
+    /// Documents were delivered, and the index was never identified.
+    #[error("the index was not identified before")]
+    Unidentified,
+}
+
 /// What became of a document at an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

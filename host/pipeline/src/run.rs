@@ -18,6 +18,7 @@ use crate::sink::Sink;
 use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
 use crate::sweep::{self, Found};
+use crate::targets;
 use crate::traits::{BeginWalk, DeadLetters, Source, State};
 use crate::wake::{Swept, Wake};
 use crate::withdraw;
@@ -107,7 +108,6 @@ impl Drop for Ends<'_> {
 }
 
 async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Result<(), RunError> {
-    catch_up::find(&context).await?;
     let walk = context.walk.to_owned();
     let cursor = context.on_state(move |state| state.cursor(&walk)).await?;
     let mut source = begin_walk(cursor.as_ref()).map_err(RunError::Source)?;
@@ -160,7 +160,7 @@ impl Runner<'_, '_> {
     /// Everything that is due now.
     async fn round(&mut self) -> Result<Ended, RunError> {
         let context = self.context;
-        if catch_up(&context, self.begin_walk, &mut self.ever_succeeded).await? == Ended::Stopped {
+        if self.bring_up_to_date().await? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
         let first = context.last_done(FULL_WALK).await?.is_none();
@@ -190,6 +190,10 @@ impl Runner<'_, '_> {
         } else if asked.is_some()
             || (context.is_due(SWEEP, context.options.sweep).await? && self.may_sweep())
         {
+            // What the state holds counts only where the target is the one that was written.
+            if self.bring_up_to_date().await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
             let confirmed = asked.as_ref().is_some_and(|asked| asked.confirmed);
             let swept = match self.sweep(confirmed).await {
                 Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
@@ -219,6 +223,18 @@ impl Runner<'_, '_> {
             },
         });
         Ok(Ended::Done)
+    }
+
+    /// Finds the outputs whose target is new, another one or missed something, and brings them up
+    /// to date.
+    async fn bring_up_to_date(&mut self) -> Result<Ended, RunError> {
+        let context = self.context;
+        match targets::look_at_all(&context).await {
+            Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
+            looked => looked?,
+        }
+        catch_up::find(&context).await?;
+        catch_up(&context, self.begin_walk, &mut self.ever_succeeded).await
     }
 
     fn may_sweep(&self) -> bool {

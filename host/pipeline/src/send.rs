@@ -73,7 +73,11 @@ impl<'p> Context<'p> {
     }
 
     /// Writes down that an output lacks what comes now, before the others' page counts as done.
-    async fn leave_behind(&self, sink: &Sink, error: &OutputError) -> Result<(), RunError> {
+    pub(crate) async fn leave_behind(
+        &self,
+        sink: &Sink,
+        error: &OutputError,
+    ) -> Result<(), RunError> {
         tracing::error!(
             output = sink.key.name,
             %error,

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::error::{OutputError, SourceError, StateError, TransformError};
-use crate::memory::{Changes, Difference, DifferenceCounts, Held, OutputKey, Remembered, Standing};
+use crate::memory::{
+    Changes, Difference, DifferenceCounts, Held, OutputKey, Remembered, Standing, TargetChange,
+    TargetIdentity,
+};
 use crate::record::{
     Batch, Cursor, DeadLetter, Delivery, EventSeen, ListedAttribute, ListedEvent, Mapped,
     MappingIdentity, Page, Verdict,
@@ -107,6 +110,15 @@ pub trait Output: Send + Sync {
     /// # Errors
     /// What is in the way.
     async fn check(&self) -> Result<(), OutputError>;
+
+    /// Makes the target ready for documents of this mapping and returns what it is now; `None`
+    /// where a target cannot be replaced behind the host's back, or cannot be asked.
+    ///
+    /// # Errors
+    /// What is in the way, such as missing templates.
+    async fn prepare(&self, _mapping: &str) -> Result<Option<TargetIdentity>, OutputError> {
+        Ok(None)
+    }
 
     /// What is there, for an audit; `None` if this output cannot say.
     fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {
@@ -216,6 +228,19 @@ pub trait State: Send + Sync {
     /// # Errors
     /// When the store cannot be written.
     fn caught_up(&self, instance: &str, output: &OutputKey) -> Result<(), StateError>;
+
+    /// Compares the target of an output with the one that is remembered for documents of this
+    /// mapping, and remembers it. If it is another one, nothing that was delivered there counts any
+    /// more, and each instance has to send everything again: all of it in one transaction.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    fn see_target(
+        &self,
+        output: &OutputKey,
+        mapping: &str,
+        target: &TargetIdentity,
+    ) -> Result<Option<TargetChange>, StateError>;
 
     /// What is remembered of these documents (their events and ids), in order.
     ///

@@ -7,11 +7,11 @@ use crate::error::Trouble;
 use crate::store::Store;
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::names::{self, Kind};
-use crate::tables::{documents, mappings, meta, progress, wanted};
+use crate::tables::{documents, mappings, meta, progress, targets, wanted};
 use crate::transaction::Writing;
 use pipeline::{
     Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
-    StateError, catch_up_walk, now_ms,
+    StateError, TargetChange, TargetIdentity, catch_up_walk, now_ms,
 };
 
 impl State for Store {
@@ -89,6 +89,26 @@ impl State for Store {
             progress::set_standing(transaction, instance, output, false)
         });
         caught_up.map_err(StateError::new)
+    }
+
+    fn see_target(
+        &self,
+        output: &OutputKey,
+        mapping: &str,
+        target: &TargetIdentity,
+    ) -> Result<Option<TargetChange>, StateError> {
+        let is_known = self.read(|transaction| {
+            let number = names::find(transaction, Kind::Output, &names::of_output(output))?;
+            let Some(number) = number else {
+                return Ok(false);
+            };
+            Ok(targets::get(transaction, number, mapping)?.is(target))
+        });
+        if is_known.map_err(StateError::new)? {
+            return Ok(None);
+        }
+        self.change(|transaction| see_target(transaction, output, mapping, target))
+            .map_err(StateError::new)
     }
 
     fn remembered(
@@ -180,6 +200,31 @@ impl State for Store {
         let comparison = StoredComparison::new(self, instance, &folder);
         Ok(Box::new(comparison.map_err(StateError::new)?))
     }
+}
+
+/// Remembers a target; if it is another one than before, nothing there counts any more.
+fn see_target(
+    transaction: &Writing,
+    output: &OutputKey,
+    mapping: &str,
+    target: &TargetIdentity,
+) -> Result<Option<TargetChange>, Trouble> {
+    let number = names::number(transaction, Kind::Output, &names::of_output(output))?;
+    let known = targets::get_while_writing(transaction, number, mapping)?;
+    let has_documents = documents::has_documents(transaction, number)?;
+    let change = known.change(target, has_documents);
+    targets::set(transaction, number, mapping, target, change.is_some())?;
+    if change.is_some() {
+        documents::doubt(transaction, number)?;
+        for instance in names::instances_while_writing(transaction)? {
+            cursors::remove(transaction, &catch_up_walk(&instance, &output.name))?;
+            // One without a cursor has everything still to come.
+            if cursors::is_known(transaction, &instance)? {
+                progress::set_standing(transaction, &instance, output, true)?;
+            }
+        }
+    }
+    Ok(change)
 }
 
 /// Forgets an instance: its cursors, how far it was, and what it holds. Says whether there

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::fakes::{Act, Plan, Told, World, ids};
 use crate::{
     Changes, Commit, Comparison, Cursor, Delivery, Difference, DifferenceCounts, Fate, Held,
-    ListedAttribute, ListedEvent, OutputKey, Remembered, Standing, State, StateError,
+    ListedAttribute, ListedEvent, OutputKey, Remembered, Standing, State, StateError, TargetChange,
+    TargetIdentity,
 };
 
 /// Finds no difference.
@@ -87,6 +88,15 @@ impl State for FakeState {
 
     fn caught_up(&self, _: &str, _: &OutputKey) -> Result<(), StateError> {
         Ok(())
+    }
+
+    fn see_target(
+        &self,
+        _: &OutputKey,
+        _: &str,
+        _: &TargetIdentity,
+    ) -> Result<Option<TargetChange>, StateError> {
+        Ok(None)
     }
 
     fn remembered(

@@ -67,6 +67,11 @@ pub(crate) fn remove(transaction: &WriteTransaction, instance: &str) -> Result<b
     Ok(existed)
 }
 
+/// Has this walk begun?
+pub(crate) fn is_known(transaction: &WriteTransaction, walk: &str) -> Result<bool, Trouble> {
+    Ok(transaction.open_table(TABLE)?.get(walk)?.is_some())
+}
+
 pub(crate) fn get(
     transaction: &ReadTransaction,
     instance: &str,

@@ -7,4 +7,5 @@ pub(crate) mod mappings;
 pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod progress;
+pub(crate) mod targets;
 pub(crate) mod wanted;

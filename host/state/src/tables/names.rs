@@ -78,6 +78,19 @@ pub(crate) fn outputs_while_writing(transaction: &WriteTransaction) -> Result<Ve
     outputs_in(&transaction.open_table(NUMBERS)?)
 }
 
+/// The names of every instance, in a transaction that writes.
+pub(crate) fn instances_while_writing(
+    transaction: &WriteTransaction,
+) -> Result<Vec<String>, Trouble> {
+    let kind = Kind::Instance as u8;
+    let mut found = Vec::new();
+    let numbers = transaction.open_table(NUMBERS)?;
+    for entry in numbers.range((kind, "")..(kind + 1, ""))? {
+        found.push(entry?.0.value().1.to_owned());
+    }
+    Ok(found)
+}
+
 fn outputs_in(numbers: &impl ReadableTable<(u8, &'static str), u32>) -> Result<Vec<u32>, Trouble> {
     let kind = Kind::Output as u8;
     let mut found = Vec::new();

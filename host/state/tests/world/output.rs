@@ -1,7 +1,7 @@
 //! An output that fails, refuses and hangs when told to.
 
 use async_trait::async_trait;
-use pipeline::{Delivery, Document, Operation, Output, OutputError, Verdict};
+use pipeline::{Delivery, Document, Operation, Output, OutputError, TargetIdentity, Verdict};
 
 use super::{Received, Shared, Told};
 
@@ -47,6 +47,15 @@ impl Output for FakeOutput {
             std::future::pending::<()>().await;
         }
         Ok(verdicts)
+    }
+
+    async fn prepare(&self, _: &str) -> Result<Option<TargetIdentity>, OutputError> {
+        let received = self.received.lock().unwrap();
+        Ok(received.identity.map(|(cluster, index)| TargetIdentity {
+            cluster: cluster.to_owned(),
+            index: index.to_owned(),
+            earlier: Vec::new(),
+        }))
     }
 
     async fn check(&self) -> Result<(), OutputError> {

@@ -17,6 +17,8 @@ pub(crate) struct Received {
     pub(crate) under: BTreeMap<String, BTreeSet<String>>,
     pub(crate) puts: u64,
     pub(crate) deletes: u64,
+    /// What the target is now: the uuids of cluster and index.
+    pub(crate) identity: Option<(&'static str, &'static str)>,
     /// Ids that are refused.
     pub(crate) refuses: BTreeSet<String>,
     /// Batches until the next one fails, or hangs.
@@ -55,6 +57,16 @@ impl Received {
             under.remove(&delivery.mapping.name);
             assert!(under.is_empty(), "{id} is still there under {under:?}");
         }
+    }
+}
+
+impl Received {
+    /// Somebody deletes the index, and another one of this uuid takes its place.
+    pub(crate) fn replace(&mut self, cluster: &'static str, index: &'static str) {
+        *self = Self {
+            identity: Some((cluster, index)),
+            ..Self::default()
+        };
     }
 }
 

@@ -5,6 +5,7 @@ mod attributes;
 mod block;
 mod blocks;
 mod document;
+mod doubt;
 mod forget;
 mod new_ids;
 mod read;
@@ -21,6 +22,7 @@ use crate::error::Trouble;
 use crate::tables::names::{self, Kind};
 
 pub(crate) use attributes::{KnownAttribute, each_attribute};
+pub(crate) use doubt::{doubt, has_documents};
 pub(crate) use forget::forget;
 pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;
