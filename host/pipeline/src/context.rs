@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -72,6 +73,7 @@ impl<'p> Context<'p> {
 pub(crate) struct StateInUse {
     inner: Arc<dyn State>,
     under_way: TaskTracker,
+    turn: Mutex<u64>,
 }
 
 impl StateInUse {
@@ -79,7 +81,18 @@ impl StateInUse {
         Self {
             inner,
             under_way: TaskTracker::new(),
+            turn: Mutex::new(0),
         }
+    }
+
+    /// Waits until nothing else of this instance is being delivered. Between the look into the
+    /// state and the note of what was acknowledged nobody else may change the same documents.
+    ///
+    /// The guarded value is the write version of what was delivered last. A delete that is sent
+    /// with it replaces everything delivered so far, and is older than every page that has been
+    /// fetched and waits for its turn.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, u64> {
+        self.turn.lock().await
     }
 
     /// Waits until nothing is under way: a call goes on, on its thread, when whoever waited for it

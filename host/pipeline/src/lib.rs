@@ -8,6 +8,7 @@ mod clock;
 mod context;
 mod crash;
 mod error;
+mod expiry;
 mod ledger;
 mod letters;
 mod memory;

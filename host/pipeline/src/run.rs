@@ -1,6 +1,6 @@
 //! Runs one instance: passes of fetch, map, deliver, commit; before them outputs that are behind
-//! catch up, between them what has expired is withdrawn, and now and then a sweep compares what
-//! went out with what is there.
+//! catch up, and now and then a sweep compares what went out with what is there. Expired documents
+//! are deleted beside all of this.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::catch_up::{self, catch_up};
 use crate::clock::now_ms;
 use crate::context::{Context, StateInUse};
 use crate::error::RunError;
+use crate::expiry;
 use crate::ledger::{Health, Ledger};
 use crate::options::Options;
 use crate::sink::Sink;
@@ -21,7 +22,6 @@ use crate::sweep::{self, Found};
 use crate::targets;
 use crate::traits::{BeginWalk, DeadLetters, Source, State};
 use crate::wake::{Swept, Wake};
-use crate::withdraw;
 
 /// Events that are asked for by name in one pass.
 const NAMED_AT_ONCE: usize = 500;
@@ -111,6 +111,7 @@ async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Resul
     let walk = context.walk.to_owned();
     let cursor = context.on_state(move |state| state.cursor(&walk)).await?;
     let mut source = begin_walk(cursor.as_ref()).map_err(RunError::Source)?;
+    expiry::begin(&context).await?;
     let mut runner = Runner {
         context,
         source: source.as_mut(),
@@ -119,7 +120,23 @@ async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Resul
         ever_succeeded: false,
         unswept: None,
     };
-    runner.run().await
+    if context.options.interval.is_none() {
+        let ended = runner.run().await;
+        if matches!(ended, Err(RunError::Source(_))) {
+            // Documents expire whether or not the source answers.
+            expiry::once(&context).await?;
+        }
+        return ended;
+    }
+    let finished = CancellationToken::new();
+    let polling = async {
+        let ended = runner.run().await;
+        finished.cancel();
+        ended
+    };
+    let ended = tokio::try_join!(polling, expiry::every(&context, &finished));
+    context.state.settled().await;
+    ended.map(drop)
 }
 
 struct Runner<'p, 's> {
@@ -181,7 +198,9 @@ impl Runner<'_, '_> {
         if full {
             context.done(FULL_WALK).await?;
         }
-        withdraw::expired(&context, now_ms()).await?;
+        if context.options.interval.is_none() {
+            expiry::once(&context).await?;
+        }
         let asked = self.wake.take();
         if fresh && asked.is_none() {
             // Nothing is held that this very walk did not bring. A first walk that others began

@@ -157,6 +157,7 @@ async fn mend(
         return Ok((comparison, counts));
     }
     loop {
+        let mut turn = context.state.turn().await;
         let key = sink.key.clone();
         let (back, orphans) = on_comparison(comparison, move |comparison| {
             let mut orphans: Vec<Held> = Vec::new();
@@ -180,6 +181,7 @@ async fn mend(
         let version = context
             .on_state(move |state| state.next_version(now_ms))
             .await?;
+        *turn = version;
         if !withdraw::these(context, sink, orphans, Fate::Deleted, version, now_ms).await? {
             return Ok((comparison, counts));
         }

@@ -1,5 +1,5 @@
-//! Takes back what is no longer there: attributes that left their event, indicators that
-//! expired, and what a sweep found without an owner.
+//! Deletes documents from outputs: those of attributes that left their event, those that expired,
+//! and those that a sweep found without an owner.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::record::{DeadLetter, Delivery, Document, MappingIdentity, Verdict};
 use crate::sink::Sink;
 
 /// Withdrawn in one go: what is held in memory, and what an output gets at once.
-const AT_ONCE: usize = 1_000;
+pub(crate) const AT_ONCE: usize = 1_000;
 
 /// Withdraws what an event held before the write version `since` and was not seen again.
 pub(crate) async fn older(
@@ -35,27 +35,6 @@ pub(crate) async fn older(
                 return Ok(());
             }
             if !these(context, sink, held, Fate::Deleted, version, now_ms).await? {
-                return Ok(());
-            }
-        }
-    });
-    try_join_all(outputs).await.map(drop)
-}
-
-/// Withdraws what this instance sent and what has stopped being valid.
-pub(crate) async fn expired(context: &Context<'_>, now_ms: i64) -> Result<(), RunError> {
-    let outputs = context.current().map(|sink| async move {
-        loop {
-            let (instance, key) = (context.instance.to_owned(), sink.key.clone());
-            let held = context.on_state(move |state| state.due(&instance, &key, now_ms, AT_ONCE));
-            let held = held.await?;
-            if held.is_empty() {
-                return Ok(());
-            }
-            let version = context
-                .on_state(move |state| state.next_version(now_ms))
-                .await?;
-            if !these(context, sink, held, Fate::Expired, version, now_ms).await? {
                 return Ok(());
             }
         }

@@ -7,8 +7,11 @@
 
 mod world;
 
-use pipeline::{Counts, Fate, OutputKey, State};
-use world::{World, has, sweeping, told};
+use std::time::Duration;
+
+use pipeline::{Backoff, Counts, Fate, Options, OutputKey, RunError, State};
+use tokio_util::sync::CancellationToken;
+use world::{World, has, service, sweeping, told};
 
 #[tokio::test]
 async fn what_expires_is_withdrawn_and_comes_back_when_it_is_valid_again() {
@@ -106,4 +109,54 @@ async fn what_expires_for_one_instance_stays_for_the_other() {
     world.poll_with("partner", sweeping()).await;
     assert_eq!(told(&world), (3, 1));
     assert_eq!(world.values("out"), has(&[]));
+}
+
+/// A world whose server does not answer any more, and with a document that expires soon.
+async fn unanswering() -> World {
+    let world = World::new(&["lab"]);
+    world.mapping.lock().unwrap().expires_ms = Some(pipeline::now_ms() + 2_000);
+    world.server("lab").set("e", "a", "x");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(told(&world), (1, 0));
+    world.server("lab").down = true;
+    world
+}
+
+/// Waits by the paused clock, which passes as fast as everything else has nothing to do.
+async fn until_told(world: &World, what: (u64, u64)) {
+    while told(world) != what {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_expires_while_the_source_does_not_answer() {
+    let world = unanswering().await;
+    let store = world.open();
+    let (pipeline, ledger) = world.pipeline(&store, "lab", &[("out", "here")], service());
+    let stop = CancellationToken::new();
+    let (ended, ()) = tokio::join!(pipeline.run(stop.clone()), async {
+        until_told(&world, (1, 1)).await;
+        stop.cancel();
+    });
+    ended.unwrap();
+    assert_eq!(ledger.counts().walks, 0, "no poll came to its end");
+    assert_eq!(ledger.counts().outputs["out"].withdrawn, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_pass_deletes_what_has_expired_although_the_source_does_not_answer() {
+    let world = unanswering().await;
+    let store = world.open();
+    while told(&world) == (1, 0) {
+        let options = Options {
+            backoff: Backoff::ONE_PASS,
+            ..Options::default()
+        };
+        let (pipeline, _) = world.pipeline(&store, "lab", &[("out", "here")], options);
+        let ended = pipeline.run(CancellationToken::new()).await;
+        assert!(matches!(ended, Err(RunError::Source(_))), "{ended:?}");
+    }
+    assert_eq!(told(&world), (1, 1));
 }

@@ -4,7 +4,7 @@
 //! Then it is sent, what was refused is kept, and what was acknowledged is remembered: only then is
 //! the next one sent. What is remembered of a batch is seen by whatever needs it: a batch with the
 //! same document, and the end of the page, wait for that; nothing after the end of a page is begun
-//! before it.
+//! before it. From the first batch of a page to its end this instance delivers nothing else.
 
 use futures_util::future::try_join;
 use tokio::sync::mpsc::Receiver;
@@ -45,7 +45,11 @@ impl<'p> Deliver<'p> {
     pub(super) async fn run(mut self, mut work: Receiver<Work>) -> Result<(), RunError> {
         let context = self.context;
         let mut next = receive(&mut work).await;
+        let mut turn = None;
         loop {
+            if turn.is_none() && !matches!(next, Next::End) {
+                turn = Some(context.state.turn().await);
+            }
             next = match next {
                 Next::Work(Work::Mapped(batch)) => Next::Prepared(prepare(&context, batch).await?),
                 Next::Prepared(batch) => {
@@ -58,8 +62,12 @@ impl<'p> Deliver<'p> {
                     prepared?
                 }
                 Next::Work(Work::PageEnd(page)) => {
+                    let version = page.version;
                     let ending = self.progress.end(&context, page);
                     context.ledger.times.timed(Stage::Commit, ending).await?;
+                    if let Some(mut turn) = turn.take() {
+                        *turn = version;
+                    }
                     receive(&mut work).await
                 }
                 Next::End => return Ok(()),

@@ -18,10 +18,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
-    Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document, Ledger,
-    ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options, Outcome,
-    OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot, Source,
-    SourceError, State, Transform, TransformError, Whole,
+    Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
+    Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options,
+    Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
+    Source, SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -191,6 +191,15 @@ impl Classify for Told {
     }
 }
 
+/// Options of a host that polls again and again.
+pub(crate) fn service() -> Options {
+    Options {
+        interval: Some(Duration::from_secs(600)),
+        backoff: Backoff::SERVICE,
+        ..Options::default()
+    }
+}
+
 struct FakeSource {
     server: Arc<Mutex<Server>>,
     after: i64,
@@ -245,6 +254,9 @@ impl Source for FakeSource {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
         let next: Vec<(i64, String)> = {
             let mut server = self.server.lock().unwrap();
+            if server.down {
+                return Err(SourceError::new(Told));
+            }
             if let Some(left) = server.refusals.checked_sub(1) {
                 server.refusals = left;
                 return Err(SourceError::new(KeyRefused));

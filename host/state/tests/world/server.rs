@@ -29,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) earlier: BTreeMap<String, Event>,
     /// Lists nothing, as a server that lost its database would.
     pub(crate) empty_listing: bool,
+    /// Does no question for a page get an answer?
+    pub(crate) down: bool,
     /// How many more questions for a page it refuses the key to.
     pub(crate) refusals: u32,
 }
