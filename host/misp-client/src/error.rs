@@ -187,6 +187,9 @@ impl ClientError {
                 | Self::Timeout { .. }
                 | Self::TooLarge { .. }
                 | Self::Truncated { .. }
+                | Self::Encoding { .. }
+                | Self::OtherForm { .. }
+                | Self::Spool(_)
         )
     }
 }

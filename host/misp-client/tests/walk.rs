@@ -358,7 +358,8 @@ async fn a_failed_page_is_asked_for_again_and_moves_nothing() {
     whole(Fault::Body("{\"response\": [".to_owned()));
     whole(Fault::Maintenance);
     let mut taken = Taken::new(&misp, sized(100));
-    for _ in 0..6 {
+    // One of the six is met by the question which events are on the page.
+    for _ in 0..5 {
         let (class, text) = taken.failure().await;
         assert!(matches!(class, Class::Transient { .. }), "{text}");
         assert_eq!(taken.cursor, None);

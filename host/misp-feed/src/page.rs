@@ -106,6 +106,7 @@ impl Draft {
                 seen_before: 0,
                 bytes,
             },
+            unread: Vec::new(),
         })
     }
 

@@ -42,7 +42,7 @@ pub use plan::Resend;
 pub use record::{
     Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, ListedAttribute, ListedEvent, Mapped,
     MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, Reason, RefusalKind,
-    Refused, Tally, Verdict, Whole,
+    Refused, Tally, UnreadEvent, Verdict, WaitingEvent, Whole,
 };
 pub use retry::Backoff;
 pub use run::Pipeline;

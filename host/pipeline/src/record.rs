@@ -24,6 +24,31 @@ pub struct Page {
     pub fetched_ms: i64,
     /// What the source knows of the page.
     pub facts: PageFacts,
+    /// Events that belong to the page and that the source could not give, although it answers
+    /// otherwise. They go into the refetch queue.
+    pub unread: Vec<UnreadEvent>,
+}
+
+/// An event that the source could not give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadEvent {
+    /// Its uuid.
+    pub uuid: String,
+    /// Why.
+    pub error: String,
+}
+
+/// An event in the refetch queue that the source could not give so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitingEvent {
+    /// Its uuid.
+    pub uuid: String,
+    /// The last error.
+    pub error: String,
+    /// How often it was asked for in vain.
+    pub attempts: u32,
+    /// When it is asked for again, UNIX milliseconds.
+    pub again_ms: i64,
 }
 
 /// When an event is whole: what it held before and does not hold now may then be withdrawn.

@@ -302,9 +302,9 @@ impl Runner<'_, '_> {
         let mut after: Option<String> = None;
         loop {
             let (instance, from) = (self.context.instance.to_owned(), after);
-            let events = self
-                .context
-                .on_state(move |state| state.wanted(&instance, from.as_deref(), NAMED_AT_ONCE));
+            let events = self.context.on_state(move |state| {
+                state.wanted(&instance, now_ms(), from.as_deref(), NAMED_AT_ONCE)
+            });
             let events = events.await?;
             after = events.last().cloned();
             if events.is_empty() {

@@ -14,7 +14,7 @@ use crate::memory::{
 };
 use crate::record::{
     Batch, Cursor, DeadLetter, Delivery, EventSeen, ListedAttribute, ListedEvent, Mapped,
-    MappingIdentity, Page, Verdict,
+    MappingIdentity, Page, UnreadEvent, Verdict, WaitingEvent,
 };
 
 /// Begins a walk: it goes on at the cursor, or begins at the beginning.
@@ -182,6 +182,9 @@ pub struct Commit<'a> {
     pub whole: &'a [EventSeen],
     /// Events that were wanted and have been read, or are gone.
     pub no_longer_wanted: &'a [String],
+    /// Events that the source could not give: they are wanted from now on, and
+    /// [`State::wanted`] names each of them again after a wait that doubles with each attempt.
+    pub unread: &'a [UnreadEvent],
 }
 
 /// What survives the process. Every call may wait for the disk.
@@ -291,16 +294,25 @@ pub trait State: Send + Sync {
     /// When the store cannot be written.
     fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError>;
 
-    /// The events that must be read, at most `limit`, after the event `after`.
+    /// The events that must be read now, at most `limit`, after the event `after`: without those
+    /// that could not be read and whose next attempt is later than `now_ms`.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn wanted(
         &self,
         instance: &str,
+        now_ms: i64,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, StateError>;
+
+    /// The wanted events that could not be read so far, with the last error, at most `limit`, in
+    /// the order of their uuids; and how many there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn unread(&self, instance: &str, limit: usize) -> Result<(u64, Vec<WaitingEvent>), StateError>;
 
     /// When something of this name was last done to the end, UNIX milliseconds.
     ///

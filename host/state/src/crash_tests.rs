@@ -36,6 +36,7 @@ fn child() {
                 outputs: &[],
                 whole: &[],
                 no_longer_wanted: &[],
+                unread: &[],
             })
             .unwrap();
         writeln!(out, "committed {position}").unwrap();

@@ -11,7 +11,7 @@ use crate::tables::{documents, mappings, meta, progress, targets, wanted};
 use crate::transaction::Writing;
 use pipeline::{
     Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
-    StateError, TargetChange, TargetIdentity, catch_up_walk, now_ms,
+    StateError, TargetChange, TargetIdentity, WaitingEvent, catch_up_walk, now_ms,
 };
 
 impl State for Store {
@@ -40,6 +40,9 @@ impl State for Store {
             progress::set_events(transaction, instance, commit.whole)?;
             for event in commit.no_longer_wanted {
                 wanted::remove(transaction, instance, event)?;
+            }
+            for event in commit.unread {
+                wanted::add_unread(transaction, instance, event, now_ms())?;
             }
             // A walk of its own says itself when it is at its end.
             if commit.walk == commit.instance {
@@ -172,17 +175,29 @@ impl State for Store {
     fn wanted(
         &self,
         instance: &str,
+        now_ms: i64,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, StateError> {
         let wanted =
             self.read(
                 |transaction| match names::find(transaction, Kind::Instance, instance)? {
-                    Some(instance) => wanted::some(transaction, instance, after, limit),
+                    Some(instance) => wanted::some(transaction, instance, now_ms, after, limit),
                     None => Ok(Vec::new()),
                 },
             );
         wanted.map_err(StateError::new)
+    }
+
+    fn unread(&self, instance: &str, limit: usize) -> Result<(u64, Vec<WaitingEvent>), StateError> {
+        let unread =
+            self.read(
+                |transaction| match names::find(transaction, Kind::Instance, instance)? {
+                    Some(instance) => wanted::unread(transaction, instance, limit),
+                    None => Ok((0, Vec::new())),
+                },
+            );
+        unread.map_err(StateError::new)
     }
 
     fn last_done(&self, instance: &str, what: &str) -> Result<Option<i64>, StateError> {

@@ -25,6 +25,7 @@ fn commit(store: &Store, instance: &str, cursor: &str, version: u64) {
             outputs: &[],
             whole: &[],
             no_longer_wanted: &[],
+            unread: &[],
         })
         .unwrap();
 }

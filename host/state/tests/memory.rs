@@ -220,7 +220,7 @@ async fn a_sweep_fetches_what_never_came() {
     assert_eq!(world.values("out"), world.server("lab").published());
     let sweep = ledger.counts().sweep.unwrap();
     assert_eq!((sweep.missing, sweep.stale), (1, 1));
-    assert_eq!(world.open().wanted("lab", None, 10).unwrap(), [""; 0]);
+    assert_eq!(world.open().wanted("lab", 0, None, 10).unwrap(), [""; 0]);
     let ledger = world.poll_with("lab", sweeping()).await;
     let sweep = ledger.counts().sweep.unwrap();
     assert_eq!((sweep.missing, sweep.stale, sweep.orphaned), (0, 0, 0));

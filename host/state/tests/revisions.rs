@@ -155,7 +155,7 @@ fn what_another_mapping_made_is_found_and_wanted() {
     };
     assert_eq!(others(&mapping("a").digest), 0);
     assert_eq!(others(&mapping("b").digest), 1);
-    assert_eq!(subject.store.wanted("lab", None, 9).unwrap(), [EVENT]);
+    assert_eq!(subject.store.wanted("lab", 0, None, 9).unwrap(), [EVENT]);
     // The other would make the same: nothing is left of the first.
     subject.record(&put("b", 7), Act::Unchanged);
     assert_eq!(others(&mapping("b").digest), 0);

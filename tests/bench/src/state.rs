@@ -141,6 +141,7 @@ impl Host {
                 publish_timestamp: TIMESTAMP,
             }],
             no_longer_wanted: &[],
+            unread: &[],
         })?;
         Ok(())
     }

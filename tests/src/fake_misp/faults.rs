@@ -60,6 +60,9 @@ pub struct Habits {
     pub limit_cap: Option<usize>,
     /// Pages larger than this are too much for PHP's memory: 500.
     pub memory_exceeded_above: Option<usize>,
+    /// An event whose `info` holds this text is too much for PHP unless it is asked for without
+    /// its attributes (`metadata`): 500.
+    pub unservable: Option<&'static str>,
     /// Attributes of this type are left out after a page was cut, as by a warning list: they are
     /// counted in `X-Skipped-Elements-Count`.
     pub warninglisted: Option<&'static str>,

@@ -153,7 +153,8 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
         Ok(found)
             if habits
                 .memory_exceeded_above
-                .is_none_or(|most| found.items.len() <= most) =>
+                .is_none_or(|most| found.items.len() <= most)
+                && !is_unservable(&found, parameters, &habits) =>
         {
             found
         }
@@ -191,6 +192,20 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
         );
     }
     response
+}
+
+/// Is an event among them that PHP has not enough memory for?
+fn is_unservable(
+    found: &search::Found,
+    parameters: &Map<String, Value>,
+    habits: &super::Habits,
+) -> bool {
+    let Some(marked) = habits.unservable else {
+        return false;
+    };
+    let whole = parameters.get("metadata").is_none_or(|value| value != 1);
+    let mut infos = found.items.iter().filter_map(|item| item.get("Event"));
+    whole && infos.any(|event| text(event, "info").contains(marked))
 }
 
 /// `returnFormat: csv` on events: a line for each attribute, a header before them, and an empty

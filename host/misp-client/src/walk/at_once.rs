@@ -81,7 +81,11 @@ impl AtOnce {
 
 /// How many of these events the server gives in one answer, and how many there are. Without the
 /// user's filters: some of them cut a page after it was counted.
-async fn given(client: &Client, key: &str, names: &[Value]) -> Result<(u64, u64), WalkError> {
+pub(super) async fn given(
+    client: &Client,
+    key: &str,
+    names: &[Value],
+) -> Result<(u64, u64), WalkError> {
     let body = json!({
         "returnFormat": "json", "metadata": 1, "excludeGalaxy": 1, "published": [0, 1],
         key: names, "limit": limit(names.len()), "page": 1,

@@ -37,7 +37,7 @@ impl Source for EventsWalk {
         let found = self.finder.advance().await.map_err(SourceError::new)?;
         Ok(found.map(|found| {
             let cursor = found.cursor.clone();
-            page(found, Some(cursor))
+            page(found, cursor)
         }))
     }
 
@@ -70,5 +70,6 @@ fn page(found: Found, cursor: Option<Cursor>) -> Page {
         whole: Whole::Slices,
         fetched_ms: found.fetched_ms,
         facts: found.facts,
+        unread: found.unread,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use pipeline::{Class, Classify, Cursor, PageFacts, now_ms};
+use pipeline::{Class, Classify, Cursor, PageFacts, UnreadEvent, now_ms};
 use serde_json::{Map, Value, json};
 use splitter::{EventHead, Records, SplitError, SplitLimits};
 
 use super::at_once::{AtOnce, limit};
 use super::cursor::{CursorError, CursorKind, Position};
+use super::isolate::{Isolated, Tries};
 use super::size::{PageSize, Smaller};
 use super::steps::{Answered, Ask, Steps};
 use crate::client::{Answer, Client, Endpoint};
@@ -93,13 +94,32 @@ impl Classify for WalkError {
     }
 }
 
+impl WalkError {
+    /// May fewer events succeed where these did not?
+    pub(super) fn may_be_too_large(&self) -> bool {
+        match self {
+            Self::Client(error) => error.may_be_too_large(),
+            Self::Answer(_) => true,
+            Self::Listing { .. } | Self::Restless | Self::Reader(_) => false,
+        }
+    }
+
+    /// Is it sure that the same answer fails again, and that the server is not to blame?
+    pub(super) fn is_certain(&self) -> bool {
+        matches!(self, Self::Client(ClientError::TooLarge { .. }))
+    }
+}
+
 /// A page of events, those left out that came before.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) records: Records,
-    pub(super) cursor: Cursor,
+    /// `None` if the walk goes on within the page.
+    pub(super) cursor: Option<Cursor>,
     pub(super) fetched_ms: i64,
     pub(super) facts: PageFacts,
+    /// Events of the page that MISP cannot give.
+    pub(super) unread: Vec<UnreadEvent>,
 }
 
 /// Walks `events/restSearch` by one clock, again and again. Hands out every publication of every
@@ -111,12 +131,16 @@ pub(super) struct Finder {
     pub(super) filters: Filters,
     /// Sent beside everything else.
     extra: Map<String, Value>,
-    size: PageSize,
+    pub(super) size: PageSize,
     /// Events asked for by name.
     at_once: AtOnce,
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
-    walk: Option<Steps>,
+    pub(super) walk: Option<Steps>,
+    /// A page that does not come, and whose events are asked for one by one.
+    pub(super) isolated: Option<Isolated>,
+    /// Tries at the first of the events that are asked for by name.
+    pub(super) named_tries: Tries,
     /// Did this server show that it sorts?
     sorts: bool,
     warned: bool,
@@ -147,6 +171,8 @@ impl Finder {
                 .map(|cursor| Position::read(cursor, kind))
                 .transpose()?,
             walk: None,
+            isolated: None,
+            named_tries: Tries::default(),
             sorts: false,
             warned: false,
         })
@@ -155,6 +181,7 @@ impl Finder {
     /// The next walk begins where the very first one did.
     pub(super) fn restart(&mut self) {
         self.walk = None;
+        self.isolated = None;
         self.position = self
             .position
             .take()
@@ -184,9 +211,14 @@ impl Finder {
                 Ok(came) => came,
                 Err(error) => match self.at_once.smaller_after(&error) {
                     Smaller::Now => continue,
-                    Smaller::No | Smaller::Later => return Err(error),
+                    Smaller::Later => return Err(error),
+                    Smaller::No => {
+                        let unread = self.unread_by_name(asked, error).await?;
+                        return Ok(Some((some, unread)));
+                    }
                 },
             };
+            self.named_tries = Tries::default();
             let came = records.heads().len() as u64;
             let (client, matched) = (&self.client, answer.result_count);
             if !self
@@ -201,7 +233,7 @@ impl Finder {
         }
     }
 
-    fn body_by_name(&self, key: &str, names: &[Value]) -> Map<String, Value> {
+    pub(super) fn body_by_name(&self, key: &str, names: &[Value]) -> Map<String, Value> {
         let mut body = self
             .filters
             .body(&self.options.request, self.options.cursor);
@@ -216,14 +248,15 @@ impl Finder {
         body
     }
 
-    fn of_those(&self, uuids: &[String], answer: &Facts, mut records: Records) -> Found {
+    pub(super) fn of_those(&self, uuids: &[String], answer: &Facts, mut records: Records) -> Found {
         let items = records.heads().len();
         // An attribute's uuid finds its event too.
         records.retain(|_, head| {
             uuids.contains(&head.uuid) && self.filters.lets_event(&head.id, &head.uuid)
         });
         Found {
-            cursor: Cursor(String::new()),
+            cursor: None,
+            unread: Vec::new(),
             fetched_ms: now_ms(),
             facts: PageFacts {
                 matched: answer.result_count,
@@ -241,6 +274,9 @@ impl Finder {
             self.walk = Some(Steps::new(self.beginning().await?));
         }
         loop {
+            if let Some(found) = self.isolated_on().await? {
+                return Ok(Some(found));
+            }
             let limit = self.size.now();
             let Some(ask) = self.walk.as_mut().and_then(|walk| walk.ask(limit)) else {
                 self.end();
@@ -250,17 +286,17 @@ impl Finder {
                 Ok(came) => came,
                 Err(error) => match self.size.smaller_after(&error, "events") {
                     Smaller::Now => continue,
-                    Smaller::No | Smaller::Later => return Err(error),
+                    Smaller::Later => return Err(error),
+                    Smaller::No => {
+                        self.isolate(ask, error).await?;
+                        continue;
+                    }
                 },
             };
             let fetched_ms = now_ms();
             let (settled, dated) = settled(answer.date, fetched_ms);
             let kind = self.options.cursor;
-            let heads: Vec<EventHead> = records
-                .heads()
-                .iter()
-                .map(|head| by_clock(head, kind))
-                .collect();
+            let heads = self.by_clock(records.heads());
             let answered = Answered {
                 heads: &heads,
                 matched: answer.result_count,
@@ -282,7 +318,8 @@ impl Finder {
             records.retain(|place, _| keep.get(place).copied().unwrap_or(true));
             return Ok(Some(Found {
                 records,
-                cursor,
+                cursor: Some(cursor),
+                unread: Vec::new(),
                 fetched_ms,
                 facts: PageFacts {
                     matched: answer.result_count,
@@ -324,7 +361,11 @@ impl Finder {
     /// Is the answer sorted, and does the server sort at all? A page can be in order by chance,
     /// so before a first page of several is trusted, the server must show it. If it doesn't
     /// sort, the walk goes on by page.
-    async fn is_sorted(&mut self, ask: Ask, answered: &Answered<'_>) -> Result<bool, WalkError> {
+    pub(super) async fn is_sorted(
+        &mut self,
+        ask: Ask,
+        answered: &Answered<'_>,
+    ) -> Result<bool, WalkError> {
         let Some(walk) = &self.walk else {
             return Ok(false);
         };
@@ -372,7 +413,12 @@ impl Finder {
         Ok(seconds.is_sorted_by(|a, b| a >= b))
     }
 
-    fn body(&self, ask: Ask) -> Map<String, Value> {
+    pub(super) fn by_clock(&self, heads: &[EventHead]) -> Vec<EventHead> {
+        let kind = self.options.cursor;
+        heads.iter().map(|head| by_clock(head, kind)).collect()
+    }
+
+    pub(super) fn body(&self, ask: Ask) -> Map<String, Value> {
         let window = if ask.one_second {
             json!([ask.from, ask.from])
         } else {
@@ -436,13 +482,13 @@ fn by_clock(head: &EventHead, kind: CursorKind) -> EventHead {
 
 /// What is kept of an answer beside its records.
 pub(super) struct Facts {
-    date: Option<i64>,
+    pub(super) date: Option<i64>,
     pub(super) result_count: Option<u64>,
     bytes: u64,
 }
 
 /// The last settled second, and whether the server's clock says so.
-fn settled(date: Option<i64>, host_ms: i64) -> (i64, bool) {
+pub(super) fn settled(date: Option<i64>, host_ms: i64) -> (i64, bool) {
     match date {
         Some(date) => (date - SETTLED_AFTER, true),
         None => (host_ms / 1_000 - SETTLED_AFTER_BY_HOST, false),

@@ -5,6 +5,7 @@ mod attributes;
 mod cursor;
 mod events;
 mod finder;
+mod isolate;
 mod listing;
 mod size;
 mod steps;

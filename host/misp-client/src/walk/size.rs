@@ -1,7 +1,6 @@
 //! How many events a page asks for.
 
 use super::finder::WalkError;
-use crate::error::ClientError;
 
 /// MISP reads a `limit` of 1 or less in ways of its own.
 const SMALLEST: u32 = 2;
@@ -30,6 +29,8 @@ pub(super) struct PageSize {
     good: u32,
     needed: u32,
     grown: bool,
+    /// Failures in a row.
+    failed: u32,
 }
 
 impl PageSize {
@@ -47,6 +48,7 @@ impl PageSize {
             good: 0,
             needed: GOOD_PAGES,
             grown: false,
+            failed: 0,
         }
     }
 
@@ -54,13 +56,19 @@ impl PageSize {
         self.now
     }
 
-    /// The page was too large, perhaps. False if it cannot be smaller.
+    /// The page was too large, perhaps: half of it, half of that, then the smallest, so that the
+    /// tries of a single pass suffice. False if it cannot be smaller.
     fn shrink(&mut self) -> bool {
         self.good = 0;
+        self.failed = self.failed.saturating_add(1);
         if std::mem::take(&mut self.grown) {
             self.needed = self.needed.saturating_mul(2).min(MOST_GOOD_PAGES);
         }
-        let smaller = (self.now / 2).max(self.smallest);
+        let part = match self.failed {
+            1 | 2 => self.now / 2,
+            _ => self.smallest,
+        };
+        let smaller = part.max(self.smallest);
         let shrunk = smaller < self.now;
         self.now = smaller;
         shrunk
@@ -68,14 +76,11 @@ impl PageSize {
 
     /// [`Self::shrink`]s if that may help against the error. `what` is asked for, in the log.
     pub(super) fn smaller_after(&mut self, error: &WalkError, what: &'static str) -> Smaller {
-        let WalkError::Client(error) = error else {
-            return Smaller::No;
-        };
         if !error.may_be_too_large() || !self.shrink() {
             return Smaller::No;
         }
         tracing::info!(what, at_once = self.now, %error, "trying a smaller page");
-        if matches!(error, ClientError::TooLarge { .. }) {
+        if error.is_certain() {
             Smaller::Now
         } else {
             Smaller::Later
@@ -84,6 +89,7 @@ impl PageSize {
 
     /// A page came.
     pub(super) fn succeeded(&mut self) {
+        self.failed = 0;
         self.good = self.good.saturating_add(1);
         if self.now == self.wanted || self.good < self.needed {
             return;
@@ -99,7 +105,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_to_two_and_grows_back() {
+    fn shrinks_to_two_and_grows_back() {
+        let mut size = PageSize::new(500);
+        let sizes = [(); 4].map(|()| (size.shrink(), size.now()));
+        assert_eq!(sizes, [(true, 250), (true, 125), (true, 2), (false, 2)]);
         let mut size = PageSize::new(9);
         assert!(size.shrink());
         assert_eq!(size.now(), 4);

@@ -140,6 +140,11 @@ impl Steps {
         self.page == 1
     }
 
+    /// Did this publication come before?
+    pub(super) fn knows(&self, head: &EventHead) -> bool {
+        self.seen.contains(&publication(head))
+    }
+
     /// Did the walk end without having seen its range keep still?
     pub(super) fn given_up(&self) -> bool {
         self.given_up

@@ -1,5 +1,7 @@
 //! Asks the source for pages.
 
+use std::collections::HashSet;
+
 use tokio::sync::mpsc::Sender;
 
 use super::{Ended, Fetched};
@@ -55,6 +57,13 @@ impl<'p> Fetch<'p, '_> {
             "page received"
         );
         self.context.ledger.page(&page.facts, first_of_walk);
+        for event in &page.unread {
+            tracing::error!(
+                event = event.uuid,
+                error = event.error,
+                "event cannot be read, the poll goes on without it; it is asked for again later"
+            );
+        }
     }
 
     pub(super) async fn run(mut self, pages: Sender<Fetched>) -> Result<Ended, RunError> {
@@ -62,6 +71,8 @@ impl<'p> Fetch<'p, '_> {
         let mut attempts = self.attempts();
         let mut aside = 0;
         let mut first_of_walk = matches!(self.asked, Asked::Walk);
+        // They stay wanted, although the source is done with them.
+        let mut unread: HashSet<String> = HashSet::new();
         loop {
             let transform = context.mapping.current();
             self.source.set_search_flags(transform.search_flags());
@@ -72,8 +83,11 @@ impl<'p> Fetch<'p, '_> {
             };
             match answer {
                 Ok(Answer::End) => return Ok(Ended::Done),
-                Ok(Answer::Page(page, no_longer_wanted)) => {
+                Ok(Answer::Page(page, mut no_longer_wanted)) => {
                     attempts.succeeded();
+                    let of_page = page.iter().flat_map(|page| &page.unread);
+                    unread.extend(of_page.map(|event| event.uuid.clone()));
+                    no_longer_wanted.retain(|event| !unread.contains(event));
                     *self.ever_succeeded = true;
                     self.note(page.as_deref(), first_of_walk);
                     first_of_walk = false;

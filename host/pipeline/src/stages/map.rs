@@ -46,6 +46,7 @@ impl Map<'_> {
                 now_ms: now_ms(),
                 whole: Whole::Slices,
                 no_longer_wanted,
+                unread: Vec::new(),
             };
             return Ok(work.send(Work::PageEnd(end)).await.is_ok());
         };
@@ -54,6 +55,7 @@ impl Map<'_> {
             cursor,
             whole,
             fetched_ms: now_ms,
+            unread,
             ..
         } = *page;
         loop {
@@ -90,6 +92,7 @@ impl Map<'_> {
             now_ms,
             whole,
             no_longer_wanted,
+            unread,
         };
         Ok(work.send(Work::PageEnd(end)).await.is_ok())
     }

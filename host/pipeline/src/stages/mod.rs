@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::error::RunError;
 use crate::ledger::Ledger;
-use crate::record::{Cursor, Page, Whole};
+use crate::record::{Cursor, Page, UnreadEvent, Whole};
 use crate::traits::{Source, Transform};
 
 use deliver::Deliver;
@@ -53,6 +53,7 @@ pub(crate) struct PageEnd {
     pub(crate) now_ms: i64,
     pub(crate) whole: Whole,
     pub(crate) no_longer_wanted: Vec<String>,
+    pub(crate) unread: Vec<UnreadEvent>,
 }
 
 /// How a pass ended.

@@ -77,7 +77,7 @@ impl Progress {
         let (instance, walk) = (context.instance.to_owned(), context.walk.to_owned());
         let current = context.current();
         let keys: Vec<OutputKey> = current.map(|sink| sink.key.clone()).collect();
-        let (cursor, wanted) = (page.cursor, page.no_longer_wanted);
+        let (cursor, wanted, unread) = (page.cursor, page.no_longer_wanted, page.unread);
         let version = page.version;
         context
             .on_state(move |state| {
@@ -89,6 +89,7 @@ impl Progress {
                     outputs: &keys,
                     whole: &whole,
                     no_longer_wanted: &wanted,
+                    unread: &unread,
                 })
             })
             .await?;

@@ -7,7 +7,7 @@ use super::fakes::{Act, Plan, Told, World, ids};
 use crate::{
     Changes, Commit, Comparison, Cursor, Delivery, Difference, DifferenceCounts, Fate, Held,
     ListedAttribute, ListedEvent, OutputKey, Remembered, Standing, State, StateError, TargetChange,
-    TargetIdentity,
+    TargetIdentity, WaitingEvent,
 };
 
 /// Finds no difference.
@@ -148,12 +148,22 @@ impl State for FakeState {
         Ok(())
     }
 
-    fn wanted(&self, _: &str, after: Option<&str>, most: usize) -> Result<Vec<String>, StateError> {
+    fn wanted(
+        &self,
+        _: &str,
+        _: i64,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<String>, StateError> {
         let wanted = self.0.wanted.lock().unwrap();
         let later = wanted
             .iter()
             .filter(|event| after.is_none_or(|after| event.as_str() > after));
         Ok(later.take(most).cloned().collect())
+    }
+
+    fn unread(&self, _: &str, _: usize) -> Result<(u64, Vec<WaitingEvent>), StateError> {
+        Ok((0, Vec::new()))
     }
 
     fn last_done(&self, _: &str, what: &str) -> Result<Option<i64>, StateError> {

@@ -232,6 +232,7 @@ impl Source for FakeSource {
                 items: 1,
                 ..PageFacts::default()
             },
+            unread: Vec::new(),
         }))
     }
 

@@ -105,7 +105,8 @@ pub(crate) fn want(
     events: &[String],
 ) -> Result<(), Trouble> {
     let instance = names::number(transaction, Kind::Instance, instance)?;
-    events
-        .iter()
-        .try_for_each(|event| wanted::add_uuid(transaction, instance, event))
+    events.iter().try_for_each(|event| {
+        wanted::add_uuid(transaction, instance, event)?;
+        wanted::wait_no_longer(transaction, instance, event)
+    })
 }

@@ -245,6 +245,7 @@ impl FakeSource {
                 items,
                 ..PageFacts::default()
             },
+            unread: Vec::new(),
         }
     }
 }

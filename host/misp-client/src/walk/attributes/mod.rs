@@ -10,12 +10,12 @@ mod reading;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use pipeline::{Cursor, Listing, Page, PageFacts, Source, SourceError, Whole, now_ms};
+use pipeline::{Cursor, Listing, Page, PageFacts, Source, SourceError, UnreadEvent, Whole, now_ms};
 use serde_json::{Map, Value, json};
-use splitter::{Body, Records, SplitLimits};
 
 use super::cursor::CursorError;
 use super::finder::{Finder, Found, WalkError, WalkOptions};
+use super::isolate::{Tries, no_records};
 use super::listing::MispListing;
 use super::size::{PageSize, Smaller};
 use crate::client::Client;
@@ -35,6 +35,8 @@ pub struct AttributesWalk {
     cursor: Option<Cursor>,
     /// How many of the named events the lists stand for.
     named: usize,
+    /// Tries at the event that is being read.
+    tries: Tries,
 }
 
 impl AttributesWalk {
@@ -60,6 +62,7 @@ impl AttributesWalk {
             reading: None,
             cursor: None,
             named: 0,
+            tries: Tries::default(),
         })
     }
 
@@ -70,7 +73,7 @@ impl AttributesWalk {
         let Some(found) = self.finder.advance().await? else {
             return Ok(None);
         };
-        self.cursor = Some(found.cursor.clone());
+        self.cursor.clone_from(&found.cursor);
         Ok(Some(self.take_in(found)))
     }
 
@@ -90,6 +93,7 @@ impl AttributesWalk {
             whole: Whole::Events(Vec::new()),
             fetched_ms: found.fetched_ms,
             facts: found.facts,
+            unread: found.unread,
         }
     }
 
@@ -119,6 +123,7 @@ impl AttributesWalk {
                     bytes,
                     whole,
                 })) => {
+                    self.tries = Tries::default();
                     if whole.is_some() {
                         self.reading = None;
                         self.size.succeeded();
@@ -132,11 +137,16 @@ impl AttributesWalk {
                             bytes,
                             ..PageFacts::default()
                         },
+                        unread: Vec::new(),
                     });
                 }
                 Ok(None) => self.split(),
                 Err(error) => match self.size.smaller_after(&error, "attributes") {
-                    Smaller::No => return Err(error),
+                    Smaller::No => {
+                        if let Some(page) = self.isolate(error).await? {
+                            return Ok(page);
+                        }
+                    }
                     smaller => {
                         // Pages are cut elsewhere now: the list is read from its start.
                         if let Some(reading) = self.reading.take() {
@@ -164,15 +174,44 @@ impl AttributesWalk {
         }
     }
 
+    /// The smallest page of the list did not come, because of `error`: the list is read in halves
+    /// until one event is left, and that one is passed over. `None` if there is more to read of
+    /// the list; the error if it is not that of an event.
+    async fn isolate(&mut self, error: WalkError) -> Result<Option<Page>, WalkError> {
+        let Some(reading) = &self.reading else {
+            return Err(error);
+        };
+        if !error.may_be_too_large() || reading.look_at_all(&self.finder).await.is_err() {
+            return Err(error);
+        }
+        let uuid = match reading.events() {
+            [event] if !event.head.uuid.is_empty() => event.head.uuid.clone(),
+            [_, _, ..] => {
+                self.split();
+                return Ok(None);
+            }
+            _ => return Err(error),
+        };
+        if self.tries.goes_on(&error) {
+            return Err(error);
+        }
+        self.tries = Tries::default();
+        self.reading = None;
+        let error = error.to_string();
+        let mut page = self.nothing()?;
+        page.unread.push(UnreadEvent { uuid, error });
+        Ok(Some(page))
+    }
+
     /// A page of nothing.
     fn nothing(&mut self) -> Result<Page, WalkError> {
-        let body = Body::from(b"[]".to_vec());
         Ok(Page {
-            records: Records::from_answer(body, SplitLimits::default())?,
-            cursor: self.cursor.take(),
+            records: no_records()?,
+            cursor: self.cursor_at_end(),
             whole: Whole::Events(Vec::new()),
             fetched_ms: now_ms(),
             facts: PageFacts::default(),
+            unread: Vec::new(),
         })
     }
 

@@ -71,6 +71,16 @@ impl Reading {
         }
     }
 
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Asks which of the events are there, without their attributes.
+    pub(super) async fn look_at_all(&self, finder: &Finder) -> Result<(), WalkError> {
+        let all: Vec<&Event> = self.events.iter().collect();
+        look_at(finder, &all).await.map(drop)
+    }
+
     pub(super) fn into_events(self) -> Vec<Event> {
         self.events
     }

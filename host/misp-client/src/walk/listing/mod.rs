@@ -18,9 +18,10 @@ use splitter::Body;
 
 use index::index;
 
-use super::at_once::{AtOnce, limit};
+use super::at_once::{AtOnce, given, limit};
 use super::cursor::CursorKind;
 use super::finder::{Finder, WalkError};
+use super::isolate::Tries;
 use super::size::Smaller;
 use crate::check::COLUMNS;
 use crate::client::{Client, Endpoint};
@@ -46,6 +47,9 @@ pub(super) struct MispListing {
     /// Events that are still to be asked for; `None` before the first call.
     to_ask: Option<VecDeque<ListedEvent>>,
     rows: Option<Rows>,
+    tries: Tries,
+    /// Events whose attributes MISP cannot list, by uuid.
+    unlisted: BTreeSet<String>,
     /// All events, for the second half.
     events: Option<Vec<ListedEvent>>,
 }
@@ -72,6 +76,8 @@ impl MispListing {
             at_once: AtOnce::new(IDS_AT_ONCE),
             to_ask: None,
             rows: None,
+            tries: Tries::default(),
+            unlisted: BTreeSet::new(),
             events: None,
         }
     }
@@ -115,9 +121,10 @@ impl MispListing {
                     Value::from(name.as_str())
                 })
                 .collect();
-            match self.ask(asked).await {
+            match self.ask(&asked).await {
                 Ok(None) => {}
                 Ok(Some(body)) => {
+                    self.tries = Tries::default();
                     to_ask_done(&mut self.to_ask, some);
                     self.rows = Some(body);
                 }
@@ -125,7 +132,16 @@ impl MispListing {
                 // to be left alone.
                 Err(error) => {
                     let wait = matches!(error.class(), Class::Transient { after: Some(_) });
-                    if self.at_once.smaller_after(&error) == Smaller::No || wait {
+                    if self.at_once.smaller_after(&error) == Smaller::No {
+                        let one = asked.get(..1).filter(|_| some == 1).unwrap_or_default();
+                        if one.is_empty()
+                            || self.tries.goes_on(&error)
+                            || given(&self.client, self.key, one).await.is_err()
+                        {
+                            return Err(error);
+                        }
+                        self.pass_over(&error);
+                    } else if wait {
                         return Err(error);
                     }
                 }
@@ -133,9 +149,22 @@ impl MispListing {
         }
     }
 
+    /// Goes on without the attributes of the next event, which MISP cannot list.
+    fn pass_over(&mut self, error: &WalkError) {
+        self.tries = Tries::default();
+        if let Some(event) = self.to_ask.as_mut().and_then(VecDeque::pop_front) {
+            tracing::error!(
+                event = event.uuid,
+                %error,
+                "the attributes of an event cannot be listed: nothing of it is compared or deleted"
+            );
+            self.unlisted.insert(event.uuid);
+        }
+    }
+
     /// The rows of these events; `None` if the server gave fewer of them than match: it is then
     /// asked for fewer at once.
-    async fn ask(&mut self, asked: Vec<Value>) -> Result<Option<Rows>, WalkError> {
+    async fn ask(&mut self, asked: &[Value]) -> Result<Option<Rows>, WalkError> {
         let mut body = self.body.clone();
         body.insert("limit".to_owned(), json!(limit(asked.len())));
         body.insert(self.key.to_owned(), json!(asked));
@@ -149,7 +178,7 @@ impl MispListing {
         let (client, matched) = (&self.client, answer.result_count);
         let at_once = &mut self.at_once;
         if !at_once
-            .is_whole(client, self.key, &asked, events, matched)
+            .is_whole(client, self.key, asked, events, matched)
             .await?
         {
             return Ok(None);
@@ -173,7 +202,14 @@ impl Listing for MispListing {
 
     async fn events(&mut self) -> Result<Option<Vec<ListedEvent>>, SourceError> {
         if self.events.is_none() {
-            let events = index(&self.client).await.map_err(SourceError::new)?;
+            let mut events = index(&self.client).await.map_err(SourceError::new)?;
+            for event in &mut events {
+                if self.unlisted.contains(&event.uuid) {
+                    // As one that is being edited: what it holds is not known.
+                    event.published = false;
+                    event.timestamp = i64::MAX;
+                }
+            }
             self.events = Some(events);
         }
         let Some(events) = &mut self.events else {

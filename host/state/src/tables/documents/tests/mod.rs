@@ -223,7 +223,7 @@ impl History {
                 due.sort_by(|one, other| one.id.cmp(&other.id));
                 assert_eq!(due, self.model.due(instance, now_ms), "{instance} {now_ms}");
             }
-            let wanted = store.wanted(instance, None, usize::MAX).unwrap();
+            let wanted = store.wanted(instance, 0, None, usize::MAX).unwrap();
             assert_eq!(wanted, self.model.wanted(instance));
         }
         let ids = self.model.ids();
