@@ -241,9 +241,9 @@ impl Host {
             .context("the running host does not know this question: is it another version?")?;
         match request {
             Request::Status { json } => {
-                let text = commands::status_of(self, json).await?;
+                let (text, code) = commands::status_of(self, json).await?;
                 to.send(Reply::Text(text)).await?;
-                Ok(0)
+                Ok(code)
             }
             Request::StateShow => {
                 let text = commands::shown(&self.store, &self.folder)?;

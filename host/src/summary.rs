@@ -127,6 +127,14 @@ fn write_summary(
             "  BEHIND    {name}: {error}; it gets what it missed when it answers again"
         )?;
     }
+    if counts.unread > 0 {
+        writeln!(
+            out,
+            "  NOT READ  {}: MISP could not serve {}; asked for again later, see the log or `misp-ecs status`",
+            events(counts.unread),
+            if counts.unread == 1 { "it" } else { "them" }
+        )?;
+    }
     if let Some(sweep) = &counts.sweep {
         writeln!(
             out,
@@ -231,6 +239,11 @@ pub(crate) fn thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn events(count: u64) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} event{end}", thousands(count))
 }
 
 fn bytes(count: u64) -> String {

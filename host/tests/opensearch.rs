@@ -147,7 +147,8 @@ async fn through_a_restart(setup: &Setup, misp: &FakeMisp, node: &mut OpenSearch
     loop {
         let line = lines.next_line().await.unwrap();
         let line = line.unwrap_or_else(|| panic!("it ended: {said:#?}"));
-        if down && line.contains("failed, will try again") && line.contains("output siem") {
+        if down && line.contains("failed, retrying until it works") && line.contains("output siem")
+        {
             node.resume().unwrap();
             down = false;
         }

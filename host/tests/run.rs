@@ -113,48 +113,168 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_ends_it_at_once_and_says_what_to_do() {
+async fn a_wrong_key_ends_one_pass_at_once_and_says_what_to_do() {
     let misp = demo().await;
     let setup = Setup::new(&misp, "");
     std::fs::write(setup.folder.path().join("key"), "x".repeat(40)).unwrap();
-    let ran = output(setup.command(&["run"])).await;
-    assert!(!ran.status.success());
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert_eq!(ran.status.code(), Some(4));
     let said = text(&ran.stderr);
     assert!(said.contains("403") && said.contains("key"), "{said}");
+    assert_eq!(misp.request_count(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_instance_with_a_wrong_key_ends_alone() {
-    let misp = demo().await;
-    let setup = Setup::new(&misp, "");
+/// Adds an instance `old` with a key file of its own.
+fn add_instance(setup: &Setup, misp: &FakeMisp, key: &str, more: &str) {
     let config = setup.folder.path().join("misp-ecs.yaml");
     let yaml = std::fs::read_to_string(&config).unwrap();
     let other = format!(
-        "instances: [{{name: old, url: '{}', api_key_file: old}}, ",
+        "instances: [{{name: old, url: '{}', api_key_file: old{more}}}, ",
         misp.url()
     );
     std::fs::write(&config, yaml.replacen("instances: [", &other, 1)).unwrap();
-    std::fs::write(setup.folder.path().join("old"), "x".repeat(40)).unwrap();
+    std::fs::write(setup.folder.path().join("old"), key).unwrap();
+}
+
+fn runs(one: &serde_json::Value) -> bool {
+    one["health"]["status"] == "running" && one["counts"]["walks"].as_u64() > Some(0)
+}
+
+/// The exit code of `status` and its first line.
+async fn status(setup: &Setup) -> (Option<i32>, String) {
+    let asked = output(setup.command(&["status"])).await;
+    let said = text(&asked.stdout);
+    let first = said.lines().next().unwrap_or_default().to_owned();
+    (asked.status.code(), first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_costs_its_instance_only_until_its_file_is_right() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    add_instance(&setup, &misp, &"x".repeat(40), "");
     let mut child = setup
         .command(&["run"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    status_until(&setup, "old", |one| one["health"]["status"] == "failed").await;
-    let runs = |one: &serde_json::Value| {
-        one["health"]["status"] == "running" && one["counts"]["walks"].as_u64() > Some(0)
-    };
+    let mut stderr = child.stderr.take().unwrap();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        said
+    });
+    let old = status_until(&setup, "old", is_degraded).await;
+    assert_eq!(old["health"]["stage"], "source");
+    assert_eq!(old["status"], "degraded");
     status_until(&setup, "lab", runs).await;
     assert_eq!(setup.attributes(), each_once(&misp));
-    signal(&child, "TERM");
-    assert!(!child.wait().unwrap().success());
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-    assert!(
-        said.contains("error: old: ") && said.contains("the other instances go on: 1"),
-        "{said}"
+    let (code, first) = status(&setup).await;
+    assert_eq!(
+        (code, first.as_str()),
+        (Some(1), "degraded: old: degraded: source")
     );
+    let twice = |one: &serde_json::Value| one["last_error"]["attempts"].as_u64() > Some(1);
+    let old = status_until(&setup, "old", twice).await;
+    assert!(old["last_error"]["again_ms"].as_u64() > old["last_error"]["at_ms"].as_u64());
+    std::fs::write(setup.folder.path().join("old"), misp.key()).unwrap();
+    status_until(&setup, "old", runs).await;
+    assert_eq!(
+        status(&setup).await,
+        (Some(0), "healthy: 2 instances".to_owned())
+    );
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(0));
+    let said = reading.await.unwrap();
+    for (line, times) in [("retrying until it works", 1), ("works again", 1)] {
+        assert_eq!(said.matches(line).count(), times, "{line}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_cannot_read_its_cursor_ends_alone_and_with_four() {
+    let misp = demo().await;
+    let setup = Setup::new(&misp, "");
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let other_clock = yaml.replacen("{name: lab,", "{name: lab, cursor: timestamp,", 1);
+    std::fs::write(&config, other_clock).unwrap();
+    let alone = output(setup.command(&["run"])).await;
+    assert_eq!(alone.status.code(), Some(4), "{}", text(&alone.stderr));
+    add_instance(&setup, &misp, misp.key(), "");
+    let mut child = started(&mut setup.command(&["run"]));
+    status_until(&setup, "lab", |one| one["health"]["status"] == "failed").await;
+    status_until(&setup, "old", runs).await;
+    let (code, first) = status(&setup).await;
+    assert_eq!(code, Some(4));
+    assert!(first.starts_with("failed: lab: failed: "), "{first}");
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_misp_cannot_serve_holds_up_nothing_and_comes_later() {
+    let misp = FakeMisp::start().await;
+    for seed in 1..=9_u64 {
+        let info = if seed == 4 { "too much" } else { "as usual" };
+        let event = misp_ecs_tests::events::event(seed, info)
+            .published_at(misp_ecs_tests::events::BASE_TIME + i64::try_from(seed).unwrap())
+            .attribute(misp_ecs_tests::events::attr(
+                "domain",
+                &format!("a{seed}.example.org"),
+            ));
+        misp.add(event.build());
+    }
+    misp.habits(|habits| habits.unservable = Some("too much"));
+    let setup = Setup::new(&misp, ", sweep: 1s, interval: 1s");
+    let mut child = started(&mut setup.command(&["run"]));
+    let swept = |one: &serde_json::Value| {
+        one["counts"]["sweep"]["listed"].as_u64() == Some(8) && walks(one) > 1
+    };
+    let lab = status_until(&setup, "lab", swept).await;
+    assert_eq!(setup.attributes().len(), 8);
+    assert_eq!(
+        (&lab["health"]["stage"], &lab["to_read_again"]),
+        (&"events".into(), &1.into())
+    );
+    let uuid = misp_ecs_tests::events::uuid(4, 0);
+    assert_eq!(lab["not_read"][0]["uuid"], uuid);
+    let (code, first) = status(&setup).await;
+    assert_eq!(
+        (code, first.as_str()),
+        (Some(1), "degraded: lab: degraded: events")
+    );
+
+    misp.habits(|habits| habits.unservable = None);
+    let asked = output(setup.command(&["reprocess", "--event", &uuid])).await;
+    assert!(asked.status.success(), "{}", text(&asked.stderr));
+    status_until(&setup, "lab", |one| one["to_read_again"] == 0 && runs(one)).await;
+    assert_eq!(setup.attributes().len(), 9);
+    signal(&child, "TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_pass_gets_past_an_event_that_misp_cannot_serve() {
+    let misp = demo().await;
+    let event = misp_ecs_tests::events::event(77, "too much")
+        .published_at(misp_ecs_tests::events::BASE_TIME + 3)
+        .attribute(misp_ecs_tests::events::attr("domain", "a.example.org"));
+    let before = each_once(&misp);
+    misp.add(event.build());
+    misp.habits(|habits| habits.unservable = Some("too much"));
+    let setup = Setup::new(&misp, "");
+    let ran = output(setup.command(&["run", "--once"])).await;
+    let said = text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("NOT READ  1 event: "), "{said}");
+    assert_eq!(setup.attributes(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,12 @@
 //! One thing that is tried until it works.
 
+use std::mem::Discriminant;
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Classify, RunError};
-use crate::ledger::{Health, Ledger};
+use crate::error::{Class, Classify, RunError};
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::retry::{Backoff, hint};
 
@@ -15,7 +17,13 @@ pub(crate) struct Attempts<'a> {
     stop: &'a CancellationToken,
     stage: String,
     failed: u32,
+    /// When it began to fail.
+    since: Option<Instant>,
+    /// The class of the last error that was logged.
+    logged: Option<Discriminant<Class>>,
     not_after: Option<Instant>,
+    /// Is this one pass, of which somebody waits for the end?
+    one_pass: bool,
 }
 
 impl<'a> Attempts<'a> {
@@ -31,7 +39,10 @@ impl<'a> Attempts<'a> {
             stop,
             stage: stage.into(),
             failed: 0,
+            since: None,
+            logged: None,
             not_after: None,
+            one_pass: options.interval.is_none(),
         }
     }
 
@@ -48,14 +59,28 @@ impl<'a> Attempts<'a> {
 
     /// It worked.
     pub(crate) fn succeeded(&mut self) {
-        if self.failed > 0 {
-            tracing::info!(stage = self.stage, tries = self.failed, "works again");
+        if let Some(since) = self.since.take() {
+            tracing::info!(
+                stage = self.stage,
+                attempts = self.failed,
+                after_s = since.elapsed().as_secs(),
+                "works again"
+            );
         }
         self.failed = 0;
-        self.ledger.set_health(Health::Running);
+        self.logged = None;
+        self.ledger.works(&self.stage);
     }
 
-    /// It failed: waits for the next try, or says why there is none.
+    /// As [`Self::succeeded`], for a stage whose success alone does not say that anything works.
+    pub(crate) fn recovered(&mut self) {
+        if self.failed > 0 {
+            self.succeeded();
+        }
+    }
+
+    /// It failed: waits for the next try, or says why there is none. Logs an error when it begins
+    /// to fail, or fails in another way, and nothing for the tries after that.
     pub(crate) async fn failed<E>(
         &mut self,
         error: E,
@@ -65,24 +90,32 @@ impl<'a> Attempts<'a> {
         E: std::error::Error + Classify,
     {
         self.failed += 1;
-        let Some(wait) = self.backoff.wait(self.failed, hint(&error)) else {
+        let class = error.class();
+        self.since.get_or_insert_with(Instant::now);
+        // Whoever asked for one pass wants to hear at once what a person has to put right.
+        let at_once = class == Class::Fatal && self.one_pass;
+        let wait = self.backoff.wait(self.failed, hint(&error));
+        let Some(wait) = wait.filter(|_| !at_once) else {
+            self.ledger.fails(&self.stage, &error.to_string(), None);
             return Err(give_up(error));
         };
         let until = Instant::now() + wait;
         if self.not_after.is_some_and(|last| until > last) {
+            self.ledger.fails(&self.stage, &error.to_string(), None);
             return Err(give_up(error));
         }
-        self.ledger.set_health(Health::Degraded {
-            stage: self.stage.clone(),
-            error: error.to_string(),
-        });
-        tracing::warn!(
-            stage = self.stage,
-            %error,
-            tries = self.failed,
-            again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "failed, will try again"
-        );
+        self.ledger
+            .fails(&self.stage, &error.to_string(), Some(wait));
+        let again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let stage = self.stage.as_str();
+        let kind = std::mem::discriminant(&class);
+        if self.logged != Some(kind) {
+            tracing::error!(stage, %error, again_in_ms, "failed, retrying until it works");
+            self.logged = Some(kind);
+        } else {
+            let attempts = self.failed;
+            tracing::debug!(stage, %error, attempts, again_in_ms, "failed again");
+        }
         tokio::select! {
             () = tokio::time::sleep_until(until) => Ok(()),
             () = self.stop.cancelled() => Err(RunError::Stopped {

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::RunError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, output_stage};
 use crate::memory::Standing;
 use crate::sink::Sink;
 use crate::stages::{Asked, Ended, pass};
@@ -27,6 +27,9 @@ pub(crate) async fn find(context: &Context<'_>) -> Result<(), RunError> {
                  its own first"
             );
             sink.set_behind(true);
+            context
+                .ledger
+                .left_behind(&sink.key.name, "it catches up with what was sent before");
         }
     }
     Ok(())
@@ -49,6 +52,9 @@ pub(crate) async fn catch_up(
             if let Err(error) = checked {
                 tracing::warn!(output = name, %error, "still behind");
                 context.ledger.left_behind(name, &error.to_string());
+                context
+                    .ledger
+                    .fails(&output_stage(name), &error.to_string(), None);
                 continue;
             }
             targets::look_at(context, sink).await?;
@@ -90,7 +96,7 @@ async fn alone(
     );
     let mut source = begin_walk(cursor.as_ref()).map_err(RunError::Source)?;
     // What it gets is no news of the instance: it has an account of its own.
-    let ledger = Ledger::default();
+    let ledger = Ledger::beside(context.ledger);
     let own = sink.alone();
     let catching_up = Context {
         walk: &walk,

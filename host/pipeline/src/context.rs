@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
-use crate::error::{RunError, StateError};
+use crate::error::{Class, Classify, RunError, StateError};
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::record::DeadLetter;
@@ -62,7 +62,10 @@ impl<'p> Context<'p> {
         let mut attempts = self.attempts("dead letters");
         loop {
             match self.dead_letters.write(letters).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    attempts.succeeded();
+                    return Ok(());
+                }
                 Err(error) => attempts.failed(error, RunError::DeadLetters).await?,
             }
         }
@@ -119,7 +122,12 @@ where
         let (inner, work) = (Arc::clone(&state.inner), Arc::clone(&work));
         let working = state.under_way.spawn_blocking(move || work(&inner));
         match working.await? {
-            Ok(done) => return Ok(done),
+            Ok(done) => {
+                attempts.recovered();
+                return Ok(done);
+            }
+            // A damaged database stays damaged.
+            Err(error) if error.class() == Class::Fatal => return Err(RunError::State(error)),
             Err(error) => attempts.failed(error, RunError::State).await?,
         }
     }

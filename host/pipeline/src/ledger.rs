@@ -1,11 +1,14 @@
 //! What came in and what became of it: the account that must balance.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::clock::now_ms;
+use crate::error::RunError;
+use crate::health::{Failure, Health, Slots};
 use crate::memory::DifferenceCounts;
 use crate::record::{Delivery, Mapped, NoteKind, Operation, PageFacts, RefusalKind, Verdict};
 use crate::times::Times;
@@ -50,6 +53,8 @@ pub struct Counts {
     /// Outputs to which everything was sent again since the start, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refilled: BTreeMap<String, String>,
+    /// Events that the source could not give so far: they are in the refetch queue.
+    pub unread: u64,
     /// What the last sweep found, at the last output.
     pub sweep: Option<DifferenceCounts>,
     /// What the last sweep did not withdraw because it was too much.
@@ -170,50 +175,51 @@ pub fn is_mapped(indicator_type: Option<&str>) -> bool {
     indicator_type.is_some_and(|indicator_type| indicator_type != "unknown")
 }
 
-/// How an instance is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase", tag = "status")]
-pub enum Health {
-    /// Nothing has been tried yet.
-    #[default]
-    Starting,
-    /// The last try of everything succeeded.
-    Running,
-    /// Something fails and is tried again.
-    Degraded {
-        /// What fails: `source`, `sweep`, `mapping`, `output NAME`, `dead letters`, `state`.
-        stage: String,
-        /// The last error.
-        error: String,
-    },
-    /// It has stopped.
-    Failed {
-        /// Why.
-        error: String,
-    },
-}
-
 /// The running account of one instance, shared between the pipeline and whoever reports.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    counts: Mutex<(Counts, Health)>,
+    counts: Mutex<Counts>,
+    slots: Arc<Slots>,
+    /// When a poll last reached its end, UNIX milliseconds.
+    polled_ms: Mutex<Option<i64>>,
     pub(crate) times: Times,
 }
 
 impl Ledger {
-    fn lock(&self) -> MutexGuard<'_, (Counts, Health)> {
+    /// An account beside another one of the same instance: the health is that of both.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self {
+            slots: Arc::clone(&other.slots),
+            ..Self::default()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         // A panic while counting leaves plain numbers behind: nothing to protect.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counts as they are now.
     pub fn counts(&self) -> Counts {
-        self.lock().0.clone()
+        self.lock().clone()
     }
 
     /// How the instance is doing now.
     pub fn health(&self) -> Health {
-        self.lock().1.clone()
+        self.slots.health()
+    }
+
+    /// The last failure of any stage since the host started, over or not.
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.slots.last()
+    }
+
+    /// When a poll last reached its end since the host started, UNIX milliseconds.
+    pub fn polled_ms(&self) -> Option<i64> {
+        *self
+            .polled_ms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the time went since the host started, by stage in the order of a batch: wall clock,
@@ -222,19 +228,37 @@ impl Ledger {
         self.times.all()
     }
 
-    pub(crate) fn set_health(&self, health: Health) {
-        self.lock().1 = health;
+    /// A stage failed, and is tried again after this wait; `None`: with the next poll.
+    pub(crate) fn fails(&self, stage: &str, error: &str, wait: Option<Duration>) {
+        let wait = wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let again_ms = wait.map(|wait| now_ms().saturating_add(wait));
+        self.slots.fails(stage, error, again_ms);
+    }
+
+    /// A stage works.
+    pub(crate) fn works(&self, stage: &str) {
+        self.slots.works(stage);
+    }
+
+    /// The instance has stopped for good.
+    pub(crate) fn failed(&self, error: &RunError) {
+        self.slots.failed(error.to_string());
+    }
+
+    /// How many events could not be read so far and wait in the refetch queue.
+    pub(crate) fn set_unread(&self, events: u64) {
+        self.lock().unread = events;
     }
 
     pub(crate) fn name_outputs<'a>(&self, names: impl Iterator<Item = &'a str>) {
         let mut guard = self.lock();
         for name in names {
-            guard.0.outputs.entry(name.to_owned()).or_default();
+            guard.outputs.entry(name.to_owned()).or_default();
         }
     }
 
     pub(crate) fn page(&self, facts: &PageFacts, first_of_walk: bool) {
-        let counts = &mut self.lock().0;
+        let counts = &mut self.lock();
         counts.pages += 1;
         counts.bytes += facts.bytes;
         counts.items += facts.items;
@@ -245,14 +269,14 @@ impl Ledger {
     }
 
     pub(crate) fn received(&self, units: u64) {
-        let counts = &mut self.lock().0;
+        let counts = &mut self.lock();
         counts.received += units;
         counts.in_flight += units;
     }
 
     /// Everything of a batch is acknowledged or refused.
     pub(crate) fn settled(&self, batch: &Settled<'_>) {
-        let counts = &mut self.lock().0;
+        let counts = &mut self.lock();
         counts.in_flight = counts.in_flight.saturating_sub(batch.expected);
         let documents = batch.deliveries.len() as u64;
         counts.documents += documents;
@@ -293,24 +317,25 @@ impl Ledger {
     }
 
     pub(crate) fn left_behind(&self, output: &str, error: &str) {
-        let behind = &mut self.lock().0.behind;
+        let behind = &mut self.lock().behind;
         behind.insert(output.to_owned(), error.to_owned());
     }
 
     /// Everything is sent again to an output whose target is another one.
     pub(crate) fn refilled(&self, output: &str, why: &str) {
-        let counts = &mut self.lock().0;
+        let counts = &mut self.lock();
         counts.refilled.insert(output.to_owned(), why.to_owned());
         counts.behind.insert(output.to_owned(), why.to_owned());
     }
 
     pub(crate) fn caught_up(&self, output: &str) {
-        self.lock().0.behind.remove(output);
+        self.lock().behind.remove(output);
+        self.works(&output_stage(output));
     }
 
     pub(crate) fn withdrawn(&self, output: &str, verdicts: &[Verdict]) {
         let mut guard = self.lock();
-        let output = guard.0.outputs.entry(output.to_owned()).or_default();
+        let output = guard.outputs.entry(output.to_owned()).or_default();
         let refused = verdicts
             .iter()
             .filter(|verdict| matches!(verdict, Verdict::Rejected { .. }));
@@ -318,19 +343,24 @@ impl Ledger {
     }
 
     pub(crate) fn swept(&self, counts: DifferenceCounts) {
-        self.lock().0.sweep = Some(counts);
+        self.lock().sweep = Some(counts);
     }
 
     pub(crate) fn sweep_begins(&self) {
-        self.lock().0.sweep_held_back = 0;
+        self.lock().sweep_held_back = 0;
     }
 
     pub(crate) fn sweep_held_back(&self, orphans: u64) {
-        self.lock().0.sweep_held_back += orphans;
+        self.lock().sweep_held_back += orphans;
     }
 
     pub(crate) fn walked(&self) {
-        self.lock().0.walks += 1;
+        self.lock().walks += 1;
+        let mut polled = self
+            .polled_ms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *polled = Some(now_ms());
     }
 }
 
@@ -348,4 +378,9 @@ pub(crate) struct Settled<'a> {
     pub(crate) verdicts: &'a [(&'a str, &'a [Verdict])],
     /// The outputs that got nothing of it, because they are behind.
     pub(crate) missed: &'a [&'a str],
+}
+
+/// The stage of writing to an output, as health and logs name it.
+pub(crate) fn output_stage(output: &str) -> String {
+    format!("output {output}")
 }

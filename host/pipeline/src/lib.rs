@@ -9,6 +9,7 @@ mod context;
 mod crash;
 mod error;
 mod expiry;
+mod health;
 mod ledger;
 mod letters;
 mod memory;
@@ -32,7 +33,8 @@ pub use batch::BatchLimits;
 pub use catch_up::catch_up_walk;
 pub use clock::now_ms;
 pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError, TransformError};
-pub use ledger::{Counts, Health, Ledger, Verdicts, is_mapped};
+pub use health::{Failure, Health};
+pub use ledger::{Counts, Ledger, Verdicts, is_mapped};
 pub use memory::{
     Act, Changes, Difference, DifferenceCounts, Fate, Held, LetGo, NoDocument, OutputKey,
     Remembered, Standing, TargetChange, TargetIdentity,

@@ -18,6 +18,9 @@ pub struct Backoff {
 /// No server may make the host wait longer than this: a wrong header must not stop it for days.
 const LONGEST_HINT: Duration = Duration::from_secs(3_600);
 
+/// The shortest wait before what a person has to put right is tried again.
+const REPAIR: Duration = Duration::from_secs(5);
+
 impl Backoff {
     /// For a service: 1 s to 60 s, for ever.
     pub const SERVICE: Self = Self {
@@ -55,7 +58,9 @@ impl Backoff {
 pub(crate) fn hint(error: &impl Classify) -> Option<Duration> {
     match error.class() {
         Class::Transient { after } => after,
-        Class::Permanent | Class::Fatal => None,
+        // Somebody has to put it right: asking more often does not help.
+        Class::Fatal => Some(REPAIR),
+        Class::Permanent => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clock::now_ms;
 use crate::context::{Context, StateInUse};
 use crate::error::RunError;
 use crate::expiry;
-use crate::ledger::{Health, Ledger};
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::sink::Sink;
 use crate::slot::Slot;
@@ -27,6 +27,8 @@ use crate::wake::{Swept, Wake};
 const NAMED_AT_ONCE: usize = 500;
 /// What [`State::last_done`] knows a sweep as.
 const SWEEP: &str = "sweep";
+/// The stage of events that the source could not give, as health names it.
+const EVENTS: &str = "events";
 /// When a sweep that failed is tried again, unless sweeps come more often.
 const SWEEP_AGAIN: Duration = Duration::from_secs(3_600);
 /// What [`State::last_done`] knows a full walk as.
@@ -90,9 +92,7 @@ impl Pipeline {
         let _ends = Ends(&wake);
         let result = run(context, &begin_walk, &wake).await;
         if let Err(error) = &result {
-            ledger.set_health(Health::Failed {
-                error: error.to_string(),
-            });
+            ledger.failed(error);
         }
         result
     }
@@ -150,7 +150,6 @@ struct Runner<'p, 's> {
 
 /// A sweep that could not list what is there.
 struct Unswept {
-    error: String,
     /// When it is tried again.
     again: Instant,
 }
@@ -218,7 +217,7 @@ impl Runner<'_, '_> {
                 Err(RunError::Stopped { .. }) => return Ok(Ended::Stopped),
                 // Whoever asked for one pass wants to hear it; a service goes on polling.
                 Err(RunError::Source(error)) if context.options.interval.is_some() => {
-                    self.sweep_later(error.to_string());
+                    self.sweep_later(&error.to_string());
                     None
                 }
                 swept => {
@@ -234,13 +233,10 @@ impl Runner<'_, '_> {
                 asked.tell(&swept);
             }
         }
-        context.ledger.set_health(match &self.unswept {
-            None => Health::Running,
-            Some(Unswept { error, .. }) => Health::Degraded {
-                stage: SWEEP.to_owned(),
-                error: error.clone(),
-            },
-        });
+        if self.unswept.is_none() {
+            context.ledger.works(SWEEP);
+        }
+        context.note_unread().await?;
         Ok(Ended::Done)
     }
 
@@ -261,7 +257,7 @@ impl Runner<'_, '_> {
         again.is_none_or(|again| Instant::now() >= again)
     }
 
-    fn sweep_later(&mut self, error: String) {
+    fn sweep_later(&mut self, error: &str) {
         let every = self.context.options.sweep.unwrap_or(SWEEP_AGAIN);
         let wait = every.min(SWEEP_AGAIN);
         tracing::warn!(
@@ -270,8 +266,8 @@ impl Runner<'_, '_> {
             "what is there could not be listed, so nothing is swept: what vanished stays, what \
              never came is not fetched"
         );
+        self.context.ledger.fails(SWEEP, error, Some(wait));
         self.unswept = Some(Unswept {
-            error,
             again: Instant::now() + wait,
         });
     }
@@ -360,6 +356,31 @@ impl Context<'_> {
         let (instance, now) = (self.instance.to_owned(), now_ms());
         self.on_state(move |state| state.set_done(&instance, what, now))
             .await
+    }
+
+    /// Reports the events that the source could not give so far.
+    async fn note_unread(&self) -> Result<(), RunError> {
+        let instance = self.instance.to_owned();
+        let unread = self.on_state(move |state| state.unread(&instance, 1));
+        let (count, some) = unread.await?;
+        self.ledger.set_unread(count);
+        let Some(first) = some.first() else {
+            self.ledger.works(EVENTS);
+            return Ok(());
+        };
+        let others = match count.saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and 1 other event)".to_owned(),
+            others => format!(" (and {others} other events)"),
+        };
+        let error = format!(
+            "event {}{others} cannot be read: {}",
+            first.uuid, first.error
+        );
+        let wait = first.again_ms.saturating_sub(now_ms()).max(0);
+        let wait = Duration::from_millis(wait.unsigned_abs());
+        self.ledger.fails(EVENTS, &error, Some(wait));
+        Ok(())
     }
 
     fn report(&self, found: &Found) {

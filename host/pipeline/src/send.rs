@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::error::{Class, Classify, OutputError, RunError};
+use crate::ledger::output_stage;
 use crate::record::{Delivery, Verdict};
 use crate::sink::Sink;
 
@@ -39,7 +40,7 @@ impl<'p> Context<'p> {
             return Ok(Vec::new());
         }
         let name = &sink.key.name;
-        let stage = format!("output {name}");
+        let stage = output_stage(name);
         let mut attempts = self.attempts(stage.clone());
         if let Some(after) = sink.optional_after {
             attempts.not_after(Instant::now() + after);
@@ -62,8 +63,8 @@ impl<'p> Context<'p> {
                         name: name.clone(),
                         error,
                     };
-                    // A closed pipe never opens again; an output that only has to wait says so.
-                    if !matches!(error.class(), Class::Transient { .. }) {
+                    // A closed pipe never opens again.
+                    if error.class() == Class::Permanent {
                         return Err(give_up(error));
                     }
                     attempts.failed(error, give_up).await?;

@@ -21,6 +21,9 @@ use crate::wiring;
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// The exit code where an instance, or all of them, stopped before they were told to.
+const FAILED: u8 = 4;
+
 /// Runs the command.
 pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
     let mode = Mode {
@@ -85,8 +88,9 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
     progress.abort();
     let code = match ended {
+        Ended::Done(true) if mode.once && is_incomplete(&ledgers) => ExitCode::FAILURE,
         Ended::Done(true) => ExitCode::SUCCESS,
-        Ended::Done(false) => ExitCode::FAILURE,
+        Ended::Done(false) => ExitCode::from(FAILED),
         Ended::Abandoned => {
             running.abort_all();
             crate::say(
@@ -113,8 +117,17 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     Ok(code)
 }
 
-/// Waits for every instance; whether all ended well. In service an instance whose source cannot
-/// go on ends alone; what the others need as well, a store or an output, ends them too.
+/// Did the pass leave something out: an event that MISP could not serve, or an optional output?
+fn is_incomplete(ledgers: &[(String, Arc<Ledger>)]) -> bool {
+    ledgers.iter().any(|(_, ledger)| {
+        let counts = ledger.counts();
+        counts.unread > 0 || !counts.behind.is_empty()
+    })
+}
+
+/// Waits for every instance; whether all ended well. In service an instance that cannot go on
+/// because of its own options or cursor ends alone; what the others need as well, a store or an
+/// output, ends them too.
 async fn finish(
     running: &mut JoinSet<(String, Result<(), RunError>)>,
     once: bool,
@@ -126,17 +139,17 @@ async fn finish(
             Ok((_, Ok(()))) => {}
             Ok((instance, Err(error))) => {
                 well = false;
-                crate::say(&format!("error: {instance}: {error}"));
+                tracing::error!(instance, %error, "instance stopped");
                 let alone = matches!(error, RunError::Source(_));
                 if !once && !alone {
                     stop.cancel();
                 } else if !running.is_empty() {
-                    crate::say(&format!("the other instances go on: {}", running.len()));
+                    tracing::warn!(running = running.len(), "the other instances go on");
                 }
             }
             Err(error) => {
                 well = false;
-                crate::say(&format!("error: an instance crashed: {error}"));
+                tracing::error!(%error, "instance crashed");
                 stop.cancel();
             }
         }

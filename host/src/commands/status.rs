@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::bail;
-use pipeline::Health;
+use pipeline::{Counts, Failure, Health, Ledger, now_ms};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Status;
@@ -13,41 +14,230 @@ use crate::summary::{summary, thousands};
 use crate::why::why_nothing;
 use crate::wiring;
 
+/// The exit code where no host runs.
+const NOT_RUNNING: u8 = 5;
+/// The most stages and events that are listed.
+const LISTED: usize = 5;
+
 /// Runs the command: asks the host that holds the state.
 pub(crate) async fn status(args: &Status) -> anyhow::Result<ExitCode> {
     let folder = wiring::folder_of(&args.configured)?;
     let request = Request::Status { json: args.json };
-    match control::ask(&folder, &request, crate::write_out).await? {
-        Some(code) => Ok(ExitCode::from(code)),
-        None => bail!(
-            "no host runs on the state in {}: `misp-ecs state show` tells what is remembered",
-            folder.display()
-        ),
+    if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
+        return Ok(ExitCode::from(code));
+    }
+    crate::say(&format!(
+        "misp-ecs is not running (state folder {}); `misp-ecs state show` lists what it has stored",
+        folder.display()
+    ));
+    Ok(ExitCode::from(NOT_RUNNING))
+}
+
+/// How an instance is, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Healthy,
+    Starting,
+    Behind,
+    Degraded,
+    Failed,
+}
+
+impl Word {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Starting => "starting",
+            Self::Behind => "behind",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Starting | Self::Behind | Self::Degraded => 1,
+            Self::Failed => 4,
+        }
     }
 }
 
-/// What the host says of itself.
-pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<String> {
-    let commits = host.store.instances()?;
-    let ago_s = |name: &str| {
-        let one = commits.iter().find(|one| one.instance == name)?;
-        Some((pipeline::now_ms() - one.updated_ms).max(0) / 1_000)
-    };
+/// What is known of one instance.
+struct Known<'h> {
+    name: &'h str,
+    ledger: &'h Ledger,
+    counts: Counts,
+    health: Health,
+    to_read_again: u64,
+    unread: Vec<pipeline::WaitingEvent>,
+    since_commit: Option<i64>,
+    interval: Option<Duration>,
+}
+
+impl<'h> Known<'h> {
+    fn of(host: &'h Host, name: &'h str, ledger: &'h Ledger) -> anyhow::Result<Self> {
+        let commits = host.store.instances()?;
+        let commit = commits.iter().find(|one| one.instance == name);
+        let instances = &host.loaded.config.instances;
+        let configured = instances.iter().find(|one| one.label() == name);
+        let (_, unread) = pipeline::State::unread(&*host.store, name, LISTED)?;
+        Ok(Self {
+            name,
+            ledger,
+            counts: ledger.counts(),
+            health: ledger.health(),
+            to_read_again: host.store.wanted_count(name)?,
+            unread,
+            since_commit: commit.map(|one| seconds_since(one.updated_ms)),
+            interval: configured.map(|one| one.interval.get()),
+        })
+    }
+
+    /// Seconds since a poll reached its end.
+    fn since_poll(&self) -> Option<i64> {
+        self.ledger.polled_ms().map(seconds_since)
+    }
+
+    fn word(&self) -> Word {
+        match &self.health {
+            Health::Failed { .. } => Word::Failed,
+            Health::Degraded { .. } => Word::Degraded,
+            Health::Starting => Word::Starting,
+            Health::Running if self.counts.sweep_held_back > 0 => Word::Degraded,
+            Health::Running if !self.counts.behind.is_empty() || self.is_overdue() => Word::Behind,
+            Health::Running => Word::Healthy,
+        }
+    }
+
+    /// Has no poll ended for so long that this one is late?
+    fn is_overdue(&self) -> bool {
+        const SLACK: Duration = Duration::from_secs(600);
+        let (Some(since), Some(interval)) = (self.since_poll(), self.interval) else {
+            return false;
+        };
+        let most = interval.saturating_mul(3).saturating_add(SLACK);
+        u64::try_from(since).is_ok_and(|since| since > most.as_secs())
+    }
+
+    /// What is the matter, in a few words.
+    fn what(&self) -> String {
+        let stages = match &self.health {
+            Health::Degraded { failing, .. } => failing.iter().map(|one| one.stage.as_str()),
+            Health::Failed { error } => return error.clone(),
+            _ if self.counts.sweep_held_back > 0 => return "reconciliation held back".to_owned(),
+            _ if self.is_overdue() => return "its poll is late".to_owned(),
+            _ => {
+                let behind = self.counts.behind.keys();
+                return behind
+                    .map(|output| format!("output {output}"))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+            }
+        };
+        stages.collect::<Vec<_>>().join(", ")
+    }
+
+    fn line(&self) -> String {
+        let word = self.word();
+        match word {
+            Word::Healthy | Word::Starting => format!("{}: {}", self.name, word.text()),
+            _ => format!("{}: {}: {}", self.name, word.text(), self.what()),
+        }
+    }
+
+    /// What failed, what lags, what worked last.
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        match &self.health {
+            Health::Degraded { failing, .. } => {
+                for failure in failing.iter().take(LISTED) {
+                    write_failure(out, failure)?;
+                }
+            }
+            _ => match self.ledger.last_failure() {
+                Some(failure) => write_failure(out, &failure)?,
+                None => writeln!(out, "  last error    none since the start")?,
+            },
+        }
+        for event in &self.unread {
+            writeln!(
+                out,
+                "  not read      event {}: {} ({} attempts, next attempt {})",
+                event.uuid,
+                event.error,
+                event.attempts,
+                from_now(event.again_ms)
+            )?;
+        }
+        let interval = self.interval.map_or_else(String::new, |interval| {
+            format!(", every {}", humantime::format_duration(interval))
+        });
+        let poll = self.since_poll().map_or_else(
+            || "no poll has ended yet".to_owned(),
+            |since| format!("the last poll ended {} ago{interval}", duration(since)),
+        );
+        write!(
+            out,
+            "  lag           {poll}; {} to read again",
+            plural(self.to_read_again, "event")
+        )?;
+        for output in self.counts.behind.keys() {
+            write!(out, "; output {output} is behind")?;
+        }
+        writeln!(out)?;
+        let commit = self.since_commit.map_or_else(
+            || "nothing committed yet".to_owned(),
+            |since| format!("a page was committed {} ago", duration(since)),
+        );
+        writeln!(
+            out,
+            "  last success  {commit}, {} ended since the start",
+            plural(self.counts.walks, "poll")
+        )
+    }
+
+    async fn json(&self, host: &Host) -> serde_json::Value {
+        json!({
+            "instance": self.name,
+            "status": self.word(),
+            "health": self.health,
+            "last_error": self.ledger.last_failure(),
+            "seconds_since_poll": self.since_poll(),
+            "seconds_since_commit": self.since_commit,
+            "to_read_again": self.to_read_again,
+            "not_read": self.unread,
+            "counts": self.counts,
+            "why_nothing": why_nothing(&host.loaded, self.name, self.ledger, &host.folder).await,
+        })
+    }
+}
+
+/// What the host says of itself, and the exit code.
+pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(String, u8)> {
+    let ledgers = host.ledgers.iter();
+    let known = ledgers
+        .map(|(name, ledger)| Known::of(host, name, ledger))
+        .collect::<anyhow::Result<Vec<Known<'_>>>>()?;
+    let worst = known.iter().map(Known::word).max();
+    let worst = worst.unwrap_or(Word::Healthy);
     if as_json {
         let mut instances = Vec::new();
-        for (name, ledger) in &host.ledgers {
-            instances.push(
-                json!({"instance": name, "health": ledger.health(), "counts": ledger.counts(),
-                       "to_read_again": host.store.wanted_count(name)?,
-                       "why_nothing": why_nothing(&host.loaded, name, ledger, &host.folder).await,
-                       "seconds_since_commit": ago_s(name)}),
-            );
+        for one in &known {
+            instances.push(one.json(host).await);
         }
-        let status = json!({"instances": instances, "mapping": host.swap.at_work().as_deref(),
+        let status = json!({"status": worst, "instances": instances,
+            "mapping": host.swap.at_work().as_deref(),
             "seconds_since_start": host.started.elapsed().as_secs()});
-        return Ok(format!("{status:#}\n"));
+        return Ok((format!("{status:#}\n"), worst.code()));
     }
     let mut text = String::new();
+    let not_well = known.iter().filter(|one| one.word() != Word::Healthy);
+    let not_well: Vec<String> = not_well.map(Known::line).collect();
+    match not_well.as_slice() {
+        [] => writeln!(text, "healthy: {}", plural(known.len() as u64, "instance"))?,
+        _ => writeln!(text, "{}: {}", worst.text(), not_well.join("; "))?,
+    }
     if let Some(mapping) = host.swap.at_work() {
         let digest = &mapping.digest;
         writeln!(
@@ -56,34 +246,68 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<Stri
             mapping.name, mapping.version
         )?;
     }
-    for (name, ledger) in &host.ledgers {
-        let health = ledger.health();
-        let counts = ledger.counts();
-        let took = host.started.elapsed();
-        writeln!(
-            text,
-            "{}",
-            summary(name, &counts, &health, took, &host.dead_letters).trim_end()
-        )?;
-        for line in why_nothing(&host.loaded, name, ledger, &host.folder).await {
+    let took = host.started.elapsed();
+    for one in &known {
+        writeln!(text, "\n{}", one.line())?;
+        one.write(&mut text)?;
+        let counts = summary(one.name, &one.counts, &one.health, took, &host.dead_letters);
+        // Its first line is the instance's name.
+        let counts = counts.split_once('\n').map_or("", |(_, counts)| counts);
+        writeln!(text, "{}", counts.trim_end())?;
+        for line in why_nothing(&host.loaded, one.name, one.ledger, &host.folder).await {
             writeln!(text, "  {line}")?;
         }
-        let wanted = host.store.wanted_count(name)?;
-        if wanted > 0 {
-            let wanted = thousands(wanted);
-            writeln!(text, "  to come   {wanted} events are to be read again")?;
-        }
-        let word = match &health {
-            Health::Starting => "starting".to_owned(),
-            Health::Running => "running".to_owned(),
-            Health::Degraded { stage, .. } => format!("degraded: {stage}"),
-            Health::Failed { .. } => "failed".to_owned(),
-        };
-        let commit = ago_s(name).map_or_else(
-            || "nothing committed yet".to_owned(),
-            |seconds| format!("last commit {seconds} s ago"),
-        );
-        writeln!(text, "  health    {word}, {} walks, {commit}", counts.walks)?;
     }
-    Ok(text)
+    Ok((text, worst.code()))
+}
+
+fn write_failure(out: &mut String, failure: &Failure) -> std::fmt::Result {
+    writeln!(out, "  last error    {}: {}", failure.stage, failure.error)?;
+    write!(
+        out,
+        "                at {} ({} ago), {}",
+        at(failure.at_ms),
+        duration(seconds_since(failure.at_ms)),
+        plural(failure.attempts.into(), "attempt")
+    )?;
+    match (failure.ended_ms, failure.again_ms) {
+        (Some(ended), _) => writeln!(out, ", works again since {}", at(ended)),
+        (None, Some(again)) => writeln!(
+            out,
+            " since {}, next attempt {}",
+            at(failure.since_ms),
+            from_now(again)
+        ),
+        (None, None) => writeln!(
+            out,
+            " since {}, next attempt with the next poll",
+            at(failure.since_ms)
+        ),
+    }
+}
+
+fn seconds_since(ms: i64) -> i64 {
+    now_ms().saturating_sub(ms).max(0) / 1_000
+}
+
+fn duration(seconds: i64) -> String {
+    let seconds = Duration::from_secs(seconds.unsigned_abs());
+    humantime::format_duration(seconds).to_string()
+}
+
+fn at(ms: i64) -> String {
+    let since = Duration::from_millis(ms.max(0).unsigned_abs());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+fn from_now(ms: i64) -> String {
+    match ms.saturating_sub(now_ms()) / 1_000 {
+        ..=0 => "now".to_owned(),
+        seconds => format!("in {}", duration(seconds)),
+    }
+}
+
+fn plural(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {what}{end}", thousands(count))
 }

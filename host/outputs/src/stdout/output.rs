@@ -28,7 +28,7 @@ pub enum StdoutError {
 impl Classify for StdoutError {
     fn class(&self) -> Class {
         match self {
-            Self::Closed => Class::Fatal,
+            Self::Closed => Class::Permanent,
             Self::Io(_) | Self::Interrupted => Class::Transient { after: None },
         }
     }

@@ -108,7 +108,7 @@ async fn a_closed_reader_is_fatal_and_says_so() {
     assert_eq!(&first, b"{\"id\":\"a");
     drop(reader);
     let error = output.write(&[put("a", 2)]).await.unwrap_err();
-    assert_eq!(error.class(), Class::Fatal);
+    assert_eq!(error.class(), Class::Permanent);
     assert!(error.to_string().contains("has closed it"), "{error}");
 }
 
@@ -125,7 +125,7 @@ async fn child() {
     for version in 0..100_000 {
         let batch: Vec<_> = (0..100).map(|id| put(&id.to_string(), version)).collect();
         if let Err(error) = output.write(&batch).await {
-            assert_eq!(error.class(), Class::Fatal, "{error}");
+            assert_eq!(error.class(), Class::Permanent, "{error}");
             std::process::exit(42);
         }
     }

@@ -8,7 +8,7 @@ use super::{Ended, Fetched};
 use crate::attempts::Attempts;
 use crate::clock::now_ms;
 use crate::context::{Context, on_state};
-use crate::error::{Class, Classify, RunError, SourceError};
+use crate::error::{RunError, SourceError};
 use crate::record::Page;
 use crate::times::Stage;
 use crate::traits::Source;
@@ -106,11 +106,6 @@ impl<'p> Fetch<'p, '_> {
                     if pages.send(fetched).await.is_err() {
                         return Ok(Ended::Stopped);
                     }
-                }
-                // Before anything ever worked this is a mistake in the configuration:
-                // whoever starts the host wants to hear it now.
-                Err(error) if error.class() == Class::Fatal && !*self.ever_succeeded => {
-                    return Err(RunError::Source(error));
                 }
                 Err(error) => match attempts.failed(error, RunError::Source).await {
                     // Nothing of a page that never came is on its way.

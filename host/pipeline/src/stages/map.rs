@@ -115,7 +115,10 @@ impl Map<'_> {
                 now_ms,
             };
             match transform.transform(batch).await {
-                Ok(mapped) if mapped.len() == records.len() => return Ok(mapped),
+                Ok(mapped) if mapped.len() == records.len() => {
+                    attempts.recovered();
+                    return Ok(mapped);
+                }
                 Ok(mapped) => {
                     return Err(RunError::Count {
                         stage: "the mapping".to_owned(),

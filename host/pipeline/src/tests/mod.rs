@@ -1,5 +1,6 @@
 //! The pipeline against scripted sides, with a paused clock.
 
+mod at_work;
 mod crash;
 mod fake_state;
 mod fakes;
@@ -119,22 +120,6 @@ async fn a_broken_mapping_or_output_commits_nothing() {
     let (result, _) = run(&world, service()).await;
     assert!(matches!(result, Err(RunError::Output { .. })));
     assert_eq!(*world.cursor.lock().unwrap(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_that_never_worked_ends_it_and_one_that_did_is_waited_for() {
-    let world = World::new(&[&["a"], &["b"]], &["out"]);
-    world.source.then([Act::Fail(Class::Fatal)]);
-    let (result, _) = run(&world, service()).await;
-    assert!(matches!(result, Err(RunError::Source(_))));
-    assert_eq!(*world.asked.lock().unwrap(), 1);
-
-    world
-        .source
-        .then([Act::Work, Act::Fail(Class::Fatal), Act::Fail(Class::Fatal)]);
-    let (result, _) = run(&world, Options::default()).await;
-    result.unwrap();
-    assert_eq!(world.stored("out"), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
