@@ -3,20 +3,27 @@
 use crate::context::Context;
 use crate::error::RunError;
 use crate::ledger::{Ledger, output_stage};
-use crate::memory::Standing;
+use crate::memory::{OutputKey, Standing};
 use crate::sink::Sink;
 use crate::stages::{Asked, Ended, pass};
 use crate::targets;
 use crate::traits::BeginWalk;
 
-/// The name under which the cursor of an output that catches up is kept.
-pub fn catch_up_walk(instance: &str, output: &str) -> String {
+/// The name under which the cursor of an output that catches up is kept: instance, output and
+/// target, with unit separators between them. A new target never continues at the place of
+/// another one.
+pub fn catch_up_walk(instance: &str, output: &OutputKey) -> String {
     // No name in a configuration file holds a control character.
-    format!("{instance}\u{1f}{output}")
+    format!("{instance}\u{1f}{}\u{1f}{}", output.name, output.target)
 }
 
 /// Finds out which outputs are behind.
 pub(crate) async fn find(context: &Context<'_>) -> Result<(), RunError> {
+    let instance = context.instance.to_owned();
+    let keys: Vec<OutputKey> = context.sinks.iter().map(|sink| sink.key.clone()).collect();
+    context
+        .on_state(move |state| state.leave_others_behind(&instance, &keys))
+        .await?;
     for sink in context.sinks {
         let (instance, key) = (context.instance.to_owned(), sink.key.clone());
         let standing = context.on_state(move |state| state.standing(&instance, &key));
@@ -80,7 +87,7 @@ async fn alone(
     ever_succeeded: &mut bool,
 ) -> Result<Ended, RunError> {
     let name = &sink.key.name;
-    let walk = catch_up_walk(context.instance, name);
+    let walk = catch_up_walk(context.instance, &sink.key);
     let cursor = {
         let walk = walk.clone();
         context.on_state(move |state| state.cursor(&walk)).await?

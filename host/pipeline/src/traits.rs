@@ -226,6 +226,17 @@ pub trait State: Send + Sync {
         everything: bool,
     ) -> Result<(), StateError>;
 
+    /// Stores, durably, that every output of the instance except these is behind and needs
+    /// everything: it is not configured now, so it misses what comes until it is again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn leave_others_behind(
+        &self,
+        instance: &str,
+        configured: &[OutputKey],
+    ) -> Result<(), StateError>;
+
     /// Stores, durably, that an output has everything that the cursor is past; its own walk ends.
     ///
     /// # Errors

@@ -65,7 +65,9 @@ pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
         writeln!(
             text,
             "  {}\n    last commit  {ago} ago, write version {}\n    cursor       {}",
-            one.instance.replace('\u{1f}', " catching up: output "),
+            one.instance
+                .replacen('\u{1f}', " catching up: output ", 1)
+                .replacen('\u{1f}', " to ", 1),
             one.version,
             one.cursor
         )?;

@@ -73,7 +73,7 @@ impl State for Store {
         output: &OutputKey,
         everything: bool,
     ) -> Result<(), StateError> {
-        let walk = catch_up_walk(instance, &output.name);
+        let walk = catch_up_walk(instance, output);
         let left = self.change(|transaction| {
             if everything {
                 cursors::remove(transaction, &walk)?;
@@ -85,8 +85,34 @@ impl State for Store {
         left.map_err(StateError::new)
     }
 
+    fn leave_others_behind(
+        &self,
+        instance: &str,
+        configured: &[OutputKey],
+    ) -> Result<(), StateError> {
+        let others = self.read(|transaction| {
+            let mut others = progress::outputs(transaction, instance)?;
+            others.retain(|output| !configured.contains(output));
+            let mut current = Vec::new();
+            for output in others {
+                let standing = progress::standing(transaction, instance, &output)?;
+                let walk = catch_up_walk(instance, &output);
+                if standing != Some(Standing::Behind)
+                    || cursors::get(transaction, &walk)?.is_some()
+                {
+                    current.push(output);
+                }
+            }
+            Ok(current)
+        });
+        for output in others.map_err(StateError::new)? {
+            self.leave_behind(instance, &output, true)?;
+        }
+        Ok(())
+    }
+
     fn caught_up(&self, instance: &str, output: &OutputKey) -> Result<(), StateError> {
-        let walk = catch_up_walk(instance, &output.name);
+        let walk = catch_up_walk(instance, output);
         let caught_up = self.change(|transaction| {
             cursors::remove(transaction, &walk)?;
             progress::set_standing(transaction, instance, output, false)
@@ -232,7 +258,7 @@ fn see_target(
     if change.is_some() {
         documents::doubt(transaction, number)?;
         for instance in names::instances_while_writing(transaction)? {
-            cursors::remove(transaction, &catch_up_walk(&instance, &output.name))?;
+            cursors::remove(transaction, &catch_up_walk(&instance, output))?;
             // One without a cursor has everything still to come.
             if cursors::is_known(transaction, &instance)? {
                 progress::set_standing(transaction, &instance, output, true)?;

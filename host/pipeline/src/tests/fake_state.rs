@@ -86,6 +86,10 @@ impl State for FakeState {
         Ok(())
     }
 
+    fn leave_others_behind(&self, _: &str, _: &[OutputKey]) -> Result<(), StateError> {
+        Ok(())
+    }
+
     fn caught_up(&self, _: &str, _: &OutputKey) -> Result<(), StateError> {
         Ok(())
     }

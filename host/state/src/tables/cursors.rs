@@ -108,7 +108,7 @@ pub(crate) fn remove_catch_ups(
     transaction: &WriteTransaction,
     instance: &str,
 ) -> Result<(), Trouble> {
-    let prefix = pipeline::catch_up_walk(instance, "");
+    let prefix = format!("{instance}\u{1f}");
     let mut table = transaction.open_table(TABLE)?;
     table.retain(|walk, _| !walk.starts_with(&prefix))?;
     Ok(())

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::Fate;
-use redb::ReadTransaction;
+use pipeline::{Fate, OutputKey};
 use serde::Serialize;
 
 use crate::attribute_key::AttributeKey;
@@ -86,10 +85,10 @@ pub(crate) fn counts(transaction: &Reading) -> Result<Vec<HeldCounts>, Trouble> 
     })?;
     let mut named = Vec::new();
     for ((instance, output), counts) in found {
-        let (output, target) = output_of(transaction, output)?;
+        let OutputKey { name, target } = names::output(transaction, output)?;
         named.push(HeldCounts {
             instance: names::text(transaction, instance)?,
-            output,
+            output: name,
             target,
             ..counts
         });
@@ -107,11 +106,11 @@ pub(crate) fn each(
         if written.is_err() {
             return Ok(());
         }
-        let (output, target) = output_of(transaction, held.output)?;
+        let OutputKey { name, target } = names::output(transaction, held.output)?;
         let mapping = names::mapping(transaction, held.mapping)?.digest;
         written = see(ExportedDocument {
             instance: names::text(transaction, held.hold.instance)?,
-            output,
+            output: name,
             target,
             id: held.id.to_owned(),
             event: names::text(transaction, held.event)?,
@@ -126,10 +125,4 @@ pub(crate) fn each(
         Ok(())
     })?;
     Ok(written)
-}
-
-fn output_of(transaction: &ReadTransaction, number: u32) -> Result<(String, String), Trouble> {
-    let text = names::text(transaction, number)?;
-    let (name, target) = text.split_once('\u{1f}').unwrap_or((&text, ""));
-    Ok((name.to_owned(), target.to_owned()))
 }

@@ -1,6 +1,6 @@
 //! Numbers for texts that stand in many rows: outputs, instances, mappings, events.
 
-use pipeline::MappingIdentity;
+use pipeline::{MappingIdentity, OutputKey};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::error::Trouble;
@@ -101,9 +101,19 @@ fn outputs_in(numbers: &impl ReadableTable<(u8, &'static str), u32>) -> Result<V
 }
 
 /// How an output is named here.
-pub(crate) fn of_output(output: &pipeline::OutputKey) -> String {
+pub(crate) fn of_output(output: &OutputKey) -> String {
     // No name in a configuration file holds a control character.
     format!("{}\u{1f}{}", output.name, output.target)
+}
+
+/// The output of a number.
+pub(crate) fn output(transaction: &ReadTransaction, number: u32) -> Result<OutputKey, Trouble> {
+    let text = text(transaction, number)?;
+    let (name, target) = text.split_once('\u{1f}').unwrap_or((&text, ""));
+    Ok(OutputKey {
+        name: name.to_owned(),
+        target: target.to_owned(),
+    })
 }
 
 /// How a mapping is named here.

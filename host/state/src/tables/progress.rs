@@ -40,6 +40,23 @@ pub(crate) fn standing(
         }))
 }
 
+/// The outputs of an instance of which something is known.
+pub(crate) fn outputs(
+    transaction: &ReadTransaction,
+    instance: &str,
+) -> Result<Vec<OutputKey>, Trouble> {
+    let Some(instance) = names::find(transaction, Kind::Instance, instance)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    let standings = transaction.open_table(STANDINGS)?;
+    for entry in standings.range((instance, 0)..(instance.saturating_add(1), 0))? {
+        let (_, output) = entry?.0.value();
+        found.push(names::output(transaction, output)?);
+    }
+    Ok(found)
+}
+
 pub(crate) fn set_standing(
     transaction: &WriteTransaction,
     instance: &str,
