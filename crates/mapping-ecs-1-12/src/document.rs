@@ -1,20 +1,22 @@
 //! One document.
 
+use std::borrow::Cow;
+
 use ecs_model::{Catalogue, FieldId};
-use mapping::compact::Secrets;
 use mapping::members::Member;
 use mapping::original::Source;
+use mapping::privacy::Private;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
 use mapping::{Document, Note, NoteKind, Operation, id, tags, time};
 use misp_model::{Json, Object};
 
+use crate::Ecs112;
 use crate::event::{EventParts, TIMESTAMP};
 use crate::fields::CATALOGUE;
 use crate::indicator;
 use crate::members;
 use crate::types::Rule;
-use crate::{Ecs112, SECRETS};
 
 const MESSAGE: FieldId = CATALOGUE.id("error.message");
 const ORIGINAL: FieldId = CATALOGUE.id("event.original");
@@ -33,8 +35,8 @@ impl Layout for Documents<'_> {
     const CATALOGUE: Catalogue = CATALOGUE;
     const ATTRIBUTE: &'static [Member] = members::ATTRIBUTE;
 
-    fn secrets(&self) -> Secrets {
-        SECRETS
+    fn private(&self) -> Private {
+        self.0.private()
     }
 
     fn tag(&self, tag: &Json<'_>) -> Option<String> {
@@ -90,11 +92,11 @@ impl<'m, 'a> Maker<'m, 'a> {
         let mut notes = Vec::new();
         let leaves = &mut self.scratch.leaves;
         let copier = &mut self.scratch.members;
-        copier.copy(attribute, SECRETS, leaves, &mut problems);
+        copier.copy(attribute, leaves, &mut problems);
         let context = subject.context(
             members::CONTEXT,
             members::CONTEXT,
-            SECRETS,
+            self.mapper.private(),
             &mut self.scratch.leaves,
             &mut problems,
         );
@@ -188,9 +190,7 @@ impl<'m, 'a> Maker<'m, 'a> {
         } = &mut *self.scratch;
         problems.write(CATALOGUE, MESSAGE, leaves);
         if self.mapper.options.preserve_original {
-            leaves.set(ORIGINAL, |out| {
-                source.write(out, attribute, attributes, SECRETS)
-            });
+            leaves.set(ORIGINAL, |out| source.write(out, attribute, attributes));
         }
         notes.extend(problems.notes(CATALOGUE));
         let mut fingerprint = event.fingerprint;
@@ -230,7 +230,7 @@ impl<'m, 'a> Maker<'m, 'a> {
                 text,
             ));
         }
-        if SECRETS.is_secret(attribute) {
+        if self.mapper.private().is(attribute) {
             notes.push(redacted(VALUE));
         }
         let value = attribute.some("value");
@@ -280,11 +280,12 @@ fn document_id(event: &EventParts, subject: &Subject<'_, '_>) -> String {
         Some(text).filter(|text| !text.is_empty())
     };
     let attribute = Some(subject.attribute);
-    let uuids = [text(subject.beside, "uuid"), text(attribute, "uuid")];
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let uuids = [text(subject.beside, "uuid"), own(subject.uuid())];
     let named = [
         event.uuid.clone(),
         text(attribute, "type"),
-        text(attribute, "value"),
+        own(subject.value()),
     ];
     let parts: Vec<&str> = if uuids.iter().any(Option::is_some) {
         uuids.iter().flatten().map(String::as_str).collect()
@@ -295,7 +296,7 @@ fn document_id(event: &EventParts, subject: &Subject<'_, '_>) -> String {
 }
 
 fn redacted(field: FieldId) -> Note {
-    let text = "a private key is never passed on".to_owned();
+    let text = "a personal or secret value is not passed on".to_owned();
     note(NoteKind::Redacted, CATALOGUE.spec(field).name, text)
 }
 

@@ -7,9 +7,9 @@ use mapping::problems::Problems;
 use mapping::{tags, time};
 use misp_model::{Json, Object};
 
+use crate::Ecs112;
 use crate::fields::CATALOGUE;
 use crate::members;
-use crate::{Ecs112, SECRETS};
 
 pub(crate) const TIMESTAMP: FieldId = CATALOGUE.id("@timestamp");
 const CREATED: FieldId = CATALOGUE.id("event.created");
@@ -77,7 +77,7 @@ impl EventParts {
             (None, Some(bad)) => problems.misfit(TIMESTAMP, bad, "a time"),
             (None, None) => {}
         }
-        copy(members::EVENT, event, SECRETS, &mut known, &mut problems);
+        copy(members::EVENT, event, &mut known, &mut problems);
         mapper.options_members(event, &mut known, &mut problems, now_ms);
         if let Some(analysis) = event.some("analysis") {
             match analysis.integer() {
@@ -131,7 +131,7 @@ impl Ecs112 {
         now_ms: i64,
     ) {
         let mut organisation = |key, members, name| match event.some(key) {
-            Some(Json::Object(org)) => copy(members, org, SECRETS, known, problems),
+            Some(Json::Object(org)) => copy(members, org, known, problems),
             Some(other) if !other.is_empty() => problems.misfit(name, other, "an organisation"),
             _ => {}
         };
@@ -140,7 +140,7 @@ impl Ecs112 {
             organisation("Org", members::ORG, ORG_NAME);
         }
         if self.options.keep_timestamp {
-            copy(members::EVENT_TIMESTAMP, event, SECRETS, known, problems);
+            copy(members::EVENT_TIMESTAMP, event, known, problems);
         }
         for (on, field) in [
             (self.options.created, CREATED),

@@ -12,16 +12,12 @@ mod settings;
 mod types;
 
 use ecs_model::Template;
-use mapping::compact::Secrets;
 use mapping::fingerprint::Counting;
+use mapping::privacy::Private;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 
 use crate::settings::Options;
-
-/// The type whose values no document holds.
-const SECRET_TYPE: &str = "pgp-private-key";
-const SECRETS: Secrets = Secrets(|attribute_type| attribute_type == SECRET_TYPE);
 
 /// Fields of type `date` that hold seconds since the epoch; an index template has to
 /// give them the format `epoch_second`.
@@ -40,10 +36,19 @@ pub struct Ecs112 {
     counting: Counting,
 }
 
+impl Ecs112 {
+    /// The types whose values are redacted.
+    fn private(&self) -> Private {
+        Private {
+            keep_personal: self.options.keep_personal,
+        }
+    }
+}
+
 impl Mapping for Ecs112 {
     fn describe() -> Description {
         let extra = [
-            ("redact-types", SECRET_TYPE.to_owned()),
+            ("redact-types", Private::types()),
             ("epoch-second-fields", EPOCH_SECOND_FIELDS.to_owned()),
         ];
         Description {

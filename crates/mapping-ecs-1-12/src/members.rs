@@ -54,7 +54,7 @@ pub(crate) const ATTRIBUTE: &[Member] = members! { CATALOGUE, "misp.attribute.":
     Flag "to_ids",
     Text "type",
     Text "uuid",
-    Value "value",
+    Text "value",
 };
 
 /// Of the attributes beside an object's attribute.
@@ -75,5 +75,5 @@ pub(crate) const CONTEXT: &[Member] = members! { CATALOGUE, "misp.context.attrib
     Flag "to_ids",
     Text "type",
     Text "uuid",
-    Value "value",
+    Text "value",
 };

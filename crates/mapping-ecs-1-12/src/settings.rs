@@ -18,6 +18,11 @@ const EXPIRATION: Setting = Setting {
     kind: Kind::Duration,
     about: "How long an indicator is valid after it was last changed or last seen, such as 90d.",
 };
+const KEEP_PERSONAL: Setting = Setting {
+    name: "keep_personal",
+    kind: Kind::Flag(false),
+    about: "Write the values of personal types (names, passports, bank accounts, cookies) instead of [redacted]. Private keys are redacted always.",
+};
 const KEEP_ORG: Setting = Setting {
     name: "keep_org",
     kind: Kind::Flag(false),
@@ -44,10 +49,11 @@ const TAGS: Setting = Setting {
     about: "Tags to add to every document after the event's own.",
 };
 
-const KNOWN: [Setting; 8] = [
+const KNOWN: [Setting; 9] = [
     PRESERVE,
     ONLY_TO_IDS,
     EXPIRATION,
+    KEEP_PERSONAL,
     KEEP_ORG,
     KEEP_TIMESTAMP,
     CREATED,
@@ -61,6 +67,7 @@ pub(crate) struct Options {
     pub(crate) preserve_original: bool,
     pub(crate) only_to_ids: bool,
     pub(crate) expiration_ms: Option<i64>,
+    pub(crate) keep_personal: bool,
     pub(crate) keep_org: bool,
     pub(crate) keep_timestamp: bool,
     pub(crate) created: bool,
@@ -75,6 +82,7 @@ impl Options {
             preserve_original: settings.flag(&PRESERVE),
             only_to_ids: settings.flag(&ONLY_TO_IDS),
             expiration_ms: settings.duration_ms(&EXPIRATION),
+            keep_personal: settings.flag(&KEEP_PERSONAL),
             keep_org: settings.flag(&KEEP_ORG),
             keep_timestamp: settings.flag(&KEEP_TIMESTAMP),
             created: settings.flag(&CREATED),

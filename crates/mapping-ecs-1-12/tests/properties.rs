@@ -10,7 +10,8 @@
 mod common;
 
 use common::support::any::{anything, attributes_in, event, slices};
-use common::{NOW_MS, checker, mapper};
+use common::support::no_canary;
+use common::{NOW_MS, checker, mapper, mapper_with};
 use mapping::{Document, Mapping, Outcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -78,21 +79,36 @@ proptest! {
         let refused: Vec<_> = parts.iter().flat_map(|part| part.refused.clone()).collect();
         prop_assert_eq!(whole.refused, refused);
     }
+}
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// The canary: a redacted value is in nothing that comes out.
     #[test]
-    fn no_secret_value_is_in_a_body(event in event(&TYPES)) {
-        let mut event = event;
-        let secret = "-----a made-up secret-----";
-        let key = json!({"type": "pgp-private-key", "value": secret, "data": secret});
-        event["Event"]["Attribute"] = json!([key, {"type": "text", "value": "x"}]);
-        event["Event"]["Object"] = json!([{"Attribute": [key, {"type": "text", "value": "x"}]}]);
-        for record in [event.clone(), json!({"Event": {
-            "info": "x", "Attribute": key, "Object": {"Attribute": {"type": "text", "value": "x"}},
-        }})] {
-            for document in map(&record).documents {
-                let body = String::from_utf8(document.body).unwrap();
-                prop_assert!(!body.contains(secret), "{}", body);
-            }
-        }
+    fn no_private_value_comes_out(kind in prop::sample::select(redacted()), preserve in any::<bool>()) {
+        let settings = format!(r#"{{"preserve_original_event":{preserve}}}"#);
+        no_canary(&mapper_with(&settings), &kind);
     }
+}
+
+#[test]
+fn personal_values_can_be_kept_and_private_keys_cannot() {
+    let keep = mapper_with(r#"{"keep_personal":true}"#);
+    let value = |kind: &str| {
+        let record = json!({"type": kind, "value": "made up", "uuid": "a"}).to_string();
+        let documents = keep.transform(record.as_bytes(), NOW_MS).unwrap().documents;
+        let body: Value = serde_json::from_slice(&documents[0].body).unwrap();
+        body["misp"]["attribute"]["value"].clone()
+    };
+    assert_eq!(value("passport-number"), "made up");
+    assert_eq!(value("pgp-private-key"), "[redacted]");
+    no_canary(&keep, "pgp-private-key");
+}
+
+/// The types that the description says are redacted.
+fn redacted() -> Vec<String> {
+    let extra = mapping_ecs_1_12::Ecs112::describe().extra;
+    let (_, types) = extra.iter().find(|(key, _)| key == "redact-types").unwrap();
+    types.split(',').map(str::to_owned).collect()
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use ecs_model::{Catalogue, FieldId, json, words};
-use mapping::compact::Secrets;
 use mapping::fingerprint::Fingerprint;
 use mapping::members::{Member, copy};
 use mapping::original::Source;
+use mapping::privacy::Private;
 use mapping::problems::Problems;
 use mapping::record::{Layout, Made, Scratch, Subject};
 use mapping::{Document, Note, NoteKind, Operation, REDACTED, id, tags, time};
@@ -47,8 +47,8 @@ impl Layout for Documents<'_> {
     const CATALOGUE: Catalogue = CATALOGUE;
     const ATTRIBUTE: &'static [Member] = members::ATTRIBUTE;
 
-    fn secrets(&self) -> Secrets {
-        self.0.secrets()
+    fn private(&self) -> Private {
+        self.0.private()
     }
 
     fn tag(&self, tag: &Json<'_>) -> Option<String> {
@@ -113,19 +113,12 @@ impl<'m, 'a> Maker<'m, 'a> {
     /// The document of an attribute.
     fn attribute(mut self, subject: &Subject<'_, 'a>) -> Made {
         let attribute = subject.attribute;
-        let secrets = self.mapper.secrets();
         let leaves = &mut self.scratch.leaves;
         let copier = &mut self.scratch.members;
-        copier.copy(attribute, secrets, leaves, &mut self.problems);
+        copier.copy(attribute, leaves, &mut self.problems);
         if let Some(object) = subject.object {
-            copy(members::OBJECT, object, secrets, leaves, &mut self.problems);
-            copy(
-                members::META_CATEGORY,
-                object,
-                secrets,
-                leaves,
-                &mut self.problems,
-            );
+            copy(members::OBJECT, object, leaves, &mut self.problems);
+            copy(members::META_CATEGORY, object, leaves, &mut self.problems);
         }
         let around = subject.context(
             if subject.beside.is_some() {
@@ -134,7 +127,7 @@ impl<'m, 'a> Maker<'m, 'a> {
                 members::SIBLINGS
             },
             members::SIBLINGS,
-            secrets,
+            self.mapper.private(),
             leaves,
             &mut self.problems,
         );
@@ -142,9 +135,9 @@ impl<'m, 'a> Maker<'m, 'a> {
         if around.redacted {
             self.notes.push(redacted(CONTEXT_VALUE));
         }
-        let decayed = said::decay(attribute, secrets, leaves, &mut self.problems);
+        let decayed = said::decay(attribute, leaves, &mut self.problems);
         said::sightings(attribute, leaves);
-        said::warnings(attribute, secrets, leaves, &mut self.problems);
+        said::warnings(attribute, leaves, &mut self.problems);
         said::times(leaves);
         let kind = text(attribute, "type").unwrap_or_default();
         let known = AttributeType::of(&kind);
@@ -175,7 +168,7 @@ impl<'m, 'a> Maker<'m, 'a> {
         };
         let uuid = text(attribute, "uuid");
         let document = Document {
-            id: self.document_id(attribute, uuid.as_deref()),
+            id: self.document_id(subject),
             attribute: uuid.map(Into::into),
             attribute_timestamp: changed,
             operation: if withdrawn {
@@ -238,9 +231,8 @@ impl<'m, 'a> Maker<'m, 'a> {
         leaves.given(KIND, kind);
         self.problems.write(CATALOGUE, MESSAGE, leaves);
         if self.mapper.options.preserve_original || !whole {
-            let secrets = self.mapper.secrets();
             leaves.set(ORIGINAL, |out| {
-                source.write(out, attribute, attributes, secrets);
+                source.write(out, attribute, attributes);
             });
         }
         let mut notes = std::mem::take(&mut self.notes);
@@ -271,7 +263,7 @@ impl<'m, 'a> Maker<'m, 'a> {
         kind: &str,
         known: Option<&AttributeType>,
     ) -> Option<&'static str> {
-        let secret = known.is_some_and(|known| self.mapper.is_secret(known));
+        let secret = self.mapper.private().covers(kind);
         let value = attribute.some("value");
         if let Some(Json::Array(_) | Json::Object(_)) = value
             && !secret
@@ -416,7 +408,8 @@ impl<'m, 'a> Maker<'m, 'a> {
 
     /// By the uuids of the event and the attribute; without that of the attribute by
     /// what else tells attributes apart.
-    fn document_id(&self, attribute: &Object<'_>, uuid: Option<&str>) -> String {
+    fn document_id(&self, subject: &Subject<'_, '_>) -> String {
+        let attribute = subject.attribute;
         let of_attribute;
         let event = if self.head.uuid.is_empty() {
             of_attribute = text(attribute, "event_uuid").unwrap_or_default();
@@ -424,11 +417,11 @@ impl<'m, 'a> Maker<'m, 'a> {
         } else {
             &self.head.uuid
         };
-        match uuid {
-            Some(uuid) => id::sha1_base64url(&[event, uuid]),
+        match subject.uuid() {
+            Some(uuid) => id::sha1_base64url(&[event, &uuid]),
             None => {
                 let kind = text(attribute, "type").unwrap_or_default();
-                let value = text(attribute, "value").unwrap_or_default();
+                let value = subject.value().unwrap_or_default();
                 id::sha1_base64url(&[event, &kind, &value])
             }
         }

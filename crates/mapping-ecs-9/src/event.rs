@@ -109,9 +109,8 @@ impl Head {
         plain.set(CATEGORY, |out| json::strings(out, ["threat"]));
         plain.set(EVENT_TYPE, |out| json::strings(out, ["indicator"]));
         plain.string(FEED, &mapper.feed);
-        let secrets = mapper.secrets();
-        copy(members::EVENT, event, secrets, &mut plain, &mut problems);
-        let provider = organisations(mapper, event, &mut plain, &mut problems);
+        copy(members::EVENT, event, &mut plain, &mut problems);
+        let provider = organisations(event, &mut plain, &mut problems);
         plain.string(PROVIDER, &provider);
         if let Some(id) = text("org_id") {
             plain.string(ORGANIZATION, &id);
@@ -218,7 +217,6 @@ impl Moving {
 
 /// Copies both organisations; returns the name of the one that made the event.
 fn organisations<'a>(
-    mapper: &Ecs9,
     event: &Object<'a>,
     known: &mut Leaves<'a>,
     problems: &mut Problems,
@@ -228,7 +226,7 @@ fn organisations<'a>(
         ("Org", members::ORG, ORG_NAME),
     ] {
         match event.some(key) {
-            Some(Json::Object(org)) => copy(members, org, mapper.secrets(), known, problems),
+            Some(Json::Object(org)) => copy(members, org, known, problems),
             Some(other) if !other.is_empty() => problems.misfit(name, other, "an organisation"),
             _ => {}
         }

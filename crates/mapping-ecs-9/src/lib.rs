@@ -19,13 +19,13 @@ mod types;
 mod values;
 
 use ecs_model::Template;
-use mapping::compact::Secrets;
+use mapping::privacy::Private;
 use mapping::statics::StaticFields;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 
 use crate::event::Moving;
 use crate::settings::Options;
-use crate::types::{AttributeType, Privacy, TYPES};
+use crate::types::TYPES;
 
 /// The mapping `ecs-9`.
 #[derive(Debug, Clone)]
@@ -43,26 +43,11 @@ pub struct Ecs9 {
 
 impl Ecs9 {
     /// The types whose values are redacted.
-    fn secrets(&self) -> Secrets {
-        if self.options.keep_personal {
-            Secrets(|kind| privacy(kind) == Privacy::Secret)
-        } else {
-            Secrets(|kind| privacy(kind) != Privacy::Keep)
+    fn private(&self) -> Private {
+        Private {
+            keep_personal: self.options.keep_personal,
         }
     }
-
-    /// Are the values of a type redacted?
-    fn is_secret(&self, known: &AttributeType) -> bool {
-        match known.privacy {
-            Privacy::Keep => false,
-            Privacy::Redact => !self.options.keep_personal,
-            Privacy::Secret => true,
-        }
-    }
-}
-
-fn privacy(attribute_type: &str) -> Privacy {
-    AttributeType::of(attribute_type).map_or(Privacy::Keep, |known| known.privacy)
 }
 
 /// Every attribute type that this mapping knows, sorted by name (byte order).
@@ -72,18 +57,13 @@ pub fn attribute_types() -> impl Iterator<Item = &'static str> {
 
 impl Mapping for Ecs9 {
     fn describe() -> Description {
-        let redacted = TYPES
-            .iter()
-            .filter(|known| known.privacy != Privacy::Keep)
-            .map(|known| known.name);
-        let redacted: Vec<_> = redacted.collect();
         Description {
             name: "ecs-9".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ecs_version: "9.4.0".to_owned(),
             settings_schema: settings::schema(),
             fields: mapping::fields(fields::CATALOGUE),
-            extra: vec![("redact-types".to_owned(), redacted.join(","))],
+            extra: vec![("redact-types".to_owned(), Private::types())],
         }
     }
 

@@ -57,7 +57,7 @@ macro_rules! attribute {
             Flag "to_ids",
             Text "type",
             Text "uuid",
-            Value "value",
+            Text "value",
         }
     };
 }
@@ -70,7 +70,7 @@ pub(crate) const BESIDE: &[Member] = attribute!("misp.context.attribute.");
 
 /// Of the other attributes of an object.
 pub(crate) const SIBLINGS: &[Member] = members! { CATALOGUE, "misp.context.attribute.":
-    Text "object_relation", Flag "to_ids", Text "type", Text "uuid", Value "value",
+    Text "object_relation", Flag "to_ids", Text "type", Text "uuid", Text "value",
 };
 
 /// Of an object.
@@ -102,11 +102,6 @@ pub(crate) const META_CATEGORY: &[Member] = &[Member {
 /// Of the hits on warninglists.
 pub(crate) const WARNINGS: &[Member] = members! { CATALOGUE, "misp.warnings.":
     Text "match", Text "warninglist_category", Text "warninglist_id", Text "warninglist_name",
-};
-
-/// The same where the value is redacted: a match can be the value.
-pub(crate) const WARNINGS_REDACTED: &[Member] = members! { CATALOGUE, "misp.warnings.":
-    Text "warninglist_category", Text "warninglist_id", Text "warninglist_name",
 };
 
 /// Of the scores by decaying models.

@@ -2,7 +2,6 @@
 //! on warninglists, times.
 
 use ecs_model::{FieldId, Leaves};
-use mapping::compact::Secrets;
 use mapping::members::copy_lists;
 use mapping::problems::Problems;
 use misp_model::{Json, Object};
@@ -35,7 +34,6 @@ const SIGHTINGS_BY_TYPE: [FieldId; 3] = [
 /// Copies decay scores; says whether at least half of them are decayed.
 pub(crate) fn decay(
     attribute: &Object<'_>,
-    secrets: Secrets,
     leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) -> Option<bool> {
@@ -43,10 +41,10 @@ pub(crate) fn decay(
     if scores.is_empty() {
         return None;
     }
-    copy_lists(members::DECAY, &scores, secrets, leaves, problems);
+    copy_lists(members::DECAY, &scores, leaves, problems);
     let models = scores.iter().filter_map(|score| score.get("DecayingModel"));
     let models: Vec<_> = models.filter_map(Json::as_object).collect();
-    copy_lists(members::DECAYING_MODEL, &models, secrets, leaves, problems);
+    copy_lists(members::DECAYING_MODEL, &models, leaves, problems);
     let decayed = |score: &&&Object<'_>| score.get("decayed").and_then(Json::boolean) == Some(true);
     let decayed = scores.iter().filter(decayed).count() * 2 >= scores.len();
     leaves.boolean(DECAYED, decayed);
@@ -70,23 +68,13 @@ pub(crate) fn sightings(attribute: &Object<'_>, leaves: &mut Leaves<'_>) {
     }
 }
 
-/// Copies hits on warninglists; without what matched, where the value is redacted.
-pub(crate) fn warnings(
-    attribute: &Object<'_>,
-    secrets: Secrets,
-    leaves: &mut Leaves<'_>,
-    problems: &mut Problems,
-) {
+/// Copies hits on warninglists.
+pub(crate) fn warnings(attribute: &Object<'_>, leaves: &mut Leaves<'_>, problems: &mut Problems) {
     let hits: Vec<_> = objects(attribute, "warnings").collect();
     if hits.is_empty() {
         return;
     }
-    let members = if secrets.is_secret(attribute) {
-        members::WARNINGS_REDACTED
-    } else {
-        members::WARNINGS
-    };
-    copy_lists(members, &hits, secrets, leaves, problems);
+    copy_lists(members::WARNINGS, &hits, leaves, problems);
 }
 
 /// Sets the times of the indicator: those of the attribute, where they are times.

@@ -67,17 +67,6 @@ pub(crate) enum Rule {
     RelatedUserLower,
 }
 
-/// What may be done with the values of a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Privacy {
-    /// Written.
-    Keep,
-    /// Personal: redacted unless the setting `keep_personal` is on.
-    Redact,
-    /// Redacted always.
-    Secret,
-}
-
 /// One attribute type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttributeType {
@@ -89,8 +78,6 @@ pub(crate) struct AttributeType {
     pub(crate) indicator: Option<&'static str>,
     /// Where its values go.
     pub(crate) rule: Rule,
-    /// Whether they may go there.
-    pub(crate) privacy: Privacy,
 }
 
 impl AttributeType {
@@ -113,25 +100,6 @@ const fn keep(name: &'static str, indicator: Option<&'static str>, rule: Rule) -
         prefix: misp_model::prefix(name),
         indicator,
         rule,
-        privacy: Privacy::Keep,
-    }
-}
-
-const fn personal(
-    name: &'static str,
-    indicator: Option<&'static str>,
-    rule: Rule,
-) -> AttributeType {
-    AttributeType {
-        privacy: Privacy::Redact,
-        ..keep(name, indicator, rule)
-    }
-}
-
-const fn secret(name: &'static str, indicator: Option<&'static str>, rule: Rule) -> AttributeType {
-    AttributeType {
-        privacy: Privacy::Secret,
-        ..keep(name, indicator, rule)
     }
 }
 
@@ -139,31 +107,31 @@ const fn secret(name: &'static str, indicator: Option<&'static str>, rule: Rule)
 #[rustfmt::skip]
 pub(crate) static TYPES: &[AttributeType] = &[
     keep("AS", Some("autonomous-system"), AsNumber),
-    personal("aba-rtn", None, Raw),
+    keep("aba-rtn", None, Raw),
     keep("anonymised", None, Raw),
     keep("attachment", Some("artifact"), FileName),
     keep("authentihash", Some("file"), Hash(&hash::AUTHENTIHASH)),
     keep("azure-application-id", Some("software"), Raw),
-    personal("bank-account-nr", None, Raw),
-    personal("bic", None, Raw),
-    personal("bin", None, Raw),
+    keep("bank-account-nr", None, Raw),
+    keep("bic", None, Raw),
+    keep("bin", None, Raw),
     keep("boolean", None, Raw),
     keep("bro", None, Raw),
     keep("btc", None, Raw),
     keep("campaign-id", None, Raw),
     keep("campaign-name", None, Raw),
-    personal("cc-number", None, Raw),
+    keep("cc-number", None, Raw),
     keep("cdhash", Some("file"), Hash(&hash::CDHASH)),
     keep("chrome-extension-id", Some("software"), Raw),
     keep("comment", None, Raw),
     keep("community-id", None, Raw),
-    personal("cookie", None, Raw),
+    keep("cookie", None, Raw),
     keep("cortex", None, Raw),
     keep("counter", None, Raw),
-    personal("country-of-residence", None, Raw),
+    keep("country-of-residence", None, Raw),
     keep("cpe", Some("software"), Raw),
     keep("dash", None, Raw),
-    personal("date-of-birth", None, Raw),
+    keep("date-of-birth", None, Raw),
     keep("datetime", None, Raw),
     keep("dkim", None, Raw),
     keep("dkim-signature", None, Raw),
@@ -209,11 +177,11 @@ pub(crate) static TYPES: &[AttributeType] = &[
     keep("filename|ssdeep", Some("file"), FileNameAndHash(&hash::SSDEEP)),
     keep("filename|tlsh", Some("file"), FileNameAndHash(&hash::TLSH)),
     keep("filename|vhash", Some("file"), FileNameAndHash(&hash::VHASH)),
-    personal("first-name", None, Raw),
+    keep("first-name", None, Raw),
     keep("float", None, Raw),
-    personal("frequent-flyer-number", None, Raw),
-    personal("full-name", None, Raw),
-    personal("gender", None, Raw),
+    keep("frequent-flyer-number", None, Raw),
+    keep("full-name", None, Raw),
+    keep("gender", None, Raw),
     keep("gene", None, Raw),
     keep("git-commit-id", None, Raw),
     keep("github-organisation", None, Raw),
@@ -225,8 +193,8 @@ pub(crate) static TYPES: &[AttributeType] = &[
     keep("hostname", Some("domain-name"), Host),
     keep("hostname|port", Some("domain-name"), HostAndPort),
     keep("http-method", None, Raw),
-    personal("iban", None, Raw),
-    personal("identity-card-number", None, Raw),
+    keep("iban", None, Raw),
+    keep("identity-card-number", None, Raw),
     keep("impfuzzy", Some("file"), Hash(&hash::IMPFUZZY)),
     keep("imphash", Some("file"), Hash(&hash::IMPHASH)),
     keep("integer", None, Raw),
@@ -234,48 +202,48 @@ pub(crate) static TYPES: &[AttributeType] = &[
     keep("ip-dst|port", None, IpAndPort),
     keep("ip-src", None, Ip),
     keep("ip-src|port", None, IpAndPort),
-    personal("issue-date-of-the-visa", None, Raw),
+    keep("issue-date-of-the-visa", None, Raw),
     keep("ja3-fingerprint-md5", None, RelatedHash(32)),
     keep("jabber-id", Some("user-account"), RelatedUser),
     keep("jarm-fingerprint", None, RelatedHash(62)),
     keep("kusto-query", None, Raw),
-    personal("last-name", None, Raw),
+    keep("last-name", None, Raw),
     keep("link", Some("url"), Link),
     keep("mac-address", Some("mac-addr"), Mac),
     keep("mac-eui-64", Some("mac-addr"), Mac),
     keep("malware-sample", Some("file"), FileNameAndHash(&hash::MD5)),
     keep("malware-type", None, MalwareType),
     keep("md5", Some("file"), Hash(&hash::MD5)),
-    personal("middle-name", None, Raw),
+    keep("middle-name", None, Raw),
     keep("mime-type", Some("file"), MimeType),
     keep("mobile-application-id", Some("software"), Raw),
     keep("mutex", Some("mutex"), Raw),
     keep("named pipe", None, Raw),
-    personal("nationality", None, Raw),
+    keep("nationality", None, Raw),
     keep("onion-address", Some("domain-name"), Onion),
     keep("other", None, Raw),
-    personal("passenger-name-record-locator-number", None, Raw),
-    personal("passport-country", None, Raw),
-    personal("passport-expiration", None, Raw),
-    personal("passport-number", None, Raw),
+    keep("passenger-name-record-locator-number", None, Raw),
+    keep("passport-country", None, Raw),
+    keep("passport-expiration", None, Raw),
+    keep("passport-number", None, Raw),
     keep("pattern-in-file", None, Raw),
     keep("pattern-in-memory", None, Raw),
     keep("pattern-in-traffic", None, Raw),
-    personal("payment-details", None, Raw),
+    keep("payment-details", None, Raw),
     keep("pdb", Some("file"), Raw),
     keep("pehash", Some("file"), Hash(&hash::PEHASH)),
-    secret("pgp-private-key", None, Raw),
+    keep("pgp-private-key", None, Raw),
     keep("pgp-public-key", None, Raw),
-    personal("phone-number", None, Raw),
-    personal("place-of-birth", None, Raw),
-    personal("place-port-of-clearance", None, Raw),
-    personal("place-port-of-onward-foreign-destination", None, Raw),
-    personal("place-port-of-original-embarkation", None, Raw),
+    keep("phone-number", None, Raw),
+    keep("place-of-birth", None, Raw),
+    keep("place-port-of-clearance", None, Raw),
+    keep("place-port-of-onward-foreign-destination", None, Raw),
+    keep("place-port-of-original-embarkation", None, Raw),
     keep("port", Some("port"), Port),
-    personal("primary-residence", None, Raw),
+    keep("primary-residence", None, Raw),
     keep("process-state", None, Raw),
-    personal("prtn", None, Raw),
-    personal("redress-number", None, Raw),
+    keep("prtn", None, Raw),
+    keep("redress-number", None, Raw),
     keep("regkey", Some("windows-registry-key"), RegistryKey),
     keep("regkey|value", Some("windows-registry-key"), RegistryKeyAndData),
     keep("sha1", Some("file"), Hash(&hash::SHA1)),
@@ -292,7 +260,7 @@ pub(crate) static TYPES: &[AttributeType] = &[
     keep("sigma", None, Raw),
     keep("size-in-bytes", Some("file"), FileSize),
     keep("snort", None, Raw),
-    personal("special-service-request", None, Raw),
+    keep("special-service-request", None, Raw),
     keep("ssdeep", Some("file"), Hash(&hash::SSDEEP)),
     keep("ssh-fingerprint", None, Raw),
     keep("stix2-pattern", None, Raw),
@@ -307,14 +275,14 @@ pub(crate) static TYPES: &[AttributeType] = &[
     keep("text", None, Raw),
     keep("threat-actor", None, ThreatActor),
     keep("tlsh", Some("file"), Hash(&hash::TLSH)),
-    personal("travel-details", None, Raw),
+    keep("travel-details", None, Raw),
     keep("twitter-id", Some("user-account"), RelatedUser),
     keep("uri", Some("url"), Uri),
     keep("url", Some("url"), Url),
     keep("user-agent", None, Raw),
     keep("uuid", None, Raw),
     keep("vhash", Some("file"), Hash(&hash::VHASH)),
-    personal("visa-number", None, Raw),
+    keep("visa-number", None, Raw),
     keep("vulnerability", None, Vulnerability),
     keep("weakness", None, Raw),
     keep("whois-creation-date", None, Raw),

@@ -1,43 +1,14 @@
-//! JSON text within a JSON string: compact, keys sorted, secrets redacted.
+//! JSON text within a JSON string: compact, keys sorted.
 
 use ecs_model::json;
 use misp_model::{Json, Object, PerShape, Shape};
-
-use crate::REDACTED;
 
 /// Left out of an event or attribute where they hold anything: they can be a
 /// thousand times the attribute's size, and each attribute would repeat them.
 const LEFT_OUT: [&str; 4] = ["EventReport", "Galaxy", "RelatedEvent", "ShadowAttribute"];
 
-/// The attribute types whose values are secret.
-#[derive(Debug, Clone, Copy)]
-pub struct Secrets(pub fn(&str) -> bool);
-
-impl Secrets {
-    /// Is it a type whose values are secret?
-    pub fn covers(self, attribute_type: &str) -> bool {
-        (self.0)(attribute_type)
-    }
-
-    /// Is it an attribute of such a type?
-    pub fn is_secret(self, object: &Object<'_>) -> bool {
-        matches!(object.get("type"), Some(Json::String(kind)) if self.covers(kind))
-    }
-
-    /// Is there such an attribute anywhere in it?
-    pub fn any_in(self, json: &Json<'_>) -> bool {
-        match json {
-            Json::Array(items) => items.iter().any(|item| self.any_in(item)),
-            Json::Object(object) => {
-                self.is_secret(object) || object.iter().any(|(_, value)| self.any_in(value))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Appends a value as JSON text within a JSON string: compact, keys sorted, secrets redacted.
-pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
+/// Appends a value as JSON text within a JSON string: compact, keys sorted.
+pub fn compact(out: &mut Vec<u8>, value: &Json<'_>) {
     match value {
         Json::Null => out.extend_from_slice(b"null"),
         Json::Bool(flag) => json::boolean(out, *flag),
@@ -52,48 +23,29 @@ pub fn compact(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
                 if index > 0 {
                     out.push(b',');
                 }
-                compact(out, item, secrets);
+                compact(out, item);
             }
             out.push(b']');
         }
-        Json::Object(object) => compact_object(out, object, secrets, |_, _| true),
+        Json::Object(object) => compact_object(out, object, |_, _| true),
     }
 }
 
-fn compact_object(
-    out: &mut Vec<u8>,
-    object: &Object<'_>,
-    secrets: Secrets,
-    keep: impl Fn(&str, &Json<'_>) -> bool,
-) {
+fn compact_object(out: &mut Vec<u8>, object: &Object<'_>, keep: impl Fn(&str, &Json<'_>) -> bool) {
     out.push(b'{');
-    members(out, object, secrets, keep);
+    members(out, object, keep);
     out.push(b'}');
 }
 
 pub(crate) fn members(
     out: &mut Vec<u8>,
     object: &Object<'_>,
-    secrets: Secrets,
     keep: impl Fn(&str, &Json<'_>) -> bool,
 ) {
-    let secret = secrets.is_secret(object);
     for (key, value) in object.iter().filter(|(key, value)| keep(key, value)) {
         member(out, key);
-        if secret && may_hold_value(key, value) {
-            json::nested_string(out, REDACTED);
-        } else {
-            compact(out, value, secrets);
-        }
+        compact(out, value);
     }
-}
-
-/// Can a member of a secret attribute hold its value? Hits on warninglists,
-/// correlations and complaints of the server repeat it.
-fn may_hold_value(key: &str, value: &Json<'_>) -> bool {
-    let is_nested = matches!(value, Json::Array(_) | Json::Object(_)) && !value.is_empty();
-    matches!(key, "value" | "data" | "validationIssue")
-        || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
 }
 
 /// Appends a key, after a comma unless it is the object's first.
@@ -111,8 +63,8 @@ fn keep_in_attribute(key: &str, value: &Json<'_>) -> bool {
 }
 
 /// An attribute without what is left out.
-pub(crate) fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>, secrets: Secrets) {
-    compact_object(out, attribute, secrets, keep_in_attribute);
+pub(crate) fn compact_attribute(out: &mut Vec<u8>, attribute: &Object<'_>) {
+    compact_object(out, attribute, keep_in_attribute);
 }
 
 /// Writes attributes as [`compact_attribute`] does. Those of one shape share the text of their keys.
@@ -136,14 +88,10 @@ const QUOTE: &[u8] = b"\\\"";
 
 impl<'a> Attributes<'a> {
     /// Appends an attribute.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, attribute: &Object<'a>, secrets: Secrets) {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, attribute: &Object<'a>) {
         let texts = |shape: &Shape<'_>| shape.places().filter_map(MemberText::new).collect();
-        let Some(members) = self
-            .0
-            .of(attribute, texts)
-            .filter(|_| !secrets.is_secret(attribute))
-        else {
-            return compact_attribute(out, attribute, secrets);
+        let Some(members) = self.0.of(attribute, texts) else {
+            return compact_attribute(out, attribute);
         };
         out.push(b'{');
         let start = out.len();
@@ -174,7 +122,7 @@ impl<'a> Attributes<'a> {
                 None => {
                     let end = member.text.len() - QUOTE.len();
                     json::append(out, member.text.get(from..end).unwrap_or_default());
-                    compact(out, value, secrets);
+                    compact(out, value);
                 }
             }
         }
@@ -212,8 +160,6 @@ pub(crate) fn keep(key: &str, value: &Json<'_>) -> bool {
 mod tests {
     use super::*;
 
-    const SECRETS: Secrets = Secrets(|kind| kind == "pgp-private-key");
-
     /// One after the other, of the same shape and of others: as each is written by itself.
     #[test]
     fn attributes_that_share_their_keys_are_written_like_others() {
@@ -233,8 +179,8 @@ mod tests {
         let mut attributes = Attributes::default();
         for attribute in list.as_array().unwrap().iter().filter_map(Json::as_object) {
             let (mut shared, mut alone) = (Vec::new(), Vec::new());
-            attributes.write(&mut shared, attribute, SECRETS);
-            compact_attribute(&mut alone, attribute, SECRETS);
+            attributes.write(&mut shared, attribute);
+            compact_attribute(&mut alone, attribute);
             let text = |bytes| String::from_utf8(bytes).unwrap();
             assert_eq!(text(shared), text(alone));
         }

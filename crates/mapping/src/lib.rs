@@ -7,6 +7,7 @@ pub mod fingerprint;
 pub mod id;
 pub mod members;
 pub mod original;
+pub mod privacy;
 pub mod problems;
 pub mod record;
 pub mod settings;
@@ -22,10 +23,8 @@ pub use contract::{
     Refused, Rejection, SettingsError, Tally,
 };
 pub use misp_model::prefix;
+pub use misp_model::redaction::REDACTED;
 pub use tally::Tallies;
-
-/// What stands in place of a redacted value.
-pub const REDACTED: &str = "[redacted]";
 
 /// A catalogue as the contract describes it.
 pub fn fields(catalogue: ecs_model::Catalogue) -> Vec<Field> {

@@ -3,9 +3,9 @@
 use ecs_model::{FieldId, Leaves, json};
 use misp_model::{Json, Object, PerShape};
 
-use crate::compact::{Secrets, compact};
+use crate::compact::compact;
 use crate::problems::Problems;
-use crate::{REDACTED, time};
+use crate::time;
 
 /// One member and its field.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,6 @@ pub struct Member {
 pub enum Kind {
     /// Text, whatever its JSON type.
     Text,
-    /// The same, of an attribute whose type may be secret.
-    Value,
     /// Seconds since the epoch, as text.
     Epoch,
     /// A day.
@@ -59,13 +57,12 @@ macro_rules! members {
 pub fn copy<'a>(
     members: &[Member],
     from: &Object<'a>,
-    secrets: Secrets,
     leaves: &mut Leaves<'a>,
     problems: &mut Problems,
 ) {
     for member in members {
         if let Some(value) = from.find(member.prefix, member.key) {
-            member.copy(value, from, secrets, leaves, problems);
+            member.copy(value, leaves, problems);
         }
     }
 }
@@ -88,13 +85,7 @@ impl<'a> Copier<'a> {
     }
 
     /// Copies members of one object, as [`copy`].
-    pub fn copy(
-        &mut self,
-        from: &Object<'a>,
-        secrets: Secrets,
-        leaves: &mut Leaves<'a>,
-        problems: &mut Problems,
-    ) {
+    pub fn copy(&mut self, from: &Object<'a>, leaves: &mut Leaves<'a>, problems: &mut Problems) {
         let members = self.members.iter();
         let found = self.found.of(from, |shape| {
             let place = |member: &'static Member| shape.place(member.prefix, member.key);
@@ -104,7 +95,7 @@ impl<'a> Copier<'a> {
         });
         for (member, place) in found.into_iter().flatten() {
             if let Some(value) = from.at(*place) {
-                member.copy(value, from, secrets, leaves, problems);
+                member.copy(value, leaves, problems);
             }
         }
     }
@@ -114,7 +105,6 @@ impl<'a> Copier<'a> {
 pub fn copy_lists(
     members: &[Member],
     from: &[&Object<'_>],
-    secrets: Secrets,
     leaves: &mut Leaves<'_>,
     problems: &mut Problems,
 ) {
@@ -125,7 +115,7 @@ pub fn copy_lists(
                 let separator = out.len();
                 out.push(if separator == start { b'[' } else { b',' });
                 let value = object.some(member.key);
-                let write = |value| member.write(value, object, secrets, out, problems);
+                let write = |value| member.write(value, out, problems);
                 if !value.is_some_and(write) {
                     out.truncate(separator);
                 }
@@ -138,35 +128,22 @@ pub fn copy_lists(
 }
 
 impl Member {
-    fn copy<'a>(
-        &self,
-        value: &Json<'a>,
-        from: &Object<'a>,
-        secrets: Secrets,
-        leaves: &mut Leaves<'a>,
-        problems: &mut Problems,
-    ) {
+    fn copy<'a>(&self, value: &Json<'a>, leaves: &mut Leaves<'a>, problems: &mut Problems) {
         if value.is_null() {
             return;
         }
-        match self.as_given(value, from, secrets) {
+        match self.as_given(value) {
             Some(json) => leaves.given(self.field, json.as_bytes()),
             None => leaves.set(self.field, |out| {
-                self.write(value, from, secrets, out, problems);
+                self.write(value, out, problems);
             }),
         }
     }
 
     /// The JSON text of the field, where it stands as such in MISP's JSON already.
-    fn as_given<'a>(
-        &self,
-        value: &Json<'a>,
-        from: &Object<'a>,
-        secrets: Secrets,
-    ) -> Option<&'a str> {
+    fn as_given<'a>(&self, value: &Json<'a>) -> Option<&'a str> {
         match (self.kind, value) {
-            (Kind::Value, _) if secrets.is_secret(from) => None,
-            (Kind::Text | Kind::Value, Json::String(text)) => text.quoted(),
+            (Kind::Text, Json::String(text)) => text.quoted(),
             (Kind::Integer, Json::String(text)) => text.integer(),
             (Kind::Flag, Json::Bool(true)) => Some("true"),
             (Kind::Flag, Json::Bool(false)) => Some("false"),
@@ -174,22 +151,11 @@ impl Member {
         }
     }
 
-    /// Appends a value of `from`; says whether it fits.
-    fn write(
-        &self,
-        value: &Json<'_>,
-        from: &Object<'_>,
-        secrets: Secrets,
-        out: &mut Vec<u8>,
-        problems: &mut Problems,
-    ) -> bool {
+    /// Appends a value; says whether it fits.
+    fn write(&self, value: &Json<'_>, out: &mut Vec<u8>, problems: &mut Problems) -> bool {
         let written = match self.kind {
-            Kind::Value if secrets.is_secret(from) => {
-                json::string(out, REDACTED);
-                Some(())
-            }
-            Kind::Text | Kind::Value => {
-                text(out, value, secrets);
+            Kind::Text => {
+                text(out, value);
                 Some(())
             }
             Kind::Epoch => time::epoch_seconds(value).map(|text| json::string(out, &text)),
@@ -216,7 +182,7 @@ impl Member {
 impl Kind {
     fn expected(self) -> &'static str {
         match self {
-            Kind::Text | Kind::Value => "a text",
+            Kind::Text => "a text",
             Kind::Epoch => "a time in seconds since the epoch",
             Kind::Day => "a date",
             Kind::Time => "a time",
@@ -228,12 +194,12 @@ impl Kind {
 }
 
 /// Appends a value as a JSON string; lists and objects as their JSON text.
-fn text(out: &mut Vec<u8>, value: &Json<'_>, secrets: Secrets) {
+fn text(out: &mut Vec<u8>, value: &Json<'_>) {
     if let Some(text) = value.text() {
         json::string(out, &text);
     } else {
         out.push(b'"');
-        compact(out, value, secrets);
+        compact(out, value);
         out.push(b'"');
     }
 }

@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use ecs_model::json;
 use misp_model::{Json, Object};
 
-use crate::compact::{Attributes, Secrets, compact, compact_attribute, keep, member, members};
+use crate::compact::{Attributes, compact, compact_attribute, keep, member, members};
 
 /// An event's text with two gaps, for its `Attribute` and its `Object`.
 #[derive(Debug, Clone)]
@@ -17,25 +17,24 @@ pub struct EventText {
     before: Vec<u8>,
     between: Vec<u8>,
     after: Vec<u8>,
-    secrets: Secrets,
 }
 
 impl EventText {
     /// The text of an event. `Attribute` and `Object` always stand in it, so that a
     /// slice of an event gives the same text as the event.
-    pub fn new(event: &Object<'_>, secrets: Secrets) -> Self {
+    pub fn new(event: &Object<'_>) -> Self {
         let mut text = br#"{\"Event\":{"#.to_vec();
-        members(&mut text, event, secrets, |key, value| {
+        members(&mut text, event, |key, value| {
             key < "Attribute" && keep(key, value)
         });
         member(&mut text, "Attribute");
         let before = std::mem::take(&mut text);
-        members(&mut text, event, secrets, |key, value| {
+        members(&mut text, event, |key, value| {
             key > "Attribute" && key < "Object" && keep(key, value)
         });
         member(&mut text, "Object");
         let between = std::mem::take(&mut text);
-        members(&mut text, event, secrets, |key, value| {
+        members(&mut text, event, |key, value| {
             key > "Object" && keep(key, value)
         });
         text.extend_from_slice(b"}}");
@@ -43,7 +42,6 @@ impl EventText {
             before,
             between,
             after: text,
-            secrets,
         }
     }
 
@@ -53,7 +51,6 @@ impl EventText {
         Frame {
             before: self.before.clone(),
             after,
-            secrets: self.secrets,
         }
     }
 
@@ -63,26 +60,22 @@ impl EventText {
         let mut attribute = b"[]".to_vec();
         if let Some(beside) = beside {
             attribute.clear();
-            compact_attribute(&mut attribute, beside, self.secrets);
+            compact_attribute(&mut attribute, beside);
         }
         let mut before = [self.before.as_slice(), &attribute, &self.between].concat();
         let mut text = b"{".to_vec();
-        members(&mut text, object, self.secrets, |key, value| {
+        members(&mut text, object, |key, value| {
             key < "Attribute" && keep(key, value)
         });
         member(&mut text, "Attribute");
         before.extend_from_slice(&text);
         text.clear();
-        members(&mut text, object, self.secrets, |key, value| {
+        members(&mut text, object, |key, value| {
             key > "Attribute" && keep(key, value)
         });
         text.push(b'}');
         let after = [text.as_slice(), &self.after].concat();
-        Frame {
-            before,
-            after,
-            secrets: self.secrets,
-        }
+        Frame { before, after }
     }
 
     /// Appends the text of an event without any attribute, as a JSON string.
@@ -106,7 +99,6 @@ impl EventText {
 pub struct Frame {
     before: Vec<u8>,
     after: Vec<u8>,
-    secrets: Secrets,
 }
 
 impl Frame {
@@ -119,7 +111,7 @@ impl Frame {
     ) {
         out.push(b'"');
         out.extend_from_slice(&self.before);
-        attributes.write(out, attribute, self.secrets);
+        attributes.write(out, attribute);
         out.extend_from_slice(&self.after);
         out.push(b'"');
     }
@@ -129,23 +121,20 @@ impl Frame {
 #[derive(Debug)]
 pub struct Original<'j, 'a> {
     event: &'j Object<'a>,
-    secrets: Secrets,
     text: OnceCell<EventText>,
 }
 
 impl<'j, 'a> Original<'j, 'a> {
     /// Nothing is written yet.
-    pub fn new(event: &'j Object<'a>, secrets: Secrets) -> Self {
+    pub fn new(event: &'j Object<'a>) -> Self {
         Self {
             event,
-            secrets,
             text: OnceCell::new(),
         }
     }
 
     fn text(&self) -> &EventText {
-        self.text
-            .get_or_init(|| EventText::new(self.event, self.secrets))
+        self.text.get_or_init(|| EventText::new(self.event))
     }
 }
 
@@ -188,8 +177,8 @@ impl<'s, 'a> Around<'s, 'a> {
 /// Where `event.original` comes from.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'s, 'a> {
-    /// The whole record, as it was given.
-    AsGiven(&'s [u8], &'s Json<'a>),
+    /// The whole record: its bytes as they were given, unless it was redacted, and what they hold.
+    AsGiven(Option<&'s [u8]>, &'s Json<'a>),
     /// The event around the attribute.
     Around(&'s Around<'s, 'a>),
     /// An event without attributes.
@@ -203,24 +192,24 @@ impl<'a> Source<'_, 'a> {
         out: &mut Vec<u8>,
         attribute: &Object<'a>,
         attributes: &mut Attributes<'a>,
-        secrets: Secrets,
     ) {
         match self {
-            Source::AsGiven(bytes, record) => write_as_given(out, bytes, record, secrets),
+            Source::AsGiven(bytes, record) => write_as_given(out, *bytes, record),
             Source::Around(around) => around.frame().write(out, attribute, attributes),
             Source::Event(original) => original.text().write_without_attribute(out),
         }
     }
 }
 
-/// Appends a whole record as it was given, as a JSON string; its secrets redacted.
-pub fn write_as_given(out: &mut Vec<u8>, bytes: &[u8], record: &Json<'_>, secrets: Secrets) {
+/// Appends a whole record as it was given, as a JSON string: its bytes, unless it was redacted.
+fn write_as_given(out: &mut Vec<u8>, bytes: Option<&[u8]>, record: &Json<'_>) {
     out.push(b'"');
-    if secrets.any_in(record) {
-        compact(out, record, secrets);
-    } else {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        json::escaped(out, bytes.trim_ascii());
+    match bytes {
+        None => compact(out, record),
+        Some(bytes) => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            json::escaped(out, bytes.trim_ascii());
+        }
     }
     out.push(b'"');
 }
@@ -229,13 +218,8 @@ pub fn write_as_given(out: &mut Vec<u8>, bytes: &[u8], record: &Json<'_>, secret
 mod tests {
     use super::*;
 
-    const SECRETS: Secrets = Secrets(|kind| kind == "pgp-private-key");
-
     fn event_text(event: &str) -> EventText {
-        EventText::new(
-            Json::parse(event.as_bytes()).unwrap().as_object().unwrap(),
-            SECRETS,
-        )
+        EventText::new(Json::parse(event.as_bytes()).unwrap().as_object().unwrap())
     }
 
     fn framed(frame: &Frame, attribute: &str) -> String {
@@ -292,27 +276,16 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_redacted_everywhere() {
-        let attribute = r#"{"type":"pgp-private-key","value":"x","data":"y","warnings":[{"match":"x"}],"Tag":[]}"#;
-        let text = framed(&event_text("{}").attribute_frame(), attribute);
-        assert!(text.contains(r#""warnings":"[redacted]""#));
-        assert!(
-            text.contains(r#""value":"[redacted]""#) && text.contains(r#""data":"[redacted]""#)
-        );
-
-        let given = br#" {"Event":{"ShadowAttribute":[{"type":"pgp-private-key","value":"x"}]}} "#;
-        let mut out = Vec::new();
-        write_as_given(&mut out, given, &Json::parse(given).unwrap(), SECRETS);
-        let text: String = serde_json::from_slice(&out).unwrap();
-        assert!(text.contains(r#""value":"[redacted]""#));
-    }
-
-    #[test]
-    fn without_secrets_the_bytes_stay() {
+    fn the_bytes_stay_unless_the_record_was_redacted() {
         let given = b" { \"b\":1, \"a\":2 }\n";
         let mut out = Vec::new();
-        write_as_given(&mut out, given, &Json::parse(given).unwrap(), SECRETS);
+        let record = Json::parse(given).unwrap();
+        write_as_given(&mut out, Some(given), &record);
         let text: String = serde_json::from_slice(&out).unwrap();
         assert_eq!(text, "{ \"b\":1, \"a\":2 }");
+        out.clear();
+        write_as_given(&mut out, None, &record);
+        let text: String = serde_json::from_slice(&out).unwrap();
+        assert_eq!(text, r#"{"a":2,"b":1}"#);
     }
 }

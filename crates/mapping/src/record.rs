@@ -1,11 +1,14 @@
 //! One record: its events and loose attributes, each attribute a document.
 
+use std::borrow::Cow;
+
 use ecs_model::{Catalogue, Leaves};
 use misp_model::{Event, Item, Json, Object};
 
-use crate::compact::{Attributes, Secrets};
+use crate::compact::Attributes;
 use crate::members::{self, Copier, Member};
 use crate::original::{Around, Original, Source};
+use crate::privacy::{self, Identities, Identity, Private};
 use crate::problems::Problems;
 use crate::{Document, Note, NoteKind, Outcome, Refused, Rejection, Tallies, tags};
 
@@ -25,16 +28,43 @@ pub struct Subject<'s, 'a> {
     pub siblings: &'s [&'s Object<'a>],
     /// Where `event.original` comes from.
     pub source: Source<'s, 'a>,
+    /// What a private attribute had before it was redacted.
+    pub identity: Option<&'s Identity>,
 }
 
 impl<'a> Subject<'_, 'a> {
+    /// The uuid that goes into the document's id; `None` if there is none.
+    pub fn uuid(&self) -> Option<Cow<'_, str>> {
+        self.text("uuid", |identity| &identity.uuid)
+    }
+
+    /// The value that goes into the document's id where no uuid does; `None` if there is none.
+    pub fn value(&self) -> Option<Cow<'_, str>> {
+        self.text("value", |identity| &identity.value)
+    }
+
+    fn text(
+        &self,
+        key: &str,
+        before: impl Fn(&Identity) -> &Option<String>,
+    ) -> Option<Cow<'_, str>> {
+        match self.identity {
+            Some(identity) => before(identity).as_deref().map(Cow::Borrowed),
+            None => self
+                .attribute
+                .some(key)?
+                .text()
+                .filter(|text| !text.is_empty()),
+        }
+    }
+
     /// Copies members of the attributes beside this one: of one as they are (`one`),
     /// of several as lists (`several`). Says in notes what it left out.
     pub fn context(
         &self,
         one: &[Member],
         several: &[Member],
-        secrets: Secrets,
+        private: Private,
         leaves: &mut Leaves<'a>,
         problems: &mut Problems,
     ) -> Context {
@@ -54,12 +84,12 @@ impl<'a> Subject<'_, 'a> {
         }
         match others.as_slice() {
             [] => {}
-            [other] => members::copy(one, other, secrets, leaves, problems),
-            others => members::copy_lists(several, others, secrets, leaves, problems),
+            [other] => members::copy(one, other, leaves, problems),
+            others => members::copy_lists(several, others, leaves, problems),
         }
         Context {
             left_out,
-            redacted: others.iter().any(|other| secrets.is_secret(other)),
+            redacted: others.iter().any(|other| private.is(other)),
         }
     }
 }
@@ -129,7 +159,7 @@ pub trait Layout {
     const ATTRIBUTE: &'static [Member];
 
     /// The types whose values it redacts.
-    fn secrets(&self) -> Secrets;
+    fn private(&self) -> Private;
 
     /// The name of one entry of `Tag`, if the tag counts.
     fn tag(&self, tag: &Json<'_>) -> Option<String>;
@@ -161,13 +191,14 @@ pub trait Layout {
 /// # Errors
 /// When the record as a whole is not something to map.
 pub fn map<L: Layout>(layout: &L, bytes: &[u8], now_ms: i64) -> Result<Outcome, Rejection> {
-    let json = Json::parse(bytes).map_err(|error| Rejection::Malformed(error.to_string()))?;
+    let mut json = Json::parse(bytes).map_err(|error| Rejection::Malformed(error.to_string()))?;
+    let (identities, redacted) = privacy::redact(&mut json, layout.private());
     let items = misp_model::items(&json)
         .map_err(|error| Rejection::Unsupported(format!("the record is {error}")))?;
     let none = Object::default();
-    let mut run = Run::new(layout, now_ms);
+    let mut run = Run::new(layout, &identities, now_ms);
     let is_page = json.as_object().is_none_or(|object| object.has("response"));
-    let whole = Source::AsGiven(bytes, &json);
+    let whole = Source::AsGiven((!redacted).then_some(bytes), &json);
     let mut loose: Option<Loose<'_, '_, L>> = None;
     for item in &items {
         match *item {
@@ -195,6 +226,7 @@ pub fn map<L: Layout>(layout: &L, bytes: &[u8], now_ms: i64) -> Result<Outcome, 
 
 struct Run<'m, 'a, L> {
     layout: &'m L,
+    identities: &'m Identities,
     now_ms: i64,
     scratch: Scratch<'a>,
     outcome: Outcome,
@@ -204,9 +236,10 @@ struct Run<'m, 'a, L> {
 }
 
 impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
-    fn new(layout: &'m L, now_ms: i64) -> Self {
+    fn new(layout: &'m L, identities: &'m Identities, now_ms: i64) -> Self {
         Self {
             layout,
+            identities,
             now_ms,
             scratch: Scratch::new::<L>(),
             outcome: Outcome::default(),
@@ -219,7 +252,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
     fn event(&mut self, event: Event<'_, 'a>, whole: Option<Source<'_, 'a>>) {
         let names = tags::of(event.0, |tag| self.layout.tag(tag));
         let head = self.layout.head(event.0, &names, self.now_ms);
-        let original = Original::new(event.0, self.layout.secrets());
+        let original = Original::new(event.0);
         self.saw(uuid(event.0).as_deref());
         let before = self.count();
         if let Some(pair) = event.pre_split_pair() {
@@ -231,6 +264,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
                 object,
                 siblings: &[],
                 source: whole.unwrap_or(Source::Around(&around)),
+                identity: self.identities.of(pair.attribute),
             };
             self.attribute(&head, &subject);
             return;
@@ -286,6 +320,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
                         object,
                         siblings,
                         source,
+                        identity: self.identities.of(attribute),
                     };
                     self.attribute(head, &subject);
                 }
@@ -310,6 +345,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
             object,
             siblings: &[],
             source: Source::Around(&around),
+            identity: self.identities.of(attribute),
         };
         self.attribute(&loose.head, &subject);
     }
@@ -378,7 +414,7 @@ impl<'j, 'a, L: Layout> Loose<'j, 'a, L> {
             event,
             head: layout.head(of, &tags, now_ms),
             tags,
-            original: Original::new(of, layout.secrets()),
+            original: Original::new(of),
         }
     }
 

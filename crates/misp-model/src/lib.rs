@@ -12,6 +12,7 @@ mod json;
 mod object;
 mod read;
 mod record;
+pub mod redaction;
 mod scalar;
 mod shapes;
 mod text;

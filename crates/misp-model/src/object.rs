@@ -62,6 +62,15 @@ impl<'a> Object<'a> {
         counting.filter_map(|key| Some((key.text.as_ref(), self.values.get(key.place)?)))
     }
 
+    /// Calls `action` with every member, also with those of a key that is given again.
+    pub(crate) fn for_each_mut(&mut self, mut action: impl FnMut(&str, &mut Json<'a>)) {
+        for key in self.shape.iter().flat_map(|shape| &shape.keys) {
+            if let Some(value) = self.values.get_mut(key.place) {
+                action(&key.text, value);
+            }
+        }
+    }
+
     /// The value at a place: [`Shape::places`].
     pub fn at(&self, place: usize) -> Option<&Json<'a>> {
         self.values.get(place)

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use misp_model::redaction::{is_uuid, shown};
+use misp_model::{Json, Object};
+use serde_json::json;
 use splitter::Record;
 
 use crate::batch::Broken;
@@ -11,14 +13,11 @@ use crate::record::{
     DeadLetter, Delivery, Mapped, MappingIdentity, Reason, RefusalKind, Refused, Verdict,
 };
 
-/// What a redacted value is replaced by.
-const REDACTED: &str = "[redacted]";
-
 /// Makes dead letters of one instance.
 #[derive(Debug)]
 pub(crate) struct Letters {
     pub(crate) instance: String,
-    /// MISP attribute types whose `value` and `data` may not be written down.
+    /// MISP attribute types whose values may not be written down.
     pub(crate) redact: Arc<BTreeSet<String>>,
 }
 
@@ -31,11 +30,12 @@ impl Letters {
         mapping: &MappingIdentity,
         now_ms: i64,
     ) -> Vec<DeadLetter> {
+        let event = self.identifier(&record.head.uuid, &record.json);
         let letter = |attribute: Option<String>, reason: Reason, input: String| DeadLetter {
             time_ms: now_ms,
             instance: self.instance.clone(),
-            event: Some(record.head.uuid.clone()).filter(|uuid| !uuid.is_empty()),
-            attribute,
+            event: event.clone(),
+            attribute: attribute.and_then(|uuid| self.identifier(&uuid, &record.json)),
             reason,
             mapping: mapping.clone(),
             output: None,
@@ -45,17 +45,17 @@ impl Letters {
             Err(reason) => vec![letter(None, reason.clone(), self.safe(&record.json))],
             Ok(outcome) if outcome.refused.is_empty() => Vec::new(),
             Ok(outcome) => {
-                let tree = serde_json::from_slice::<Value>(&record.json).ok();
+                let tree = Json::parse(&record.json).ok();
                 outcome
                     .refused
                     .iter()
                     .map(|Refused { attribute, reason }| {
                         let input = match (attribute, &tree) {
                             (Some(uuid), Some(tree)) => find_attribute(tree, uuid)
-                                .map(|attribute| self.safe_value(attribute.clone())),
+                                .and_then(|attribute| serde_json::to_vec(attribute).ok()),
                             _ => None,
                         };
-                        let input = input.unwrap_or_else(|| self.safe(&record.json));
+                        let input = self.safe(input.as_deref().unwrap_or(&record.json));
                         letter(attribute.clone(), reason.clone(), input)
                     })
                     .collect()
@@ -100,51 +100,14 @@ impl Letters {
 
     /// The input as text, without the values that may not be written down.
     fn safe(&self, json: &[u8]) -> String {
-        let text = String::from_utf8_lossy(json);
-        let sensitive = self.redact.iter().any(|kind| text.contains(kind.as_str()));
-        if !sensitive {
-            return text.into_owned();
-        }
-        match serde_json::from_slice::<Value>(json) {
-            Ok(value) => self.safe_value(value),
-            Err(_) => format!("[withheld: {} bytes that name a private type]", json.len()),
-        }
+        shown(json, &|kind| self.redact.contains(kind))
     }
 
-    fn safe_value(&self, mut value: Value) -> String {
-        self.redact_in(&mut value);
-        value.to_string()
+    /// A uuid that the input gives, unless a private attribute put another text in its place.
+    fn identifier(&self, uuid: &str, input: &[u8]) -> Option<String> {
+        let is_shown = || is_uuid(uuid) || self.safe(input).contains(uuid);
+        (!uuid.is_empty() && is_shown()).then(|| uuid.to_owned())
     }
-
-    fn redact_in(&self, value: &mut Value) {
-        match value {
-            Value::Object(object) => {
-                let private = object
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .is_some_and(|kind| self.redact.contains(kind));
-                for (key, value) in object.iter_mut() {
-                    if private && may_hold_value(key, value) {
-                        *value = Value::from(REDACTED);
-                    } else {
-                        self.redact_in(value);
-                    }
-                }
-            }
-            Value::Array(list) => list.iter_mut().for_each(|value| self.redact_in(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-}
-
-/// Can a member of a private attribute hold its value? Hits on warninglists, correlations and
-/// complaints of the server repeat it.
-fn may_hold_value(key: &str, value: &Value) -> bool {
-    let is_nested = value.is_array() || value.is_object();
-    matches!(
-        key,
-        "value" | "value1" | "value2" | "data" | "validationIssue"
-    ) || (is_nested && !matches!(key, "Event" | "Object" | "Tag"))
 }
 
 /// The letter of a delete that an output refused; `None` if it did not.
@@ -188,20 +151,20 @@ fn refused_by(
 }
 
 /// The object with this uuid that has a `type`: an attribute, at whatever depth.
-fn find_attribute<'a>(value: &'a Value, uuid: &str) -> Option<&'a Value> {
+fn find_attribute<'j, 'a>(value: &'j Json<'a>, uuid: &str) -> Option<&'j Object<'a>> {
     match value {
-        Value::Object(object) => {
-            let is_it = object.get("uuid").and_then(Value::as_str) == Some(uuid)
-                && object.contains_key("type");
+        Json::Object(object) => {
+            let is_it = matches!(object.get("uuid"), Some(Json::String(text)) if **text == *uuid)
+                && object.has("type");
             if is_it {
-                return Some(value);
+                return Some(object);
             }
             object
-                .values()
-                .find_map(|value| find_attribute(value, uuid))
+                .iter()
+                .find_map(|(_, value)| find_attribute(value, uuid))
         }
-        Value::Array(list) => list.iter().find_map(|value| find_attribute(value, uuid)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Json::Array(list) => list.iter().find_map(|value| find_attribute(value, uuid)),
+        _ => None,
     }
 }
 
@@ -265,19 +228,44 @@ mod tests {
         assert_eq!(letters[0].attribute.as_deref(), Some("b"));
     }
 
+    /// Records of every shape, refused as a whole, by attribute and as broken input, whole and
+    /// cut off.
     #[test]
-    fn a_private_value_is_written_nowhere() {
-        let whole = record(
-            r#"{"Event":{"Attribute":[{"uuid":"k","type":"pgp-private-key","value":"CANARY","data":"CANARY"}]}}"#,
-        );
-        let repeated = record(
-            r#"{"Event":{"Attribute":[{"type":"pgp-private-key","value":"x","warnings":[{"match":"CANARY"}],"validationIssue":"CANARY","RelatedAttribute":[{"type":"text","value":"CANARY"}]}]}}"#,
-        );
-        let cut = record(r#"{"Event":{"Attribute":[{"type":"pgp-private-key","value":"CANARY"#);
-        for record in [whole, repeated, cut] {
-            let letters = letters().of_mapped(&record, &Err(reason()), &identity(), 7);
-            assert!(!letters[0].input.contains("CANARY"), "{}", letters[0].input);
-            assert!(letters[0].input.contains("redacted") || letters[0].input.contains("withheld"));
+    fn a_private_value_is_in_no_letter() {
+        let letters = letters();
+        let mut count = 0;
+        for text in misp_ecs_events::with_canary("pgp-private-key", "CANARY") {
+            let mut record = record(&text);
+            record.head.uuid = "CANARY".to_owned();
+            let refused = |attribute: &str| Refused {
+                attribute: Some(attribute.to_owned()),
+                reason: reason(),
+            };
+            let by_attribute = Ok(Outcome {
+                refused: vec![
+                    refused("8a6a5ea4-27b6-4a5b-9d3a-0123456789ab"),
+                    refused("CANARY"),
+                ],
+                ..Outcome::default()
+            });
+            let mut all = letters.of_mapped(&record, &Err(reason()), &identity(), 7);
+            all.extend(letters.of_mapped(&record, &by_attribute, &identity(), 7));
+            for cut in [text.len(), text.len() - 1] {
+                let broken = Broken {
+                    error: splitter::SplitError::NotARecord {
+                        offset: 0,
+                        skipped: 0..0,
+                    },
+                    input: text.as_bytes()[..cut].to_vec(),
+                };
+                all.push(letters.of_broken(&broken, &identity(), 7));
+            }
+            for letter in all {
+                count += 1;
+                let letter = format!("{letter:?}");
+                assert!(!letter.contains("CANARY"), "{letter}");
+            }
         }
+        assert!(count > 500, "{count}");
     }
 }

@@ -2,10 +2,12 @@
 //! ids come from a number that the caller chooses, never from a clock or a die.
 
 mod build;
+mod canary;
 mod demo;
 mod types;
 
 pub use build::{Attr, EventBuilder, MispObject, attr, event, hex, object, tag, uuid};
+pub use canary::with_canary;
 pub use demo::{
     BASE_TIME, demo, event_of_every_type, event_with_galaxies, event_with_objects, many,
     many_attributes,

@@ -89,6 +89,35 @@ pub(crate) fn body(document: &Document) -> Value {
     serde_json::from_slice(&document.body).unwrap()
 }
 
+/// Maps records of every shape with a private attribute of this type: nothing that comes out
+/// holds any of its strings.
+pub(crate) fn no_canary(mapper: &impl Mapping, kind: &str) {
+    const CANARY: &str = "CANARY \"of\" \\a person";
+    let mut documents = 0;
+    for record in misp_ecs_events::with_canary(kind, CANARY) {
+        let outcome = mapper.transform(record.as_bytes(), NOW_MS).unwrap();
+        documents += outcome.documents.len();
+        for document in &outcome.documents {
+            let text = String::from_utf8_lossy(&document.body);
+            assert!(!text.contains("CANARY"), "{text}\n{record}");
+        }
+        let rest = Outcome {
+            documents: outcome
+                .documents
+                .into_iter()
+                .map(|document| Document {
+                    body: Vec::new(),
+                    ..document
+                })
+                .collect(),
+            ..outcome
+        };
+        let rest = format!("{rest:?}");
+        assert!(!rest.contains("CANARY"), "{rest}\n{record}");
+    }
+    assert!(documents > 200, "only {documents} documents");
+}
+
 /// One line a document, and one for the rest.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<Value> {
     let mut lines: Vec<_> = outcome.documents.iter().map(document).collect();

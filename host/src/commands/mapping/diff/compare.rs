@@ -221,8 +221,8 @@ impl Comparison {
         }
         self.examples.push(Example {
             what,
-            event: event.to_owned(),
-            attribute: attribute.map(str::to_owned),
+            event: known.shown_text(event),
+            attribute: attribute.map(|uuid| known.shown_text(uuid)),
             attribute_type: known.kind(attribute).to_owned(),
             fields: changes,
         });

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use misp_model::redaction::{self, Hidden, REDACTED};
+use misp_model::{Json, Object};
 use serde_json::Value;
 use splitter::Record;
-
-/// What is shown in place of a private value.
-pub(super) const REDACTED: &str = "[redacted]";
 
 /// The private types of both mappings.
 #[derive(Debug)]
@@ -29,34 +28,40 @@ impl Private {
     /// Looks for them in a record.
     pub(super) fn of(&self, record: &Record) -> Known {
         let mut known = Known::default();
-        if let Ok(json) = serde_json::from_slice::<Value>(&record.json) {
-            self.walk(&json, &mut known);
+        if let Ok(mut json) = Json::parse(&record.json) {
+            types(&json, &mut known);
+            let is_private = |kind: &str| self.0.contains(kind);
+            redaction::redact(&mut json, &is_private, &mut |hidden| match hidden {
+                Hidden::Attribute(attribute) => {
+                    if let Some(uuid) = text(attribute, "uuid") {
+                        known.private.insert(uuid.to_owned());
+                    }
+                }
+                Hidden::Value(value) => known.hide(&value.text().unwrap_or_default()),
+            });
         }
         known
     }
+}
 
-    fn walk(&self, value: &Value, known: &mut Known) {
-        match value {
-            Value::Object(members) => {
-                let text = |key: &str| members.get(key).and_then(Value::as_str);
-                if let Some(kind) = text("type") {
-                    let private = self.0.contains(kind);
-                    if let Some(uuid) = text("uuid") {
-                        known.types.insert(uuid.to_owned(), kind.to_owned());
-                        if private {
-                            known.private.insert(uuid.to_owned());
-                        }
-                    }
-                    let keys = ["value", "value1", "value2", "data"];
-                    for value in keys.into_iter().filter_map(text).filter(|_| private) {
-                        known.hide(value);
-                    }
-                }
-                members.values().for_each(|value| self.walk(value, known));
+/// Notes the types of all attributes.
+fn types(value: &Json<'_>, known: &mut Known) {
+    match value {
+        Json::Object(object) => {
+            if let (Some(kind), Some(uuid)) = (text(object, "type"), text(object, "uuid")) {
+                known.types.insert(uuid.to_owned(), kind.to_owned());
             }
-            Value::Array(list) => list.iter().for_each(|value| self.walk(value, known)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            object.iter().for_each(|(_, value)| types(value, known));
         }
+        Json::Array(list) => list.iter().for_each(|value| types(value, known)),
+        _ => {}
+    }
+}
+
+fn text<'j>(object: &'j Object<'_>, key: &str) -> Option<&'j str> {
+    match object.get(key) {
+        Some(Json::String(text)) => Some(text),
+        _ => None,
     }
 }
 
@@ -79,13 +84,59 @@ impl Known {
         }
     }
 
+    /// A text of the record as it may be shown.
+    pub(super) fn shown_text(&self, text: &str) -> String {
+        match self.shown(None, &Value::from(text)) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        }
+    }
+
     /// The value as it may be shown in a document of this attribute.
     pub(super) fn shown(&self, attribute: Option<&str>, value: &Value) -> Value {
         let is_private = attribute.is_some_and(|uuid| self.private.contains(uuid));
         let text = value.to_string().to_lowercase();
-        if is_private || self.values.iter().any(|private| text.contains(private)) {
+        let bare = text.trim_matches('"');
+        // Shorter ones are in every second text.
+        let holds =
+            |private: &String| bare == private || (private.len() > 2 && text.contains(private));
+        if is_private || self.values.iter().any(holds) {
             return Value::from(REDACTED);
         }
         value.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use splitter::{Body, Records, SplitLimits};
+
+    use super::*;
+
+    /// Whatever a mapping writes of a private attribute: wherever it stands, it is not shown.
+    #[test]
+    fn no_text_of_a_private_attribute_is_shown() {
+        let private = Private::new(vec!["pgp-private-key".to_owned()]);
+        let mut count = 0;
+        for text in misp_ecs_tests::events::with_canary("pgp-private-key", "Canary \"one\"") {
+            let body = Body::from(text.into_bytes());
+            let records = Records::from_input(body, SplitLimits::default()).unwrap();
+            for record in records.map(Result::unwrap) {
+                let known = private.of(&record);
+                if !String::from_utf8_lossy(&record.json).contains("Canary") {
+                    continue;
+                }
+                for value in [
+                    Value::from("Canary \"one\""),
+                    serde_json::json!(["x", "a Canary \"one\" b"]),
+                    Value::from(r#"{"value":"Canary \"one\""}"#),
+                ] {
+                    count += 1;
+                    let shown = known.shown(None, &value).to_string();
+                    assert!(!shown.contains("Canary"), "{shown}");
+                }
+            }
+        }
+        assert!(count > 200, "{count}");
     }
 }
