@@ -153,6 +153,21 @@ fn write_summary(
             thousands(counts.sweep_held_back)
         )?;
     }
+    if counts.expiry_held_back > 0 {
+        writeln!(
+            out,
+            "  HELD BACK {} expired documents: check this host's clock, then run `misp-ecs sweep --confirm` to delete them",
+            thousands(counts.expiry_held_back)
+        )?;
+    }
+    if let Some(seconds) = counts.clocks_apart_s {
+        writeln!(
+            out,
+            "  CLOCK     this host's clock is {} s {} the server's: no expired document is deleted until they agree",
+            thousands(seconds.unsigned_abs()),
+            if seconds > 0 { "ahead of" } else { "behind" }
+        )?;
+    }
     if counts.in_flight > 0 {
         writeln!(
             out,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pipeline::ServerClock;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -92,6 +93,7 @@ pub struct Client {
     options: ClientOptions,
     keys: Keys,
     tracer: Option<Tracer>,
+    clock: ServerClock,
 }
 
 impl Client {
@@ -123,6 +125,7 @@ impl Client {
             options,
             keys,
             tracer,
+            clock: ServerClock::default(),
         })
     }
 
@@ -304,7 +307,11 @@ impl Client {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let answer = request.send().await;
-        answer.map_err(|error| self.no_answer(error))
+        let answer = answer.map_err(|error| self.no_answer(error))?;
+        if let Some(date) = headers::date_now(answer.headers()) {
+            self.clock.set(date);
+        }
+        Ok(answer)
     }
 
     pub(crate) async fn take_in<K: Keep>(
@@ -330,6 +337,11 @@ impl Client {
         }
         let received = intake.received();
         Ok((intake.finish()?, received))
+    }
+
+    /// The server's clock, as its last answer showed it.
+    pub(crate) fn clock(&self) -> ServerClock {
+        self.clock.clone()
     }
 
     pub(crate) fn options(&self) -> &ClientOptions {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 
 /// The longest wait another side can ask for: MISP's own window is 15 minutes.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -21,6 +21,14 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// `Date`, UNIX seconds.
 pub fn date(headers: &HeaderMap) -> Option<i64> {
     seconds_of(text(headers, DATE.as_str())?)
+}
+
+/// The server's clock when the answer came, UNIX seconds: `Date`, and `Age` if it came out of a
+/// cache.
+pub fn date_now(headers: &HeaderMap) -> Option<i64> {
+    let age = text(headers, AGE.as_str()).and_then(delta);
+    let age = age.map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    date(headers).map(|date| date.saturating_add(age))
 }
 
 /// A date as headers have it, UNIX seconds.

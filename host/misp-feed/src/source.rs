@@ -1,7 +1,7 @@
 //! A feed as the pipeline's [`Source`].
 
 use async_trait::async_trait;
-use pipeline::{Cursor, Listing, Page, Source, SourceError, now_ms};
+use pipeline::{Cursor, Listing, Page, ServerClock, Source, SourceError, now_ms};
 use splitter::SplitLimits;
 use std::time::Duration;
 
@@ -173,6 +173,10 @@ impl Source for FeedSource {
             position.known.retain(|uuid, _| left_out.contains(uuid));
             position.validators = None;
         }
+    }
+
+    fn server_clock(&self) -> Option<ServerClock> {
+        self.place.clock()
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {

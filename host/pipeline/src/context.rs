@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
+use crate::clock::Heard;
 use crate::error::{Class, Classify, RunError, StateError};
 use crate::ledger::Ledger;
 use crate::options::Options;
@@ -27,6 +28,7 @@ pub(crate) struct Context<'p> {
     pub(crate) unordered: bool,
     pub(crate) dead_letters: &'p dyn DeadLetters,
     pub(crate) state: &'p StateInUse,
+    pub(crate) heard: &'p Heard,
     pub(crate) ledger: &'p Ledger,
     pub(crate) options: &'p Options,
     pub(crate) stop: &'p CancellationToken,
@@ -35,6 +37,15 @@ pub(crate) struct Context<'p> {
 impl<'p> Context<'p> {
     pub(crate) fn attempts(&self, stage: impl Into<String>) -> Attempts<'p> {
         Attempts::new(stage, self.ledger, self.options, self.stop)
+    }
+
+    /// The time at which documents count as expired: none does while the clocks of host and server
+    /// differ.
+    pub(crate) fn expired_at(&self, now_ms: i64) -> i64 {
+        match self.heard.apart_s() {
+            Some(_) => i64::MIN,
+            None => now_ms,
+        }
     }
 
     /// Works on the state, on a thread that may wait for the disk, until it succeeds.

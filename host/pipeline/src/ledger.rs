@@ -59,6 +59,11 @@ pub struct Counts {
     pub sweep: Option<DifferenceCounts>,
     /// What the last sweep did not withdraw because it was too much.
     pub sweep_held_back: u64,
+    /// Expired documents that were not deleted because they were too many.
+    pub expiry_held_back: u64,
+    /// Seconds by which the host's clock is ahead of the server's, while that is so much that no
+    /// expired document is deleted.
+    pub clocks_apart_s: Option<i64>,
 }
 
 /// Verdicts of one output.
@@ -352,6 +357,16 @@ impl Ledger {
 
     pub(crate) fn sweep_held_back(&self, orphans: u64) {
         self.lock().sweep_held_back += orphans;
+    }
+
+    /// Notes how many expired documents are held back; says how many were before.
+    pub(crate) fn expiry_held_back(&self, documents: u64) -> u64 {
+        std::mem::replace(&mut self.lock().expiry_held_back, documents)
+    }
+
+    /// Notes that the clocks differ, or that they do not; says what was known before.
+    pub(crate) fn clocks_apart(&self, seconds: Option<i64>) -> Option<i64> {
+        std::mem::replace(&mut self.lock().clocks_apart_s, seconds)
     }
 
     pub(crate) fn walked(&self) {

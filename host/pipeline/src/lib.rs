@@ -31,13 +31,13 @@ mod withdraw;
 
 pub use batch::BatchLimits;
 pub use catch_up::catch_up_walk;
-pub use clock::now_ms;
+pub use clock::{ServerClock, now_ms};
 pub use error::{Class, Classify, OutputError, RunError, SourceError, StateError, TransformError};
 pub use health::{Failure, Health};
 pub use ledger::{Counts, Ledger, Verdicts, is_mapped};
 pub use memory::{
-    Act, Changes, Difference, DifferenceCounts, Fate, Held, LetGo, NoDocument, OutputKey,
-    Remembered, Standing, TargetChange, TargetIdentity,
+    Act, Changes, Difference, DifferenceCounts, DueCounts, Fate, Held, LetGo, NoDocument,
+    OutputKey, Remembered, Standing, TargetChange, TargetIdentity,
 };
 pub use options::Options;
 pub use plan::Resend;

@@ -202,7 +202,8 @@ pub enum Difference {
         /// The event's uuid; `None` if no listed event has its id.
         event: Option<String>,
     },
-    /// Listed with another `timestamp` than the one that was read, or [`Fate::Sent`].
+    /// Listed with another `timestamp` than the one that was read, or [`Fate::Sent`], or
+    /// [`Fate::Expired`] before its time.
     Stale {
         /// MISP's attribute uuid.
         attribute: String,
@@ -217,6 +218,15 @@ pub enum Difference {
         /// works on it, and it stays.
         worked_on: bool,
     },
+}
+
+/// How many documents of one instance have expired at one output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DueCounts {
+    /// Those that have expired and may still be there.
+    pub due: u64,
+    /// Those that may be there, expired or not; 0 if so few have expired that nobody counted.
+    pub there: u64,
 }
 
 /// How much of each there is at one output.

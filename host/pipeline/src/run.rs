@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::catch_up::{self, catch_up};
-use crate::clock::now_ms;
+use crate::clock::{Heard, now_ms};
 use crate::context::{Context, StateInUse};
 use crate::error::RunError;
 use crate::expiry;
@@ -76,6 +76,7 @@ impl Pipeline {
             options,
         } = self;
         let state = StateInUse::new(state);
+        let heard = Heard::default();
         ledger.name_outputs(outputs.iter().map(|sink| sink.key.name.as_str()));
         let context = Context {
             instance: &instance,
@@ -85,6 +86,7 @@ impl Pipeline {
             unordered: false,
             dead_letters: &*dead_letters,
             state: &state,
+            heard: &heard,
             ledger: &ledger,
             options: &options,
             stop: &stop,
@@ -134,7 +136,7 @@ async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Resul
         finished.cancel();
         ended
     };
-    let ended = tokio::try_join!(polling, expiry::every(&context, &finished));
+    let ended = tokio::try_join!(polling, expiry::every(&context, wake, &finished));
     context.state.settled().await;
     ended.map(drop)
 }
@@ -282,6 +284,9 @@ impl Runner<'_, '_> {
             options: &options,
             ..self.context
         };
+        if confirmed {
+            expiry::once(&context).await?;
+        }
         context.ledger.sweep_begins();
         let mut swept = Swept::default();
         if let Some(listing) = self.source.listing() {
@@ -346,13 +351,13 @@ impl Context<'_> {
         Ok(last.is_none_or(|last| now_ms().saturating_sub(last) >= every))
     }
 
-    async fn last_done(&self, what: &'static str) -> Result<Option<i64>, RunError> {
+    pub(crate) async fn last_done(&self, what: &'static str) -> Result<Option<i64>, RunError> {
         let instance = self.instance.to_owned();
         self.on_state(move |state| state.last_done(&instance, what))
             .await
     }
 
-    async fn done(&self, what: &'static str) -> Result<(), RunError> {
+    pub(crate) async fn done(&self, what: &'static str) -> Result<(), RunError> {
         let (instance, now) = (self.instance.to_owned(), now_ms());
         self.on_state(move |state| state.set_done(&instance, what, now))
             .await

@@ -15,7 +15,7 @@ use crate::withdraw;
 /// How many orphans are held in memory at a time.
 const ORPHANS_AT_ONCE: usize = 20_000;
 /// Fewer orphans than this are never too many: a share of little is little.
-const FEW: u64 = 10;
+pub(crate) const FEW: u64 = 10;
 
 /// Tries in a row to list what is there (some 15 s): polling waits meanwhile.
 const TRIES: u32 = 5;

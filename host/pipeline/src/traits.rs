@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use crate::clock::ServerClock;
 use crate::error::{OutputError, SourceError, StateError, TransformError};
 use crate::memory::{
-    Changes, Difference, DifferenceCounts, Held, OutputKey, Remembered, Standing, TargetChange,
-    TargetIdentity,
+    Changes, Difference, DifferenceCounts, DueCounts, Held, OutputKey, Remembered, Standing,
+    TargetChange, TargetIdentity,
 };
 use crate::record::{
     Batch, Cursor, DeadLetter, Delivery, EventSeen, ListedAttribute, ListedEvent, Mapped,
@@ -46,6 +47,11 @@ pub trait Source: Send {
     /// Asks with these search flags from the next page on, under the user's own filters. A
     /// source that is no search has no use for them.
     fn set_search_flags(&mut self, _flags: &Map<String, Value>) {}
+
+    /// The clock of the server, as its answers show it; `None` for a source that has no server.
+    fn server_clock(&self) -> Option<ServerClock> {
+        None
+    }
 
     /// What is there now, for a sweep or an audit; `None` if this source cannot say.
     fn listing(&self) -> Option<Box<dyn Listing>>;
@@ -298,6 +304,26 @@ pub trait State: Send + Sync {
         now_ms: i64,
         limit: usize,
     ) -> Result<Vec<Held>, StateError>;
+
+    /// Counts what [`Self::due`] gives without a limit; [`DueCounts::there`] only if more than
+    /// `few` are due.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn count_due(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        now_ms: i64,
+        few: u64,
+    ) -> Result<DueCounts, StateError>;
+
+    /// Wants the events of documents that count as expired and have not expired yet; says how many
+    /// events. A wrong clock leaves such documents behind.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    fn want_expired_too_early(&self, instance: &str, now_ms: i64) -> Result<u64, StateError>;
 
     /// Remembers, durably, that events must be read whatever their clocks say.
     ///

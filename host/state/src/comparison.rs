@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pipeline::{
     Comparison, Difference, DifferenceCounts, Fate, Held, ListedAttribute, ListedEvent, OutputKey,
-    StateError,
+    StateError, now_ms,
 };
 use redb::backends::FileBackend;
 use redb::{
@@ -109,6 +109,7 @@ impl StoredComparison {
             event_ids: listing.open_table(EVENT_IDS)?,
             events: listing.open_table(EVENTS)?,
             place,
+            now_ms: now_ms(),
             counts: DifferenceCounts::default(),
             see,
         };
@@ -253,6 +254,7 @@ struct View<'t> {
     event_ids: ReadOnlyTable<&'static str, &'static str>,
     events: ReadOnlyTable<&'static str, (i64, bool)>,
     place: Option<(u32, u32)>,
+    now_ms: i64,
     counts: DifferenceCounts,
     see: &'t mut dyn FnMut(Difference) -> bool,
 }
@@ -313,7 +315,8 @@ impl View<'_> {
     ) -> Result<Option<Difference>, Trouble> {
         // Of what was sent and never heard of again, nobody knows what the output has.
         let same = known.timestamp.is_none_or(|seen| seen == listed.timestamp);
-        if same && known.fate != Fate::Sent {
+        let too_early = documents::is_too_early(known.fate, known.expires_ms, self.now_ms);
+        if same && known.fate != Fate::Sent && !too_early {
             return Ok(None);
         }
         self.counts.stale += 1;

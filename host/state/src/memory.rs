@@ -10,8 +10,8 @@ use crate::tables::names::{self, Kind};
 use crate::tables::{documents, mappings, meta, progress, targets, wanted};
 use crate::transaction::Writing;
 use pipeline::{
-    Changes, Commit, Comparison, Cursor, Delivery, Held, OutputKey, Remembered, Standing, State,
-    StateError, TargetChange, TargetIdentity, WaitingEvent, catch_up_walk, now_ms,
+    Changes, Commit, Comparison, Cursor, Delivery, DueCounts, Held, OutputKey, Remembered,
+    Standing, State, StateError, TargetChange, TargetIdentity, WaitingEvent, catch_up_walk, now_ms,
 };
 
 impl State for Store {
@@ -191,6 +191,31 @@ impl State for Store {
             },
         );
         due.map_err(StateError::new)
+    }
+
+    fn count_due(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        now_ms: i64,
+        few: u64,
+    ) -> Result<DueCounts, StateError> {
+        let counts =
+            self.read(
+                |transaction| match documents::place(transaction, instance, output)? {
+                    Some(place) => documents::count_due(transaction, place, now_ms, few),
+                    None => Ok(DueCounts::default()),
+                },
+            );
+        counts.map_err(StateError::new)
+    }
+
+    fn want_expired_too_early(&self, instance: &str, now_ms: i64) -> Result<u64, StateError> {
+        let events =
+            self.read(|transaction| documents::expired_too_early(transaction, instance, now_ms));
+        let events = events.map_err(StateError::new)?;
+        self.want(instance, &events)?;
+        Ok(events.len() as u64)
     }
 
     fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError> {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use misp_client::headers::{date, text, wait};
+use misp_client::headers::{date, date_now, text, wait};
 use misp_client::{Intake, Keep, Memory, spooled};
+use pipeline::ServerClock;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
@@ -37,6 +38,7 @@ pub(crate) struct Http {
     headers: Headers,
     read_timeout: Duration,
     spool: SpoolLimits,
+    clock: ServerClock,
 }
 
 impl Http {
@@ -70,11 +72,16 @@ impl Http {
             headers: options.headers.clone(),
             read_timeout: options.read_timeout,
             spool: spool(options),
+            clock: ServerClock::default(),
         })
     }
 
     pub(super) fn name(&self) -> &str {
         self.base.as_str()
+    }
+
+    pub(super) fn clock(&self) -> ServerClock {
+        self.clock.clone()
     }
 
     pub(super) async fn manifest(
@@ -153,7 +160,7 @@ impl Http {
             reason: error.to_string(),
         })?;
         let request = self.client.get(url).headers(headers);
-        request.send().await.map_err(|error| {
+        let answer = request.send().await.map_err(|error| {
             let error = error.without_url();
             let place = self.base.to_string();
             if is_tls(&error) {
@@ -172,7 +179,11 @@ impl Http {
                     reason: self.clean(&innermost(&error)),
                 }
             }
-        })
+        })?;
+        if let Some(date) = date_now(answer.headers()) {
+            self.clock.set(date);
+        }
+        Ok(answer)
     }
 
     /// Turns every status but 200 into an error.

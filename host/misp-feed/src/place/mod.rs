@@ -3,6 +3,7 @@
 mod folder;
 mod http;
 
+use pipeline::ServerClock;
 use splitter::{Body, SpoolLimits};
 
 use crate::error::FeedError;
@@ -45,6 +46,14 @@ impl Place {
         match self {
             Self::Http(http) => http.name().to_owned(),
             Self::Folder(folder) => folder.name(),
+        }
+    }
+
+    /// The server's clock, as its last answer showed it; a folder has none.
+    pub(crate) fn clock(&self) -> Option<ServerClock> {
+        match self {
+            Self::Http(http) => Some(http.clock()),
+            Self::Folder(_) => None,
         }
     }
 

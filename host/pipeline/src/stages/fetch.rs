@@ -81,6 +81,7 @@ impl<'p> Fetch<'p, '_> {
                 answer = context.ledger.times.timed(Stage::Fetch, next) => answer,
                 () = context.stop.cancelled() => return Ok(Ended::Stopped),
             };
+            context.heard.hear(self.source.server_clock());
             match answer {
                 Ok(Answer::End) => return Ok(Ended::Done),
                 Ok(Answer::Page(page, mut no_longer_wanted)) => {

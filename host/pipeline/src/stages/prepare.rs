@@ -90,9 +90,10 @@ async fn look_up<'p>(
     let times = &context.ledger.times;
     let remembered = times.timed(Stage::LookUp, remembered).await?;
     let resend = context.options.resend;
+    let now_ms = context.expired_at(batch.now_ms);
     let plans = batch.deliveries.iter().zip(&remembered);
     let plans = plans
-        .map(|(delivery, known)| plan(&delivery.document, known.as_ref(), batch.now_ms, resend))
+        .map(|(delivery, known)| plan(&delivery.document, known.as_ref(), now_ms, resend))
         .collect();
     Ok(Planned {
         sink,

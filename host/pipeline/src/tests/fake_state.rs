@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::fakes::{Act, Plan, Told, World, ids};
 use crate::{
-    Changes, Commit, Comparison, Cursor, Delivery, Difference, DifferenceCounts, Fate, Held,
-    ListedAttribute, ListedEvent, OutputKey, Remembered, Standing, State, StateError, TargetChange,
-    TargetIdentity, WaitingEvent,
+    Changes, Commit, Comparison, Cursor, Delivery, Difference, DifferenceCounts, DueCounts, Fate,
+    Held, ListedAttribute, ListedEvent, OutputKey, Remembered, Standing, State, StateError,
+    TargetChange, TargetIdentity, WaitingEvent,
 };
 
 /// Finds no difference.
@@ -146,6 +146,14 @@ impl State for FakeState {
 
     fn due(&self, _: &str, _: &OutputKey, _: i64, _: usize) -> Result<Vec<Held>, StateError> {
         Ok(Vec::new())
+    }
+
+    fn count_due(&self, _: &str, _: &OutputKey, _: i64, _: u64) -> Result<DueCounts, StateError> {
+        Ok(DueCounts::default())
+    }
+
+    fn want_expired_too_early(&self, _: &str, _: i64) -> Result<u64, StateError> {
+        Ok(0)
     }
 
     fn want(&self, _: &str, _: &[String]) -> Result<(), StateError> {

@@ -20,8 +20,8 @@ use bytes::Bytes;
 use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
     Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options,
-    Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, Sink, Slot,
-    Source, SourceError, State, Transform, TransformError, Whole,
+    Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, ServerClock,
+    Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -65,6 +65,8 @@ pub(crate) struct Mapping {
     pub(crate) refuses: BTreeSet<String>,
     /// Values that make a delete.
     pub(crate) deletes: BTreeSet<String>,
+    /// Are ids made of values?
+    pub(crate) by_value: bool,
     /// When documents expire, UNIX milliseconds.
     pub(crate) expires_ms: Option<i64>,
 }
@@ -291,6 +293,10 @@ impl Source for FakeSource {
         self.after = 0;
     }
 
+    fn server_clock(&self) -> Option<ServerClock> {
+        Some(self.server.lock().unwrap().clock.clone())
+    }
+
     fn listing(&self) -> Option<Box<dyn Listing>> {
         let server = self.server.lock().unwrap();
         let (mut attributes, mut events) = (Vec::new(), Vec::new());
@@ -384,9 +390,11 @@ impl Transform for FakeMapping {
                 }
                 let timestamp = attribute["timestamp"].as_str().unwrap().parse().unwrap();
                 let value = attribute["value"].as_str().unwrap();
-                outcome
-                    .documents
-                    .push(document(&mapping, uuid, Some(timestamp), value));
+                let mut document = document(&mapping, uuid, Some(timestamp), value);
+                if mapping.by_value {
+                    document.id = value.to_owned();
+                }
+                outcome.documents.push(document);
             }
             Ok(outcome)
         });

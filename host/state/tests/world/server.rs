@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::{Class, Classify};
+use pipeline::{Class, Classify, ServerClock};
 
 /// An attribute as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) earlier: BTreeMap<String, Event>,
     /// Lists nothing, as a server that lost its database would.
     pub(crate) empty_listing: bool,
+    /// The clock in its answers.
+    pub(crate) clock: ServerClock,
     /// Does no question for a page get an answer?
     pub(crate) down: bool,
     /// How many more questions for a page it refuses the key to.

@@ -10,7 +10,9 @@ mod reading;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use pipeline::{Cursor, Listing, Page, PageFacts, Source, SourceError, UnreadEvent, Whole, now_ms};
+use pipeline::{
+    Cursor, Listing, Page, PageFacts, ServerClock, Source, SourceError, UnreadEvent, Whole, now_ms,
+};
 use serde_json::{Map, Value, json};
 
 use super::cursor::CursorError;
@@ -252,6 +254,10 @@ impl Source for AttributesWalk {
 
     fn set_search_flags(&mut self, flags: &Map<String, Value>) {
         self.finder.options.request.clone_from(flags);
+    }
+
+    fn server_clock(&self) -> Option<ServerClock> {
+        Some(self.finder.client.clock())
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {

@@ -32,6 +32,8 @@ pub(crate) struct KnownAttribute {
     /// What became of its document.
     #[serde(serialize_with = "as_byte", deserialize_with = "of_byte")]
     pub(crate) fate: Fate,
+    /// When its document expires, UNIX milliseconds.
+    pub(crate) expires_ms: Option<i64>,
 }
 
 impl Ord for KnownAttribute {
@@ -63,13 +65,15 @@ pub(crate) fn each_attribute(
         for entry in &row.entries {
             let holds = entry.holds_of(instance);
             for hold in holds.filter(|hold| !hold.attribute.is_empty()) {
+                let (fate, expires_ms) = reader.fate(row.event, entry)?;
                 see(KnownAttribute {
                     key: hold.attribute.clone(),
                     event: row.event,
                     id: entry.id.clone(),
                     timestamp: hold.timestamp,
                     seen: hold.seen,
-                    fate: reader.fate(row.event, entry)?,
+                    fate,
+                    expires_ms,
                 })?;
             }
         }
@@ -86,6 +90,7 @@ pub(crate) fn each_attribute(
             timestamp: None,
             seen: 0,
             fate: Fate::Deleted,
+            expires_ms: None,
         })?;
     }
     Ok(())

@@ -26,7 +26,9 @@ pub(crate) use doubt::{doubt, has_documents};
 pub(crate) use forget::forget;
 pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;
-pub(crate) use read::{Reader, due, each, known, older, remembered};
+pub(crate) use read::{
+    Reader, count_due, due, each, expired_too_early, is_too_early, known, older, remembered,
+};
 pub(crate) use rows_of_schema_3::{by_event, count_changes, create};
 pub(crate) use write::{record, send_again};
 

@@ -1,9 +1,9 @@
 //! What is known of documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pipeline::{Delivery, Fate, Held, MappingIdentity, OutputKey, Remembered};
+use pipeline::{Delivery, DueCounts, Fate, Held, MappingIdentity, OutputKey, Remembered};
 
 use super::block::{self, Entry, Hold};
 use super::blocks::{BLOCKS, DUE, Seen};
@@ -187,14 +187,20 @@ impl<'t> Reader<'t> {
         self.held(event, id, attribute, others)
     }
 
-    /// What became of the document that an event knows by this entry.
-    pub(crate) fn fate(&mut self, event: u32, entry: &Entry) -> Result<Fate, Trouble> {
+    /// What became of the document that an event knows by this entry, and when it expires.
+    pub(crate) fn fate(
+        &mut self,
+        event: u32,
+        entry: &Entry,
+    ) -> Result<(Fate, Option<i64>), Trouble> {
         if let Some(document) = &entry.document {
-            return Ok(document.fate);
+            return Ok((document.fate, document.expires_ms));
         }
         self.blocks.forget_much();
         let document = self.blocks.document(event, &entry.id)?;
-        Ok(document.map_or(Fate::Deleted, |known| known.fate))
+        Ok(document.map_or((Fate::Deleted, None), |known| {
+            (known.fate, known.expires_ms)
+        }))
     }
 
     /// The document of an event itself.
@@ -311,6 +317,71 @@ pub(crate) fn due(
         }
     }
     Ok(found)
+}
+
+/// How many documents of this instance's copy have stopped being valid; how many may be there is
+/// counted only if those are more than `few`.
+pub(crate) fn count_due(
+    transaction: &Reading,
+    (output, instance): (u32, u32),
+    now_ms: i64,
+    few: u64,
+) -> Result<DueCounts, Trouble> {
+    let mut counts = DueCounts::default();
+    let blocks = transaction.open_table(BLOCKS)?;
+    let to = (output, instance, now_ms.saturating_add(1), 0, "");
+    let from = (output, instance, i64::MIN, 0, "");
+    for entry in transaction.open_table(DUE)?.range(from..to)? {
+        let (key, _) = entry?;
+        let (_, _, _, home, start) = key.value();
+        let Some(row) = blocks.get((output, home, start))? else {
+            continue;
+        };
+        let entries = block::read(row.value())?;
+        let documents = entries.iter().filter_map(|entry| entry.document.as_ref());
+        let is_due = |document: &&Document| {
+            let due = document.due();
+            due.is_some_and(|(copy_of, at)| copy_of == instance && at <= now_ms)
+        };
+        counts.due += documents.filter(is_due).count() as u64;
+    }
+    if counts.due > few {
+        for row in rows(transaction, output, None)? {
+            let documents = row?.entries.into_iter().filter_map(|entry| entry.document);
+            counts.there += documents
+                .filter(|known| known.copy_of == instance && known.fate.may_be_there())
+                .count() as u64;
+        }
+    }
+    Ok(counts)
+}
+
+/// The events of documents that count as expired and have not expired yet.
+pub(crate) fn expired_too_early(
+    transaction: &Reading,
+    instance: &str,
+    now_ms: i64,
+) -> Result<Vec<String>, Trouble> {
+    let Some(instance) = names::find(transaction, Kind::Instance, instance)? else {
+        return Ok(Vec::new());
+    };
+    let mut events = BTreeSet::new();
+    each(transaction, &mut |held| {
+        let is_mine = held.hold.instance == instance;
+        if is_mine && is_too_early(held.fate, held.expires_ms, now_ms) {
+            events.insert(held.event);
+        }
+        Ok(())
+    })?;
+    let events = events.into_iter();
+    events
+        .map(|event| names::text(transaction, event))
+        .collect()
+}
+
+/// Does a document count as expired although it expires later? The clock was wrong once.
+pub(crate) fn is_too_early(fate: Fate, expires_ms: Option<i64>, now_ms: i64) -> bool {
+    fate == Fate::Expired && expires_ms.is_some_and(|at| at > now_ms)
 }
 
 /// A document that is held, with what became of it.

@@ -152,13 +152,21 @@ impl Writer<'_> {
                 if now.copy_of == self.instance {
                     // Made by another, and this one would make the same.
                     now.may_be_under(mapping);
+                    now.expires_ms = document.expires_ms;
                 }
             }
             Act::Absent(fate) => {
-                if now.wanted_by.is_empty() {
+                if now.wanted_by.is_empty() && now.fate.may_be_there() {
+                    // Another event of the same batch wanted it until now, so no delete was sent:
+                    // the next look for expired documents deletes it.
+                    now.wanted_by.push(me);
+                    now.copy_of = self.instance;
+                    now.expires_ms = Some(0);
+                } else if now.wanted_by.is_empty() {
                     now.fate = fate;
+                    now.expires_ms = document.expires_ms;
                 } else if now.copy_of == self.instance {
-                    self.ask_another(&mut now)?;
+                    self.ask_others(&mut now)?;
                 }
             }
         }
@@ -214,15 +222,17 @@ impl Writer<'_> {
                     now.unwanted_by(me);
                     now.places.clear();
                 }
-                None if is_last => {
-                    now.unwanted_by(me);
+                None if is_last || let_go.still_listed => {
+                    if is_last {
+                        now.unwanted_by(me);
+                    }
                     if now.wanted_by.is_empty() {
                         // Not without a word to the output.
                         if now.fate.may_be_there() {
                             return Ok(());
                         }
                     } else if now.copy_of == self.instance {
-                        self.ask_another(&mut now)?;
+                        self.ask_others(&mut now)?;
                     }
                 }
                 None => {}
@@ -244,10 +254,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The copy that is out is nobody's any more: another who wants it is to send theirs.
-    fn ask_another(&mut self, document: &mut Document) -> Result<(), Trouble> {
+    /// Marks the copy that the output has as nobody's. Everyone who wants the document is read
+    /// again, and sends their copy if it has not expired.
+    fn ask_others(&mut self, document: &mut Document) -> Result<(), Trouble> {
         document.copy_of = 0;
-        if let Some(&(instance, event)) = document.wanted_by.first() {
+        for &(instance, event) in &document.wanted_by {
             wanted::add(self.transaction, instance, event)?;
         }
         Ok(())
