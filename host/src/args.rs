@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Polls MISP and writes every attribute as an ECS threat-indicator document.
 #[derive(Debug, Parser)]
-#[command(name = "misp-ecs", version, about, max_term_width = 100)]
+#[command(name = "misp-ecs", version, about, max_term_width = 100, after_help = crate::exit::help())]
 pub(crate) struct Args {
     /// How much to log on stderr: error, warn, info, debug, trace (default info; `transform` and `mapping`: warn).
     #[arg(long, global = true, env = "MISP_ECS_LOG", value_name = "LEVEL")]
@@ -27,7 +27,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Map files or standard input: pages, events, attributes, feed files; JSON or NDJSON.
     ///
-    /// Exit code: 0 all mapped, 1 something was refused, 2 unreadable input or wrong usage.
+    /// Exit code: 0 everything was mapped, 1 something was rejected or there was nothing to map,
+    /// 2 wrong usage or a file that cannot be opened, 4 reading or writing failed.
     Transform(Transform),
     /// Show mappings: which there are, what one is, which fields it writes.
     Mapping {
@@ -35,16 +36,23 @@ pub(crate) enum Command {
         command: Mapping,
     },
     /// Try everything before the first run: configuration, MISP, key, filters, outputs.
+    ///
+    /// Exit code: 0 a run would work, 1 there are problems, 2 the configuration cannot be used.
     Check(Configured),
     /// Ask the running host how it is doing: health, counts at each stage, the last commit.
+    ///
+    /// Exit code: 0 healthy, 1 starting, degraded or behind, 4 an instance failed, 5 misp-ecs is not
+    /// running.
     Status(Status),
     /// Compare what went out with what MISP has now: what is missing, stale or orphaned, by event.
     ///
-    /// Changes nothing but with --repair. Exit code: 0 nothing differs, 1 something does.
+    /// Changes nothing without --repair. Exit code: 0 nothing differs, 1 something differs, 3 the
+    /// repair was held back.
     Audit(Audit),
     /// One pass that ends with a sweep: fetches what never came, withdraws what is gone.
     ///
-    /// With a running host it does this at once.
+    /// With a running host it does this at once. Exit code: 0 done, 3 deletes were held back, 4
+    /// it failed.
     Sweep {
         #[command(flatten)]
         instance: OneInstance,
@@ -204,7 +212,9 @@ pub(crate) struct Reprocess {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) configured: Configured,
-    /// One pass over every instance, a summary on stderr, and the end.
+    /// One pass over every instance, a summary on stderr, and the end. Exit code: 0 everything
+    /// was delivered, 1 something was rejected or an output is behind, 3 deletes were held back, 4
+    /// failed.
     #[arg(long)]
     pub(crate) once: bool,
 }
@@ -263,7 +273,8 @@ pub(crate) enum Mapping {
     /// Put another mapping to work, in the running host or at its next start.
     ///
     /// It is loaded, started with the configured settings and tried on a sample first; if that
-    /// fails the old one stays. It stays at work until the configuration names another.
+    /// fails the old one stays (exit code 3). It stays active until the configuration names
+    /// another.
     Use {
         #[command(flatten)]
         configured: Configured,
@@ -273,16 +284,17 @@ pub(crate) enum Mapping {
     },
     /// Put the mapping to work that was there before this one.
     Rollback(Configured),
-    /// The mappings that were at work, oldest first.
+    /// Every change of the active mapping, oldest first: time, cause (configured, use, rollback,
+    /// fallback), digest.
     History(Configured),
-    /// Hold a mapping against the contract, sentence by sentence, on a made-up sample.
+    /// Check a mapping against the contract, sentence by sentence, on a made-up sample.
     ///
-    /// Exit code: 0 it keeps all of it, 1 it does not.
+    /// Exit code: 0 it keeps all of it, 1 it does not, 2 there is no such mapping.
     Verify(Verify),
     /// What another mapping would change on your own events.
     ///
     /// Values of the types that a mapping calls private are not shown. Exit code: 0 no
-    /// difference, 1 differences, 2 an error.
+    /// difference, 1 differences, 2 wrong usage, 4 a mapping failed.
     Diff(Diff),
     /// How fast a mapping is on this machine: compiling, the first batch, attributes a second, memory.
     Bench(Bench),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use outputs::{DeadLetterFile, OutputOptions};
 use pipeline::{
     Backoff, DeadLetters, Ledger, Options, Output, Pipeline, Sink, Slot, State, Transform,
@@ -14,6 +14,7 @@ use state::Store;
 
 use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
 use crate::control::What;
+use crate::exit::Exit;
 use crate::replay::{Picked, Replay};
 use crate::swap::{Member, Setting, Swap, at_start};
 use crate::wiring::{self, Server};
@@ -127,7 +128,10 @@ pub(crate) fn chosen<'l>(
         .collect();
     if let (true, Some(only)) = (chosen.is_empty(), only) {
         let names = loaded.config.instances.iter().map(Instance::label);
-        bail!("no instance `{only}`{}", nearest_or_all(only, names));
+        return Err(Exit::Usage.error(format!(
+            "no instance `{only}`{}",
+            nearest_or_all(only, names)
+        )));
     }
     Ok(chosen)
 }

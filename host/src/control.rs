@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands;
 use crate::config::Loaded;
+use crate::exit::Exit;
 use crate::replay::{Picked, Replay};
 use crate::swap::Swap;
 
@@ -105,6 +106,8 @@ impl What {
 enum Reply {
     /// A piece of what the command prints.
     Text(String),
+    /// What went wrong, for stderr.
+    Error(String),
     /// The end: its exit code.
     Code(u8),
 }
@@ -140,6 +143,7 @@ pub(crate) async fn ask(
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line)? {
             Reply::Text(text) => print(&text)?,
+            Reply::Error(text) => crate::say(&text),
             Reply::Code(code) => return Ok(Some(code)),
         }
     }
@@ -219,9 +223,9 @@ impl Host {
             let code = match host.answer(&line, &sender).await {
                 Ok(code) => code,
                 Err(error) => {
-                    let text = format!("error: {}\n", crate::explain(&error));
-                    let _ = sender.send(Reply::Text(text)).await;
-                    2
+                    let text = format!("error: {}", crate::explain(&error));
+                    let _ = sender.send(Reply::Error(text)).await;
+                    Exit::of_error(&error).code()
                 }
             };
             // Whoever asked may have gone.
@@ -241,9 +245,9 @@ impl Host {
             .context("the running host does not know this question: is it another version?")?;
         match request {
             Request::Status { json } => {
-                let (text, code) = commands::status_of(self, json).await?;
+                let (text, exit) = commands::status_of(self, json).await?;
                 to.send(Reply::Text(text)).await?;
-                Ok(code)
+                Ok(exit.code())
             }
             Request::StateShow => {
                 let text = commands::shown(&self.store, &self.folder)?;
@@ -293,16 +297,16 @@ impl Host {
                     &self.folder,
                     instance.as_deref(),
                 );
-                let (text, mut differs) = report.await?;
+                let (text, mut exit) = report.await?;
                 to.send(Reply::Text(text)).await?;
                 if let Some(deeper) = deeper {
                     let report = commands::inventory_report(&self.store, &self.loaded, &deeper);
                     let (text, there) = report.await?;
-                    differs |= there;
+                    exit = exit.max(there);
                     to.send(Reply::Text(text)).await?;
                     self.replay.wake_all();
                 }
-                Ok(u8::from(differs))
+                Ok(exit.code())
             }
         }
     }

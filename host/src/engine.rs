@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use runtime::{Engine, LoadedMapping, RuntimeOptions};
 
 use crate::config::Limits;
+use crate::exit::{Exit, OrExit as _};
 use crate::mappings::Places;
 
 /// An engine; compiled mappings are kept in the state folder where there is one,
@@ -43,7 +44,8 @@ pub(crate) fn load(engine: &Engine, name: &str, places: &Places) -> anyhow::Resu
     let found = places.find(name)?;
     let loaded = engine
         .load(&found.bytes)
-        .with_context(|| format!("{} cannot be used as a mapping", found.place))?;
+        .with_context(|| format!("{} cannot be used as a mapping", found.place))
+        .or_exit(Exit::Usage)?;
     tracing::debug!(
         mapping = loaded.identity().name,
         version = loaded.identity().version,

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod control;
 mod engine;
+mod exit;
 mod heap;
 mod mappings;
 mod replay;
@@ -25,12 +26,10 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Command, DeadLetter};
+use crate::exit::Exit;
 
 /// How long writes that are under way may take after the end.
 const LAST_WRITES: Duration = Duration::from_millis(200);
-
-/// Wrong usage, configuration or input.
-const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -51,14 +50,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         say(&format!("error: {}", explain(&error)));
-        let usage = matches!(
-            args.command,
-            Command::Transform(_)
-                | Command::Mapping {
-                    command: args::Mapping::Diff(_)
-                }
-        ) || error.downcast_ref::<config::ConfigError>().is_some();
-        ExitCode::from(if usage { USAGE } else { 1 })
+        Exit::of_error(&error).into()
     })
 }
 
@@ -93,8 +85,8 @@ fn start_logging(args: &Args) -> anyhow::Result<()> {
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);
-    let filter =
-        EnvFilter::try_new(level).map_err(|error| anyhow::anyhow!("--log {level}: {error}"))?;
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| Exit::Usage.error(format!("--log {level}: {error}")))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

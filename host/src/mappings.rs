@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+
+use crate::exit::{Exit, OrExit as _};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -76,7 +78,7 @@ impl Places {
             }
             None => format!("there are: {}", names.join(", ")),
         };
-        bail!("no mapping `{name}`: {hint}");
+        Err(Exit::Usage.error(format!("no mapping `{name}`: {hint}")))
     }
 
     /// Every mapping that a name finds, with its place.
@@ -148,7 +150,8 @@ fn read(path: &Path) -> anyhow::Result<Found> {
     Ok(Found {
         place: path.display().to_string(),
         bytes: std::fs::read(path)
-            .with_context(|| format!("the mapping {} cannot be read", path.display()))?,
+            .with_context(|| format!("the mapping {} cannot be read", path.display()))
+            .or_exit(Exit::Usage)?,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::config::{
     Config, Credential, Endpoint, Facts, Instance, Loaded, Lookback, MappingConfig, StaticFields,
     Tls, from_environment, from_file,
 };
+use crate::exit::{Exit, OrExit as _};
 use crate::mappings::{self, Found, Places};
 
 /// Reads the configuration that the command line names.
@@ -139,7 +140,9 @@ pub(crate) fn mapping_of(file: &Path) -> anyhow::Result<MappingConfig> {
 pub(crate) fn load_mapping(engine: &Engine, loaded: &Loaded) -> anyhow::Result<LoadedMapping> {
     let found = find_mapping(&loaded.config.mapping, loaded.directory.as_deref())?;
     let mapping = engine.load(&found.bytes);
-    mapping.with_context(|| format!("{} cannot be used as a mapping", found.place))
+    mapping
+        .with_context(|| format!("{} cannot be used as a mapping", found.place))
+        .or_exit(Exit::Usage)
 }
 
 /// The mapping at work for one instance.
@@ -152,7 +155,9 @@ pub(crate) fn start_mapper(
 ) -> anyhow::Result<Mapper> {
     let origin = origin(instance, &config.static_fields, facts)?;
     let settings = serde_json::to_vec(&config.mapping.settings)?;
-    Mapper::start(engine, mapping, settings, origin).context("`mapping.settings` were not accepted")
+    Mapper::start(engine, mapping, settings, origin)
+        .context("`mapping.settings` were not accepted")
+        .or_exit(Exit::Usage)
 }
 
 /// Where an instance's records come from, as its mapping is told.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Child;
 
-use common::{Setup, balances, demo, output, published, runs, signal, started, text};
+use common::{Setup, balances, demo, exits, output, published, runs, signal, started, text};
 use misp_ecs_tests::fake_misp::Fault;
 use serde_json::Value;
 
@@ -86,13 +86,8 @@ async fn a_running_host_answers_and_a_stopped_one_does_not() {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     assert_eq!(ended.await.unwrap().status.code(), Some(0));
     assert!(!socket.exists());
-    let alone = output(setup.command(&["status"])).await;
-    assert_eq!(alone.status.code(), Some(5));
-    assert!(
-        text(&alone.stderr).contains("misp-ecs is not running"),
-        "{}",
-        text(&alone.stderr)
-    );
+    let alone = exits(&setup, &["status"], 5).await;
+    assert!(alone.contains("misp-ecs is not running"), "{alone}");
     let shown = output(setup.command(&["state", "show"])).await;
     assert!(text(&shown.stdout).contains("delivered"));
 }
@@ -148,8 +143,7 @@ async fn what_is_still_to_be_read_again_is_shown() {
     runs(&setup, &["run", "--once"]).await;
     let fault = Fault::Status(403, "{}".to_owned());
     misp.next(fault);
-    let failed = output(setup.command(&["reprocess", "--all"])).await;
-    assert!(!failed.status.success(), "{}", text(&failed.stderr));
+    exits(&setup, &["reprocess", "--all"], 4).await;
     let events = misp.with_store(|store| {
         let events = store.events().iter();
         events.filter(|event| event["published"] == true).count()
@@ -189,10 +183,10 @@ async fn a_running_host_sweeps_when_asked_and_withdraws_much_when_told_to() {
             .collect();
         uuids.iter().for_each(|uuid| store.delete(uuid));
     });
-    let said = runs(&setup, &["sweep"]).await;
+    let said = exits(&setup, &["sweep"], 3).await;
     assert!(said.contains("HELD BACK"), "{said}");
     assert_eq!(setup.standing(), all);
-    let said = runs(&setup, &["status"]).await;
+    let said = exits(&setup, &["status"], 1).await;
     assert!(said.contains("HELD BACK"), "{said}");
     let said = runs(&setup, &["sweep", "--confirm"]).await;
     assert!(!said.contains("HELD BACK"), "{said}");
@@ -200,12 +194,10 @@ async fn a_running_host_sweeps_when_asked_and_withdraws_much_when_told_to() {
     let said = runs(&setup, &["status"]).await;
     assert!(!said.contains("HELD BACK"), "{said}");
 
-    let wrong = output(setup.command(&["sweep", "--instance", "lap"])).await;
-    let said = text(&wrong.stdout);
-    assert!(
-        !wrong.status.success() && said.contains("did you mean `lab`"),
-        "{said}"
-    );
+    for command in ["sweep", "reprocess", "audit"] {
+        let said = exits(&setup, &[command, "--instance", "lap"], 2).await;
+        assert!(said.contains("did you mean `lab`"), "{command}: {said}");
+    }
     signal(&child, "TERM");
     assert!(child.wait().unwrap().success());
 }

@@ -49,7 +49,8 @@ async fn what_was_refused_is_replayed_after_a_fix_and_not_before() {
     );
     let victim = published(&misp).into_iter().next().unwrap();
     receiver.refuse(&victim, 400, "no field 'x-17' here");
-    runs(&setup, &["run", "--once"]).await;
+    // Something was rejected.
+    common::exits(&setup, &["run", "--once"], 1).await;
     let refused = letters(&setup);
     assert!(refused > 0);
 

@@ -443,7 +443,7 @@ async fn a_second_host_on_the_same_state_refuses() {
     misp.arrived(1).await;
     let second = output(setup.command(&["run", "--once"])).await;
     let said = text(&second.stderr);
-    assert!(!second.status.success());
+    assert_eq!(second.status.code(), Some(4), "{said}");
     assert!(said.contains(&first.id().to_string()), "{said}");
     first.kill().unwrap();
     first.wait().unwrap();

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::{Setup, demo, flawed, mapping, misp_ecs, output, published, runs, signal, text};
+use common::{
+    Setup, demo, exits, flawed, mapping, misp_ecs, output, published, runs, signal, text,
+};
 use misp_ecs_tests::FakeMisp;
 use serde_json::Value;
 
@@ -43,12 +45,6 @@ fn configure(setup: &Setup, mapping: &str) {
         format!("{}\nmapping: {mapping}\n", kept.join("\n")),
     )
     .unwrap();
-}
-
-async fn fails(setup: &Setup, words: &[&str]) -> String {
-    let ran = output(setup.command(words)).await;
-    assert!(!ran.status.success(), "{words:?} went well");
-    text(&ran.stderr) + &text(&ran.stdout)
 }
 
 /// What stands in the output: attribute to its document.
@@ -255,8 +251,16 @@ async fn without_a_host_the_next_start_has_it_and_reprocess_replaces_everything(
         let version = if is_replaced { "1.12" } else { "9.4.0" };
         assert_eq!(document["ecs"]["version"], version, "{uuid} of {published}");
     }
-    let said = fails(&setup, &["mapping", "rollback"]).await;
+    let said = exits(&setup, &["mapping", "rollback"], 2).await;
     assert!(said.contains("no mapping to go back to"), "{said}");
+    // Every change is in the log, those that were taken back as well.
+    let history = runs(&setup, &["mapping", "history"]).await;
+    let causes = history
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1));
+    let causes: Vec<&str> = causes.collect();
+    let expected = ["configured", "use", "rollback", "configured", "rollback"];
+    assert_eq!(causes, expected, "{history}");
     runs(&setup, &["reprocess", "--all"]).await;
     assert_eq!(versions(&setup), BTreeSet::from(["1.12".to_owned()]));
     let audit = runs(&setup, &["audit"]).await;
@@ -476,7 +480,7 @@ async fn one_that_fails_on_the_sample_is_not_put_to_work() {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     assert!(ended.await.unwrap().status.success());
     // Without a host it is the same, by the command.
-    let said = fails(&setup, &["mapping", "use", &component]).await;
+    let said = exits(&setup, &["mapping", "use", &component], 3).await;
     assert!(said.contains("attributes of the sample's event"), "{said}");
 }
 
@@ -490,7 +494,7 @@ async fn only_the_pinned_digest_is_put_to_work() {
         &format!("{{name: {FIRST}, digest: 'sha256:{pin}'}}"),
     );
     runs(&setup, &["run", "--once"]).await;
-    let said = fails(&setup, &["mapping", "use", SECOND]).await;
+    let said = exits(&setup, &["mapping", "use", SECOND], 3).await;
     assert!(said.contains("`mapping.digest` allows"), "{said}");
     // By the digest of one that was at work.
     runs(&setup, &["mapping", "use", &pin[..12]]).await;

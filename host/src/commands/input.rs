@@ -4,17 +4,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::Value;
 use splitter::{Body, Spool, SpoolLimits};
+
+use crate::exit::{Exit, OrExit as _};
 
 /// Reads a file, or standard input for `-`.
 pub(super) fn read(path: &Path) -> anyhow::Result<Body> {
     let (mut input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
         (Box::new(io::stdin().lock()), "standard input".to_owned())
     } else {
-        let file =
-            File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+        let file = File::open(path)
+            .with_context(|| format!("{} cannot be opened", path.display()))
+            .or_exit(Exit::Usage)?;
         (Box::new(file), path.display().to_string())
     };
     spooled(&mut input, &name)
@@ -44,11 +47,16 @@ pub(super) fn settings(path: Option<&Path>) -> anyhow::Result<serde_json::Map<St
         return Ok(serde_json::Map::new());
     };
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
+        .with_context(|| format!("{} cannot be read", path.display()))
+        .or_exit(Exit::Usage)?;
     let settings = serde_saphyr::from_str(&text)
-        .with_context(|| format!("{} is neither YAML nor JSON", path.display()))?;
+        .with_context(|| format!("{} is neither YAML nor JSON", path.display()))
+        .or_exit(Exit::Usage)?;
     match settings {
         Value::Object(settings) => Ok(settings),
-        _ => bail!("the settings are not an object of keys and values"),
+        _ => Err(Exit::Usage.error(format!(
+            "{}: the settings are not an object of keys and values",
+            path.display()
+        ))),
     }
 }

@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use super::run::poll;
 use crate::args::Reprocess;
 use crate::assembly::Mode;
 use crate::control::{self, Request, What};
+use crate::exit::Exit;
 use crate::wiring;
 
 /// Runs the command: in the host that holds the state if one does, else as one pass.
@@ -48,10 +47,11 @@ pub(crate) fn seconds(text: &str, now: i64) -> anyhow::Result<i64> {
     }
     let day = format!("{text}T00:00:00Z");
     let time = humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339(&day));
-    let time = time.with_context(|| {
-        format!(
-            "`{text}` is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or 30d for 30 days ago"
-        )
+    let time = time.map_err(|error| {
+        Exit::Usage.error(format!(
+            "`{text}` is not a time: write 2026-01-31, 2026-01-31T12:00:00Z, or 30d for 30 days \
+             ago: {error}"
+        ))
     })?;
     let since = time.duration_since(std::time::UNIX_EPOCH);
     Ok(since.map_or(0, whole))

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::args::{Configured, Run};
 use crate::assembly::{Assembled, Mode, Running, assemble};
 use crate::control::{Control, Host};
+use crate::exit::Exit;
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
 use crate::why::why_nothing;
@@ -21,8 +22,6 @@ use crate::wiring;
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// The exit code where an instance, or all of them, stopped before they were told to.
-const FAILED: u8 = 4;
 
 /// Runs the command.
 pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
@@ -87,21 +86,21 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let progress = tokio::spawn(progress(ledgers.clone()));
     let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
     progress.abort();
-    let code = match ended {
-        Ended::Done(true) if mode.once && is_incomplete(&ledgers) => ExitCode::FAILURE,
-        Ended::Done(true) => ExitCode::SUCCESS,
-        Ended::Done(false) => ExitCode::from(FAILED),
+    let mut exit = match ended {
+        Ended::Done(true) => Exit::Done,
+        Ended::Done(false) => Exit::Failed,
         Ended::Abandoned => {
             running.abort_all();
             crate::say(
                 "stopped before everything was delivered; nothing of it counts as done, it comes again",
             );
-            ExitCode::FAILURE
+            Exit::Failed
         }
     };
     drop(control);
     if mode.once {
         for (name, ledger) in &ledgers {
+            exit = exit.max(Exit::of_poll(&ledger.counts(), &ledger.health()));
             crate::say(&summary(
                 name,
                 &ledger.counts(),
@@ -114,15 +113,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
             }
         }
     }
-    Ok(code)
-}
-
-/// Did the pass leave something out: an event that MISP could not serve, or an optional output?
-fn is_incomplete(ledgers: &[(String, Arc<Ledger>)]) -> bool {
-    ledgers.iter().any(|(_, ledger)| {
-        let counts = ledger.counts();
-        counts.unread > 0 || !counts.behind.is_empty()
-    })
+    Ok(exit.into())
 }
 
 /// Waits for every instance; whether all ended well. In service an instance that cannot go on

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use outputs::{ElasticsearchOutput, OutputOptions};
 use runtime::Description;
 
 use crate::args::{Configured, Setup};
 use crate::catalogue::{component_template, whole};
 use crate::config::Loaded;
+use crate::exit::Exit;
 use crate::mappings::Found;
 use crate::swap::{Kept, named};
 use crate::wiring;
@@ -61,7 +62,9 @@ async fn elasticsearch(
         }
     }
     if !any {
-        bail!("no output of the configuration is of the type `elasticsearch`");
+        return Err(
+            Exit::Usage.error("no output of the configuration is of the type `elasticsearch`")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

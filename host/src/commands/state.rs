@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use state::Store;
 
 use crate::args::{OneInstance, State};
 use crate::config::nearest_or_all;
 use crate::control::{self, Request};
+use crate::exit::Exit;
 use crate::summary::thousands;
 use crate::wiring;
 
@@ -128,8 +128,8 @@ fn forget(store: &Store, name: &str) -> anyhow::Result<()> {
     }
     let known = store.instances()?;
     let names = known.iter().map(|one| one.instance.as_str());
-    bail!(
+    Err(Exit::Usage.error(format!(
         "no instance `{name}` is known{}",
         nearest_or_all(name, names)
-    );
+    )))
 }

@@ -10,12 +10,11 @@ use serde_json::json;
 
 use crate::args::Status;
 use crate::control::{self, Host, Request};
+use crate::exit::Exit;
 use crate::summary::{summary, thousands};
 use crate::why::why_nothing;
 use crate::wiring;
 
-/// The exit code where no host runs.
-const NOT_RUNNING: u8 = 5;
 /// The most stages and events that are listed.
 const LISTED: usize = 5;
 
@@ -26,11 +25,11 @@ pub(crate) async fn status(args: &Status) -> anyhow::Result<ExitCode> {
     if let Some(code) = control::ask(&folder, &request, crate::write_out).await? {
         return Ok(ExitCode::from(code));
     }
-    crate::say(&format!(
-        "misp-ecs is not running (state folder {}); `misp-ecs state show` lists what it has stored",
+    Err(Exit::NotRunning.error(format!(
+        "misp-ecs is not running, or still starting (state folder {}); `misp-ecs state show` lists \
+         what it has stored",
         folder.display()
-    ));
-    Ok(ExitCode::from(NOT_RUNNING))
+    )))
 }
 
 /// How an instance is, from best to worst.
@@ -55,11 +54,11 @@ impl Word {
         }
     }
 
-    fn code(self) -> u8 {
+    fn exit(self) -> Exit {
         match self {
-            Self::Healthy => 0,
-            Self::Starting | Self::Behind | Self::Degraded => 1,
-            Self::Failed => 4,
+            Self::Healthy => Exit::Done,
+            Self::Starting | Self::Behind | Self::Degraded => Exit::Differs,
+            Self::Failed => Exit::Failed,
         }
     }
 }
@@ -214,7 +213,7 @@ impl<'h> Known<'h> {
 }
 
 /// What the host says of itself, and the exit code.
-pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(String, u8)> {
+pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(String, Exit)> {
     let ledgers = host.ledgers.iter();
     let known = ledgers
         .map(|(name, ledger)| Known::of(host, name, ledger))
@@ -229,7 +228,7 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(Str
         let status = json!({"status": worst, "instances": instances,
             "mapping": host.swap.at_work().as_deref(),
             "seconds_since_start": host.started.elapsed().as_secs()});
-        return Ok((format!("{status:#}\n"), worst.code()));
+        return Ok((format!("{status:#}\n"), worst.exit()));
     }
     let mut text = String::new();
     let not_well = known.iter().filter(|one| one.word() != Word::Healthy);
@@ -258,7 +257,7 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(Str
             writeln!(text, "  {line}")?;
         }
     }
-    Ok((text, worst.code()))
+    Ok((text, worst.exit()))
 }
 
 fn write_failure(out: &mut String, failure: &Failure) -> std::fmt::Result {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
 use pipeline::{Swept, Wake};
 
 use super::run::poll;
@@ -12,6 +11,7 @@ use crate::args::OneInstance;
 use crate::assembly::Mode;
 use crate::config::nearest_or_all;
 use crate::control::{self, Request};
+use crate::exit::Exit;
 use crate::summary::thousands;
 use crate::wiring;
 
@@ -50,25 +50,30 @@ pub(crate) async fn sweep_in<F: Future<Output = anyhow::Result<()>>>(
         .collect();
     if let (true, Some(only)) = (asked.is_empty(), only) {
         let names = wakes.iter().map(|(name, _)| name.as_str());
-        bail!(
+        return Err(Exit::Usage.error(format!(
             "no instance `{only}` runs here{}",
             nearest_or_all(only, names)
-        );
+        )));
     }
-    let mut code = 0;
+    let mut exit = Exit::Done;
     for (name, swept) in asked {
         say(format!("{name}: sweeps at the end of this pass\n")).await?;
         match swept.await {
-            Ok(swept) => say(told(name, &swept)).await?,
+            Ok(swept) => {
+                if swept.held_back > 0 {
+                    exit = exit.max(Exit::HeldBack);
+                }
+                say(told(name, &swept)).await?;
+            }
             Err(_) => {
-                code = 1;
+                exit = exit.max(Exit::Failed);
                 let text =
-                    format!("{name}: not swept; `misp-ecs status` and the log tell what failed\n");
+                    format!("{name}: not swept; `misp-ecs status` and the log show what failed\n");
                 say(text).await?;
             }
         }
     }
-    Ok(code)
+    Ok(exit.code())
 }
 
 fn told(name: &str, swept: &Swept) -> String {

@@ -16,6 +16,7 @@ use splitter::{Record, Records, SplitError, SplitLimits};
 use super::input;
 use crate::args::Transform;
 use crate::config::{Facts, StaticFields};
+use crate::exit::{Exit, OrExit as _};
 use crate::mappings::Places;
 
 /// Attributes and bytes in one call of the mapping.
@@ -52,7 +53,7 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
         "{} refused; everything else was mapped",
         crate::summary::thousands(printer.refused)
     ));
-    Ok(ExitCode::from(1))
+    Ok(Exit::Differs.into())
 }
 
 fn start(args: &Transform) -> anyhow::Result<Mapper> {
@@ -72,6 +73,7 @@ fn start(args: &Transform) -> anyhow::Result<Mapper> {
     };
     Mapper::start(&engine, &mapping, serde_json::to_vec(&settings)?, origin)
         .with_context(|| format!("the mapping {} did not start", args.mapping))
+        .or_exit(Exit::Usage)
 }
 
 async fn map_all(

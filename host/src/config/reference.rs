@@ -15,6 +15,8 @@ pub(crate) fn reference() -> String {
         "# Configuration\n\nOne YAML file, `misp-ecs run --config FILE`. Generated from the types in `host/src/config`; `cargo xtask generate` writes it anew.\n\n| key | type | default | meaning |\n|---|---|---|---|\n",
     );
     rows(root, root, "", &mut page);
+    page.push_str("\n# Exit codes\n\nOf all commands; `misp-ecs --help` shows the same table.\n\n");
+    page.push_str(&crate::exit::markdown());
     page
 }
 

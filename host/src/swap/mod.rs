@@ -13,19 +13,20 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use pipeline::{MappingIdentity, Slot, Wake};
 use state::{Reprocess, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Instance, Loaded, MappingConfig};
+use crate::config::{Instance, Loaded, MappingConfig, nearest_or_all};
+use crate::exit::Exit;
 use crate::mappings::{Found, Places};
 use crate::summary::thousands;
 use crate::wiring;
 
-pub(crate) use kept::{Entry, Kept};
+pub(crate) use kept::{Cause, Entry, Kept};
 pub(crate) use start::{Ready, Setting, at_start};
 use watch::Watched;
 
@@ -112,7 +113,9 @@ impl Swap {
         let seen = Watched::look(&wanted);
         let found = wiring::find_mapping(&wanted, self.loaded.directory.as_deref())?;
         let digest = runtime::digest(&found.bytes);
-        let said = self.replace(&wanted, &found, Some(digest)).await?;
+        let said = self
+            .replace(&wanted, &found, Cause::Configured, Some(digest))
+            .await?;
         *configured = wanted;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         Ok(said)
@@ -123,7 +126,7 @@ impl Swap {
         let configured = self.configured.lock().await;
         let found = named(&self.setting.kept, name, self.loaded.directory.clone())?;
         let digest = self.configured_digest(&configured);
-        self.replace(&configured, &found, digest).await
+        self.replace(&configured, &found, Cause::Use, digest).await
     }
 
     /// Puts the mapping to work that was there before this one.
@@ -132,7 +135,7 @@ impl Swap {
         let kept = &self.setting.kept;
         let (_, found) = kept.before_last()?;
         let ready = self.ready(&configured, &found).await?;
-        kept.go_back(self.configured_digest(&configured))?;
+        kept.go_back(self.configured_digest(&configured), pipeline::now_ms())?;
         Ok(self.take(ready))
     }
 
@@ -150,6 +153,7 @@ impl Swap {
         &self,
         configured: &MappingConfig,
         found: &Found,
+        cause: Cause,
         digest: Option<String>,
     ) -> anyhow::Result<String> {
         let ready = self.ready(configured, found).await?;
@@ -159,7 +163,7 @@ impl Swap {
             place: found.place.clone(),
             at_ms: pipeline::now_ms(),
         };
-        self.setting.kept.put_to_work(entry, &found.bytes)?;
+        self.setting.kept.put_to_work(entry, cause, &found.bytes)?;
         Ok(self.take(ready))
     }
 
@@ -236,7 +240,12 @@ impl Swap {
             ));
         }
         if text.is_empty() {
-            bail!("no instance `{}` runs here", only.unwrap_or_default());
+            let only = only.unwrap_or_default();
+            let names = self.members.iter().map(|member| member.instance.label());
+            return Err(Exit::Usage.error(format!(
+                "no instance `{only}` runs here{}",
+                nearest_or_all(only, names)
+            )));
         }
         Ok(text)
     }

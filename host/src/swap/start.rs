@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use runtime::{Engine, LoadedMapping, Mapper, Probe};
 
-use super::kept::{Entry, Kept};
+use super::kept::{Cause, Entry, Kept};
 use super::self_test::self_test;
 use crate::config::{Facts, Instance, Loaded, MappingConfig, StaticFields};
+use crate::exit::{Exit, OrExit as _};
 use crate::wiring;
 
 /// What a mapping is made ready with, whichever it is.
@@ -52,7 +53,7 @@ impl Setting {
             let origin = wiring::origin(instance, &self.static_fields, &self.facts)?;
             let settings = serde_json::to_vec(&configured.settings)?;
             let probe = Probe::start(&self.engine, &ready.mapping, &settings, &origin)?;
-            self_test(probe)?;
+            self_test(probe).or_exit(Exit::HeldBack)?;
         }
         Ok(ready)
     }
@@ -68,15 +69,19 @@ impl Setting {
         if let Some(pin) = configured.pin()
             && pin != digest
         {
-            bail!("its digest is sha256:{digest}, and `mapping.digest` allows sha256:{pin} only");
+            return Err(Exit::HeldBack.error(format!(
+                "its digest is sha256:{digest}, and `mapping.digest` allows sha256:{pin} only"
+            )));
         }
-        let mapping = self.engine.load(bytes).context("it is no mapping")?;
+        let mapping = self.engine.load(bytes).context("it is not a mapping");
+        let mapping = mapping.or_exit(Exit::Usage)?;
         let mut mappers = Vec::new();
         for instance in instances {
             let origin = wiring::origin(instance, &self.static_fields, &self.facts)?;
             let settings = serde_json::to_vec(&configured.settings)?;
             let mapper = Mapper::start(&self.engine, &mapping, settings, origin)
-                .context("`mapping.settings` were not accepted")?;
+                .context("`mapping.settings` were not accepted")
+                .or_exit(Exit::Usage)?;
             mappers.push(Arc::new(mapper));
         }
         Ok(Ready {
@@ -140,7 +145,7 @@ pub(crate) fn at_start(
             place: found.place.clone(),
             at_ms: pipeline::now_ms(),
         };
-        kept.put_to_work(entry, &found.bytes)?;
+        kept.put_to_work(entry, Cause::Configured, &found.bytes)?;
         let identity = ready.mapping.identity();
         tracing::info!(
             name = identity.name,
@@ -161,11 +166,12 @@ pub(crate) fn at_start(
         let good = last.as_ref().and_then(|last| {
             let found = kept.bytes(&last.mapping.digest).ok()?;
             let good = setting.started(configured, &found.bytes, instances);
-            Some((good.ok()?, found.place))
+            Some((good.ok()?, found.place, last))
         });
-        let Some((good, place)) = good else {
+        let Some((good, place, last)) = good else {
             return Err(error);
         };
+        kept.fell_back(last, pipeline::now_ms())?;
         let identity = good.mapping.identity();
         tracing::error!(
             error = crate::explain(&error),

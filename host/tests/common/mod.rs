@@ -273,6 +273,14 @@ pub async fn runs(setup: &Setup, words: &[&str]) -> String {
     said
 }
 
+/// Runs a command that ends with this code; its output, stdout first.
+pub async fn exits(setup: &Setup, words: &[&str], code: i32) -> String {
+    let ran = output(setup.command(words)).await;
+    let said = text(&ran.stdout) + &text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(code), "{words:?}: {said}");
+    said
+}
+
 /// The live attributes of published events.
 pub fn published(misp: &FakeMisp) -> BTreeSet<String> {
     let all = misp.with_store(|store| store.published_attributes());

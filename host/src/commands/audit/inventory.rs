@@ -12,6 +12,7 @@ use pipeline::{
 };
 use state::{Store, StoreError};
 
+use crate::exit::Exit;
 use crate::summary::thousands;
 
 /// Deletes in one request, and ids or events in one question to the state.
@@ -84,11 +85,11 @@ pub(super) async fn compare(
     key: &OutputKey,
 ) -> anyhow::Result<Found> {
     let Some(mut inventory) = output.inventory() else {
-        bail!(
-            "output {}: what it has cannot be listed; only `elasticsearch` with `mode: latest` can \
-             be asked",
+        return Err(Exit::Usage.error(format!(
+            "output {}: its documents cannot be listed; only `elasticsearch` with `mode: latest` \
+             can list them",
             key.name
-        );
+        )));
     };
     let mut found = Found::default();
     // Ids by their hash: a million of them in 16 MB.
@@ -152,8 +153,9 @@ pub(super) async fn repair(
     key: &OutputKey,
     found: Found,
     confirmed: bool,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<(String, Exit)> {
     let mut text = String::new();
+    let mut exit = Exit::Differs;
     let orphans = found.orphans.len() as u64;
     if is_too_much(orphans, found.there, SHARE) && !confirmed {
         writeln!(
@@ -163,6 +165,7 @@ pub(super) async fn repair(
             thousands(orphans),
             thousands(found.there)
         )?;
+        exit = Exit::HeldBack;
     } else {
         let deleted = delete(store, output, &found.orphans).await?;
         writeln!(text, "    {:>10}  deleted", thousands(deleted))?;
@@ -184,7 +187,7 @@ pub(super) async fn repair(
         "    {:>10}  events are read again for what is missing",
         thousands(events)
     )?;
-    Ok(text)
+    Ok((text, exit))
 }
 
 async fn delete(

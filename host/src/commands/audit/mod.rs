@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
 use serde::{Deserialize, Serialize};
 use state::Store;
@@ -17,6 +17,7 @@ use crate::args::Audit;
 use crate::assembly::{Mode, chosen};
 use crate::config::{Facts, Loaded, nearest_or_all};
 use crate::control::{self, Request};
+use crate::exit::Exit;
 use crate::summary::thousands;
 use crate::wiring::{self, Server};
 
@@ -53,15 +54,15 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(code));
     }
     let store = Arc::new(Store::open(&folder)?);
-    let (mut text, mut differs) = report(&store, &loaded, &folder, only.as_deref()).await?;
+    let (mut text, mut exit) = report(&store, &loaded, &folder, only.as_deref()).await?;
     if let Some(deeper) = &deeper {
         let (more, there) = inventory_report(&store, &loaded, deeper).await?;
         text.push_str(&more);
-        differs |= there;
+        exit = exit.max(there);
     }
     crate::write_out(&text)?;
     if !args.repair {
-        return Ok(ExitCode::from(u8::from(differs)));
+        return Ok(exit.into());
     }
     // What is missing is wanted now: one pass fetches it.
     drop(store);
@@ -70,15 +71,20 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         only,
         ..Mode::default()
     };
-    poll(configured, &mode).await
+    let polled = poll(configured, &mode).await?;
+    Ok(if exit == Exit::HeldBack {
+        exit.into()
+    } else {
+        polled
+    })
 }
 
-/// What an output really has, mended if that is asked for; and whether anything differed.
+/// What an output really has, repaired if that is asked for, and the exit code.
 pub(crate) async fn inventory_report(
     store: &Arc<Store>,
     loaded: &Loaded,
     deeper: &Deeper,
-) -> anyhow::Result<(String, bool)> {
+) -> anyhow::Result<(String, Exit)> {
     let Deeper {
         output: name,
         repair,
@@ -86,28 +92,30 @@ pub(crate) async fn inventory_report(
     } = deeper;
     let Some(options) = loaded.config.outputs.get(name) else {
         let names = loaded.config.outputs.keys().map(String::as_str);
-        bail!("no output `{name}`{}", nearest_or_all(name, names));
+        return Err(Exit::Usage.error(format!("no output `{name}`{}", nearest_or_all(name, names))));
     };
     let output = options.build(name);
     let key = OutputKey::of(&*output);
     let found = inventory::compare(store, &*output, &key).await?;
     let mut text = String::new();
     found.write(&mut text, &key)?;
-    let differs = found.differs();
-    if *repair && differs {
+    let mut exit = Exit::of_difference(found.differs());
+    if *repair && exit == Exit::Differs {
         let done = inventory::repair(store, &*output, &key, found, *confirmed);
-        text.push_str(&done.await?);
+        let (done, held_back) = done.await?;
+        text.push_str(&done);
+        exit = held_back;
     }
-    Ok((text, differs))
+    Ok((text, exit))
 }
 
-/// The report, and whether anything differs.
+/// The report and the exit code.
 pub(crate) async fn report(
     store: &Arc<Store>,
     loaded: &Loaded,
     folder: &std::path::Path,
     only: Option<&str>,
-) -> anyhow::Result<(String, bool)> {
+) -> anyhow::Result<(String, Exit)> {
     let engine = crate::engine::engine(Some(folder), &loaded.config.limits)?;
     let mapping = wiring::load_mapping(&engine, loaded)?;
     let keys = wiring::output_keys(&loaded.config);
@@ -133,7 +141,7 @@ pub(crate) async fn report(
             one.write(&mut text)?;
         }
     }
-    Ok((text, differs))
+    Ok((text, Exit::of_difference(differs)))
 }
 
 /// What was found at one output.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::exit::Exit;
+
 /// Prints lines and remembers whether one was bad.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -31,9 +33,9 @@ impl Report {
     pub(super) fn end(&self) -> ExitCode {
         if self.bad > 0 {
             crate::print(&format!("{} to mend before a run would work", self.bad));
-            return ExitCode::FAILURE;
+            return Exit::Differs.into();
         }
         crate::print(&format!("a run would work ({} notes)", self.notes));
-        ExitCode::SUCCESS
+        Exit::Done.into()
     }
 }

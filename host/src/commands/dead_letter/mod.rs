@@ -5,7 +5,7 @@ mod groups;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use outputs::each_letter;
 
 use super::run::poll;
@@ -13,6 +13,7 @@ use super::seconds;
 use crate::args::{DeadLetter, Letters};
 use crate::assembly::Mode;
 use crate::control::{self, Request};
+use crate::exit::Exit;
 use crate::replay::Picked;
 use crate::wiring;
 use groups::Groups;
@@ -46,10 +47,10 @@ fn show(letters: &Letters, group: Option<usize>) -> anyhow::Result<ExitCode> {
             let sorted = groups.sorted();
             let chosen = number.checked_sub(1).and_then(|at| sorted.get(at));
             let Some(chosen) = chosen else {
-                bail!(
+                return Err(Exit::Usage.error(format!(
                     "no group {number}: `misp-ecs dead-letter list` has {}",
                     sorted.len()
-                );
+                )));
             };
             Some(chosen.key())
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use runtime::{Engine, Origin, Probe, RuntimeOptions};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use splitter::Record;
 use super::super::input;
 use crate::args::Bench;
 use crate::config::{Facts, StaticFields};
+use crate::exit::Exit;
 use crate::mappings::Places;
 use crate::summary::thousands;
 
@@ -60,7 +61,7 @@ pub(super) async fn bench(args: &Bench, places: &Places) -> anyhow::Result<ExitC
     })
     .await?;
     if batches.is_empty() {
-        bail!("there is nothing to map in the files");
+        return Err(Exit::Usage.error("there is nothing to map in the files"));
     }
     if bytes >= INPUT {
         crate::say("the files are large: their first 64 MiB are measured");

@@ -12,6 +12,7 @@ mod work;
 use std::process::ExitCode;
 
 use crate::args::Mapping;
+use crate::exit::{Exit, OrExit as _};
 use crate::mappings::Places;
 
 /// Runs the command.
@@ -21,9 +22,11 @@ pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
         Mapping::List => show::list(&places)?,
         Mapping::Info { mapping } => show::info(mapping, &places)?,
         Mapping::Fields { mapping, format } => show::fields(mapping, *format, &places)?,
-        Mapping::New { name, path } => new::new(name, path.as_deref())?,
-        Mapping::Bake(args) => bake::bake(args, &places)?,
-        Mapping::Componentize { module, out } => new::componentize(module, out)?,
+        Mapping::New { name, path } => new::new(name, path.as_deref()).or_exit(Exit::Usage)?,
+        Mapping::Bake(args) => bake::bake(args, &places).or_exit(Exit::Usage)?,
+        Mapping::Componentize { module, out } => {
+            new::componentize(module, out).or_exit(Exit::Usage)?;
+        }
         Mapping::History(configured) => work::history(configured)?,
         Mapping::Use {
             configured,

@@ -12,7 +12,7 @@ use crate::assembly::chosen;
 use crate::config::{Facts, Instance, Loaded};
 use crate::control::{self, Request};
 use crate::mappings::Found;
-use crate::swap::{Entry, Kept, Setting, named, of_others};
+use crate::swap::{Cause, Entry, Kept, Setting, named, of_others};
 use crate::wiring;
 
 /// Puts another mapping to work: in the running host, or at its next start.
@@ -43,7 +43,8 @@ pub(super) async fn use_mapping(configured: &Configured, name: &str) -> anyhow::
         place: found.place.clone(),
         at_ms: pipeline::now_ms(),
     };
-    at_rest.setting.kept.put_to_work(entry, &found.bytes)?;
+    let kept = &at_rest.setting.kept;
+    kept.put_to_work(entry, Cause::Use, &found.bytes)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -56,28 +57,30 @@ pub(super) async fn rollback(configured: &Configured) -> anyhow::Result<ExitCode
     let at_rest = AtRest::open(configured, &folder)?;
     let (_, found) = at_rest.setting.kept.before_last()?;
     let mapping = at_rest.tried(&found)?;
-    at_rest.setting.kept.go_back(at_rest.configured())?;
+    let kept = &at_rest.setting.kept;
+    kept.go_back(at_rest.configured(), pipeline::now_ms())?;
     at_rest.say(&mapping)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The mappings that were at work.
+/// Every change of the active mapping, oldest first.
 pub(super) fn history(configured: &Configured) -> anyhow::Result<()> {
     let kept = Kept::in_state(&wiring::folder_of(configured)?);
-    let entries = kept.history()?;
-    if entries.is_empty() {
-        crate::say("no mapping was at work with this state yet");
+    let log = kept.log()?;
+    if log.is_empty() {
+        crate::say("no mapping was active with this state yet");
     }
-    for entry in entries {
-        let at = u64::try_from(entry.at_ms).unwrap_or(0);
+    for change in log {
+        let at = u64::try_from(change.at_ms).unwrap_or(0);
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at);
         crate::print(&format!(
-            "{}  sha256:{}  {} {}  from {}",
+            "{}  {:<10}  sha256:{}  {} {}  from {}",
             humantime::format_rfc3339_seconds(at),
-            entry.mapping.digest,
-            entry.mapping.name,
-            entry.mapping.version,
-            entry.place
+            change.cause.word(),
+            change.mapping.digest,
+            change.mapping.name,
+            change.mapping.version,
+            change.place
         ));
     }
     Ok(())

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::super::input;
 use crate::args::Diff;
 use crate::config::{Facts, StaticFields};
+use crate::exit::{Exit, OrExit as _};
 use crate::mappings::Places;
 use compare::Comparison;
 use private::Private;
@@ -35,6 +36,7 @@ pub(super) async fn diff(args: &Diff, places: &Places) -> anyhow::Result<ExitCod
         };
         Mapper::start(&engine, &mapping, settings.into_bytes(), origin)
             .with_context(|| format!("the mapping {name} did not start"))
+            .or_exit(Exit::Usage)
     };
     let settings = args.settings.as_deref();
     let old = start(&args.old, settings)?;
@@ -58,5 +60,5 @@ pub(super) async fn diff(args: &Diff, places: &Places) -> anyhow::Result<ExitCod
     } else {
         crate::write_out(&print::text(&report))?;
     }
-    Ok(ExitCode::from(u8::from(report.differs())))
+    Ok(Exit::of_difference(report.differs()).into())
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::super::input;
 use crate::args::Verify;
 use crate::config::{Facts, StaticFields};
+use crate::exit::Exit;
 use crate::mappings::Places;
 use report::Report;
 
@@ -40,10 +41,11 @@ pub(super) fn verify(args: &Verify, places: &Places) -> anyhow::Result<ExitCode>
     }
     report.print(args.json)?;
     Ok(if report.is_ok() {
-        ExitCode::SUCCESS
+        Exit::Done
     } else {
-        ExitCode::FAILURE
-    })
+        Exit::Differs
+    }
+    .into())
 }
 
 /// Compiles the component and asks what it is, as far as it goes.
