@@ -129,6 +129,8 @@ impl Engine {
     pub fn new(options: &RuntimeOptions) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config.wasm_component_model(true).epoch_interruption(true);
+        // Only handles are kept: nothing is copied, and nothing is written anywhere.
+        config.coredump_on_trap(true);
         if let Some(folder) = &options.cache {
             let mut cache = CacheConfig::new();
             cache.with_directory(folder);

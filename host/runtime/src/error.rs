@@ -2,6 +2,8 @@
 
 use pipeline::{Class, Classify};
 
+use crate::inside::Inside;
+
 /// The engine did not start.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebAssembly engine did not start: {source}")]
@@ -97,10 +99,12 @@ pub enum Fault {
         limit: usize,
     },
     /// It trapped.
-    #[error("it trapped: {text}")]
+    #[error("it trapped: {text}{inside}")]
     Trap {
         /// What wasmtime said.
         text: String,
+        /// Where inside the component, and the text of the panic.
+        inside: Inside,
     },
     /// What it returned breaks the contract.
     #[error("it broke the contract: {text}")]
@@ -108,6 +112,19 @@ pub enum Fault {
         /// Which sentence of it.
         text: String,
     },
+}
+
+impl Fault {
+    /// The same without the text of a panic, which may quote the input.
+    pub(crate) fn without_text(&self) -> Self {
+        match self {
+            Self::Trap { text, inside } => Self::Trap {
+                text: text.clone(),
+                inside: inside.without_text(),
+            },
+            other => other.clone(),
+        }
+    }
 }
 
 /// The mapping cannot go on.

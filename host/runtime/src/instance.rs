@@ -13,6 +13,7 @@ use crate::clock::{AtWork, Clock};
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::{Fault, StartError};
+use crate::inside::Inside;
 use crate::options::{RuntimeOptions, TICK};
 use crate::origin::Origin;
 
@@ -83,7 +84,9 @@ impl Instance {
             .misp_ecs_mapping_mapping()
             .mapper()
             .call_constructor(&mut store, settings, given)
-            .map_err(|error| StartError::Fault(fault(&error, options, options.call_timeout)))?
+            .map_err(|error| {
+                StartError::Fault(fault(&error, &store, options, options.call_timeout))
+            })?
             .map_err(|error| match error {
                 wit::SettingsError::Malformed(text) => StartError::Malformed(text),
                 wit::SettingsError::UnknownKey(text) => StartError::UnknownKey(text),
@@ -108,7 +111,7 @@ impl Instance {
         component
             .misp_ecs_mapping_mapping()
             .call_describe(&mut store)
-            .map_err(|error| fault(&error, options, options.call_timeout))
+            .map_err(|error| fault(&error, &store, options, options.call_timeout))
     }
 
     /// The search flags that the mapping needs.
@@ -118,7 +121,7 @@ impl Instance {
             .misp_ecs_mapping_mapping()
             .mapper()
             .call_request(&mut self.store, self.mapper)
-            .map_err(|error| fault(&error, options, options.call_timeout))
+            .map_err(|error| fault(&error, &self.store, options, options.call_timeout))
     }
 
     /// Maps records and holds the answer against the contract. After an error the
@@ -167,7 +170,7 @@ impl Instance {
             .misp_ecs_mapping_mapping()
             .mapper()
             .call_transform(&mut self.store, self.mapper, batch, now_ms)
-            .map_err(|error| fault(&error, options, timeout))?;
+            .map_err(|error| fault(&error, &self.store, options, timeout))?;
         if results.len() != batch.len() {
             return Err(Fault::Contract {
                 text: format!("{} results for {} records", results.len(), batch.len()),
@@ -213,7 +216,7 @@ fn instantiate<'e>(
     let allowed = allow(engine.clock(), &mut store, options, options.call_timeout);
     let component = pre
         .instantiate(&mut store)
-        .map_err(|error| fault(&error, options, options.call_timeout))?;
+        .map_err(|error| fault(&error, &store, options, options.call_timeout))?;
     Ok((store, component, allowed))
 }
 
@@ -232,7 +235,12 @@ fn allow<'c>(
 }
 
 /// Which fault an error of wasmtime is.
-fn fault(error: &wasmtime::Error, options: &RuntimeOptions, timeout: Duration) -> Fault {
+fn fault(
+    error: &wasmtime::Error,
+    store: &Store<Host>,
+    options: &RuntimeOptions,
+    timeout: Duration,
+) -> Fault {
     if let Some(TooMuchMemory { wanted }) = error.downcast_ref() {
         return Fault::Memory {
             wanted: *wanted,
@@ -245,16 +253,18 @@ fn fault(error: &wasmtime::Error, options: &RuntimeOptions, timeout: Duration) -
         },
         Some(trap) => Fault::Trap {
             text: trap.to_string(),
+            inside: Inside::of(error, store),
         },
         None => {
             // wasmtime has no type for this one.
-            let text = format!("{error:#}");
+            let text = error.root_cause().to_string();
             if text.contains("fuel allocated for hostcalls") {
                 Fault::Output {
                     limit: options.output_bytes,
                 }
             } else {
-                Fault::Trap { text }
+                let inside = Inside::of(error, store);
+                Fault::Trap { text, inside }
             }
         }
     }

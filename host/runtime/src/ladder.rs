@@ -1,7 +1,11 @@
 //! What happens when a call faults: a fresh instance, and the input in halves, down
 //! to the one attribute at fault. Everything else is mapped.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use memchr::memmem;
 
 use pipeline::{Mapped, Outcome, Reason, RefusalKind, Refused, Tally};
 use splitter::Record;
@@ -21,6 +25,8 @@ pub(crate) type Start = Box<dyn Fn() -> Result<Instance, StartError> + Send>;
 /// An instance and what to do when it faults.
 pub(crate) struct Ladder {
     options: RuntimeOptions,
+    /// MISP attribute types whose values may be written nowhere.
+    private_types: Arc<BTreeSet<String>>,
     start: Start,
     instance: Option<Instance>,
     /// Attributes in a row that faulted.
@@ -30,9 +36,15 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    pub(crate) fn new(options: RuntimeOptions, start: Start, instance: Instance) -> Self {
+    pub(crate) fn new(
+        options: RuntimeOptions,
+        private_types: Arc<BTreeSet<String>>,
+        start: Start,
+        instance: Instance,
+    ) -> Self {
         Self {
             options,
+            private_types,
             start,
             instance: Some(instance),
             faults: 0,
@@ -49,7 +61,9 @@ impl Ladder {
         let mapped = match self.call(records, now_ms, self.options.call_timeout)? {
             Ok(mapped) => mapped,
             Err(fault) => {
-                tracing::warn!(%fault, records = records.len(), "the mapping faulted, looking for the cause");
+                // The text of a panic may quote any of the records.
+                let shown = fault.without_text();
+                tracing::warn!(fault = %shown, records = records.len(), "the mapping faulted, looking for the cause");
                 self.narrow(records, now_ms, fault)?
             }
         };
@@ -185,6 +199,11 @@ impl Ladder {
 
     /// This attribute is what the mapping cannot take.
     fn blame(&mut self, record: &Record, fault: Fault) -> Result<Mapped, RuntimeError> {
+        let fault = if self.is_private(record) {
+            fault.without_text()
+        } else {
+            fault
+        };
         self.faults += 1;
         if self.faults >= self.options.fault_limit {
             return Err(RuntimeError::Broken {
@@ -206,6 +225,12 @@ impl Ladder {
             refused: vec![Refused { attribute, reason }],
             ..Outcome::default()
         }))
+    }
+
+    /// Does the record name a type whose values may be written nowhere?
+    fn is_private(&self, record: &Record) -> bool {
+        let mut kinds = self.private_types.iter();
+        kinds.any(|kind| memmem::find(&record.json, kind.as_bytes()).is_some())
     }
 
     /// One call; after a fault the instance is gone.

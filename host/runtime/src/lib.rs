@@ -10,6 +10,7 @@ mod collisions;
 mod convert;
 mod engine;
 mod error;
+mod inside;
 mod instance;
 mod ladder;
 mod mapper;
@@ -21,6 +22,7 @@ pub use engine::{
     CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LoadedMapping, digest,
 };
 pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
+pub use inside::Inside;
 pub use mapper::Mapper;
 pub use options::RuntimeOptions;
 pub use origin::Origin;

@@ -42,6 +42,8 @@ impl Mapper {
         origin: Origin,
     ) -> Result<Self, StartError> {
         let options = Arc::clone(engine.options());
+        let private_types = Arc::new(mapping.description().private_types());
+        let redact = Arc::clone(&private_types);
         let start: Start = {
             let (engine, pre, options) =
                 (engine.clone(), mapping.pre.clone(), Arc::clone(&options));
@@ -67,7 +69,7 @@ impl Mapper {
                         return;
                     }
                 };
-                let mut ladder = Ladder::new((*options).clone(), start, instance);
+                let mut ladder = Ladder::new((*options).clone(), redact, start, instance);
                 while let Some(job) = waiting.blocking_recv() {
                     let result = ladder.map(&job.batch.records, job.batch.now_ms);
                     let _ = job.reply.send(result);
@@ -81,7 +83,7 @@ impl Mapper {
             jobs,
             identity: Arc::new(mapping.identity().clone()),
             search_flags,
-            private_types: Arc::new(mapping.description().private_types()),
+            private_types,
         })
     }
 }

@@ -137,6 +137,26 @@ async fn a_trap_costs_its_attribute() {
 #[tokio::test]
 async fn a_panic_costs_its_attribute() {
     one_bad("panic", "unreachable").await;
+    // What happened inside: the text of the panic, and the function.
+    one_bad("panic", "asked to by panic").await;
+    one_bad("panic", "panicked at ").await;
+    one_bad(
+        "panic",
+        "; in misp-ecs:mapping/mapping@0.1.0#[method]mapper.transform",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_text_of_a_panic_on_a_private_attribute_is_not_written_down() {
+    let mut record = event("e", &["panic"]);
+    let json = String::from_utf8(record.json.to_vec()).unwrap();
+    record.json = Bytes::from(json.replace("\"text\"", "\"made-up-private\""));
+    let mapped = map(&mapper(), vec![record]).await;
+    let (_, refused) = came(&mapped);
+    let text = &refused[0].1;
+    assert!(!text.contains("asked to"), "{text}");
+    assert!(text.contains("mapper.transform"), "{text}");
 }
 
 #[tokio::test]

@@ -22,7 +22,6 @@ use crate::wiring;
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-
 /// Runs the command.
 pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
     let mode = Mode {

@@ -22,6 +22,7 @@ mod generated {
     });
 }
 
+mod panics;
 mod shell;
 
 pub use generated::*;

@@ -73,7 +73,7 @@ impl Mapping for Hostile {
             ecs_version: "0".to_owned(),
             settings_schema: "{}".to_owned(),
             fields: Vec::new(),
-            extra: Vec::new(),
+            extra: vec![("redact-types".to_owned(), "made-up-private".to_owned())],
         }
     }
 
@@ -116,7 +116,7 @@ fn map(attribute: &Value, outcome: &mut Outcome) {
     let mut id = text(attribute, "uuid");
     match value.as_str() {
         "trap" => std::process::abort(),
-        "panic" => panic!("asked to"),
+        "panic" => panic!("asked to by {value}"),
         "loop" => while std::hint::black_box(true) {},
         "memory" => {
             let mut hoard: Vec<Vec<u8>> = Vec::new();
