@@ -406,3 +406,40 @@ async fn every_attribute_of_the_demo_comes() {
     assert_eq!(taken.attributes as usize, there);
     assert_eq!(taken.came.len(), published(&misp).len());
 }
+
+#[tokio::test]
+async fn an_event_dated_far_ahead_is_downloaded_once() {
+    let ahead = BASE_TIME + 400 * 86_400;
+    let misp = with_many(3).await;
+    misp.add(event(9, "its clock was wrong").published_at(ahead).build());
+    let mut taken = Taken::new(&misp, sized(50));
+    taken.poll().await;
+    assert_eq!(taken.came.len(), 4);
+    // Also after a restart.
+    let mut again = Taken::resume(client(&misp), sized(50), taken.cursor.clone());
+    misp.forget_requests();
+    let changed = published(&misp)[0].clone();
+    misp.with_store(|store| {
+        store.publish(&changed.0);
+        store.advance(60);
+    });
+    again.poll().await;
+    again.poll().await;
+    assert_eq!((again.came.len(), again.times(&changed.0)), (1, 1));
+    for search in misp.searches() {
+        let asked = &search.json;
+        let until = asked["publish_timestamp"][1].as_i64();
+        let whole = asked.get("metadata").is_none();
+        assert!(
+            !whole || until.is_some_and(|until| until < ahead),
+            "{asked}"
+        );
+    }
+    // Another one comes although it is dated later still.
+    misp.add(event(10, "a second one").published_at(ahead + 9).build());
+    again.poll().await;
+    assert_eq!(again.came.len(), 2);
+    let mut last = Taken::resume(client(&misp), sized(50), again.cursor.clone());
+    last.poll().await;
+    assert_eq!(last.came.len(), 0);
+}

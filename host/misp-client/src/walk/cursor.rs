@@ -46,7 +46,7 @@ pub(super) type Publication = (String, i64);
 pub(super) struct Position {
     /// UNIX seconds by MISP's clock; 1 at the start, never 0, which would be no filter at all.
     pub(super) w: i64,
-    /// Publications at `w` that need not come again.
+    /// Publications at `w`, or far ahead of the server's clock, that need not come again.
     pub(super) seen: BTreeSet<Publication>,
     /// Where the very first walk began: what was before it was never asked for.
     pub(super) from: i64,

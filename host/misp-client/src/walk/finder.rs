@@ -1,5 +1,6 @@
 //! Asks `events/restSearch` page after page: what both endpoints' walks are made of.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pipeline::{Class, Classify, Cursor, PageFacts, UnreadEvent, now_ms};
@@ -7,10 +8,10 @@ use serde_json::{Map, Value, json};
 use splitter::{EventHead, Records, SplitError, SplitLimits};
 
 use super::at_once::{AtOnce, limit};
-use super::cursor::{CursorError, CursorKind, Position};
+use super::cursor::{CursorError, CursorKind, Position, Publication};
 use super::isolate::{Isolated, Tries};
 use super::size::{PageSize, Smaller};
-use super::steps::{Answered, Ask, Steps};
+use super::steps::{Answered, Ask, FAR_AHEAD, Steps, publication};
 use crate::client::{Answer, Client, Endpoint};
 use crate::error::ClientError;
 use crate::filters::Filters;
@@ -137,6 +138,8 @@ pub(super) struct Finder {
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     pub(super) walk: Option<Steps>,
+    /// What is dated from this second on is known already: this walk does not ask for it.
+    known_from: Option<i64>,
     /// A page that does not come, and whose events are asked for one by one.
     pub(super) isolated: Option<Isolated>,
     /// Tries at the first of the events that are asked for by name.
@@ -171,6 +174,7 @@ impl Finder {
                 .map(|cursor| Position::read(cursor, kind))
                 .transpose()?,
             walk: None,
+            known_from: None,
             isolated: None,
             named_tries: Tries::default(),
             sorts: false,
@@ -271,7 +275,10 @@ impl Finder {
     /// The next page of the walk.
     pub(super) async fn advance(&mut self) -> Result<Option<Found>, WalkError> {
         if self.walk.is_none() {
-            self.walk = Some(Steps::new(self.beginning().await?));
+            let beginning = self.beginning().await?;
+            self.known_from = None;
+            self.known_from = self.known_ahead(&beginning).await;
+            self.walk = Some(Steps::new(beginning));
         }
         loop {
             if let Some(found) = self.isolated_on().await? {
@@ -358,6 +365,33 @@ impl Finder {
         Ok(position)
     }
 
+    /// The first second of the events that are far ahead of the server's clock, if all of them are
+    /// known. They would come with every poll otherwise, and whole.
+    async fn known_ahead(&self, position: &Position) -> Option<i64> {
+        let far = position.w.saturating_add(FAR_AHEAD);
+        let known = position.seen.iter().filter(|(_, second)| *second > far);
+        let known: BTreeSet<Publication> = known.cloned().collect();
+        let first = known.iter().map(|(_, second)| *second).min()?;
+        let mut body = self.body(Ask {
+            from: first,
+            one_second: false,
+            page: 1,
+            limit: u32::try_from(known.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(2),
+        });
+        body.insert("metadata".to_owned(), 1.into());
+        body.insert("excludeGalaxy".to_owned(), 1.into());
+        // Without an answer they are asked for with everything else.
+        let (_, records) = self.fetch(body).await.ok()?;
+        let there: BTreeSet<Publication> = self
+            .by_clock(records.heads())
+            .iter()
+            .map(publication)
+            .collect();
+        (there == known).then_some(first)
+    }
+
     /// Is the answer sorted, and does the server sort at all? A page can be in order by chance,
     /// so before a first page of several is trusted, the server must show it. If it doesn't
     /// sort, the walk goes on by page.
@@ -422,7 +456,10 @@ impl Finder {
         let window = if ask.one_second {
             json!([ask.from, ask.from])
         } else {
-            json!(ask.from)
+            match self.known_from {
+                Some(known) if ask.from < known => json!([ask.from, known - 1]),
+                _ => json!(ask.from),
+            }
         };
         let clock = self.options.cursor.column();
         let mut body = self

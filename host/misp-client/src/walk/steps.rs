@@ -11,7 +11,7 @@
 //! restart and begins the next walk, stays before the first second in which an event might be
 //! published once more: its new content would carry the same uuid and the same second.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use splitter::EventHead;
 
@@ -23,6 +23,10 @@ const MOST_PASSES: u32 = 5;
 const SMALL_STEP: i64 = 60;
 /// If it is further behind, somebody set it back: at most so long ago, unless nobody polled.
 const SET_BACK_WITHIN: i64 = 86_400;
+
+/// An event dated so much later than now has a clock that was wrong: it is handed out once, and is
+/// not published again in that very second before then.
+pub(super) const FAR_AHEAD: i64 = 86_400;
 
 /// One question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +84,12 @@ pub(super) struct Steps {
     start: Position,
     durable: Position,
     w: i64,
-    /// Handed out, or known from before: all at `w` at least.
+    /// Handed out, or known from before: all at `w` at least, or far ahead of the server.
     seen: HashSet<Publication>,
     /// The first second that was not settled when something of it, or after it, came.
     hold: Option<i64>,
+    /// What is later than this is far ahead of the server's clock.
+    far: i64,
     phase: Phase,
     page: u64,
     pass: Pass,
@@ -101,6 +107,7 @@ impl Steps {
             durable: start.clone(),
             start,
             hold: None,
+            far: i64::MAX,
             phase: Phase::Keyset,
             page: 1,
             pass: Pass::default(),
@@ -188,6 +195,7 @@ impl Steps {
         if self.rewind(answered) {
             return vec![false; answered.heads.len()];
         }
+        self.far = answered.settled.saturating_add(FAR_AHEAD);
         self.largest = self.largest.max(answered.heads.len() as u64);
         let mut new_in_pass = false;
         let keep: Vec<bool> = answered
@@ -289,7 +297,8 @@ impl Steps {
                 self.hold = Some(self.hold.map_or(self.w, |hold| hold.min(self.w)));
             }
             self.w += 1;
-            self.seen.clear();
+            let far = self.far;
+            self.seen.retain(|(_, published)| *published > far);
             self.phase = Phase::Keyset;
             self.start_pass();
         }
@@ -361,8 +370,9 @@ impl Steps {
 
     fn advance_to(&mut self, second: i64) {
         self.w = self.w.max(second);
-        let w = self.w;
-        self.seen.retain(|(_, published)| *published >= w);
+        let (w, far) = (self.w, self.far);
+        self.seen
+            .retain(|(_, published)| *published >= w || *published > far);
     }
 
     fn start_pass(&mut self) {
@@ -388,6 +398,7 @@ impl Steps {
         self.durable = match self.hold {
             Some(hold) if hold <= self.w => Position {
                 from,
+                seen: self.seen_far_ahead(),
                 ..Position::at(hold)
             },
             _ => Position {
@@ -396,15 +407,22 @@ impl Steps {
                 seen: self
                     .seen
                     .iter()
-                    .filter(|(_, published)| *published == self.w)
+                    .filter(|(_, published)| *published == self.w || *published > self.far)
                     .cloned()
                     .collect(),
             },
         };
     }
+
+    fn seen_far_ahead(&self) -> BTreeSet<Publication> {
+        let seen = self.seen.iter();
+        seen.filter(|(_, published)| *published > self.far)
+            .cloned()
+            .collect()
+    }
 }
 
-fn publication(head: &EventHead) -> Publication {
+pub(super) fn publication(head: &EventHead) -> Publication {
     let name = if head.uuid.is_empty() {
         format!("id {}", head.id)
     } else {
