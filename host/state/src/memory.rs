@@ -97,8 +97,7 @@ impl State for Store {
             for output in others {
                 let standing = progress::standing(transaction, instance, &output)?;
                 let walk = catch_up_walk(instance, &output);
-                if standing != Some(Standing::Behind)
-                    || cursors::get(transaction, &walk)?.is_some()
+                if standing != Some(Standing::Behind) || cursors::get(transaction, &walk)?.is_some()
                 {
                     current.push(output);
                 }

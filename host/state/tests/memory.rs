@@ -459,3 +459,28 @@ async fn who_reads_the_store_holds_up_no_commit() {
     assert_eq!(seen, 1);
     assert_eq!(store.last_done("lab", "a test").unwrap(), Some(1));
 }
+
+#[tokio::test]
+async fn a_fault_in_an_earlier_page_of_an_event_keeps_its_documents() {
+    let world = World::new(&["lab"]);
+    world.server("lab").attributes_at_once = Some(2);
+    let all = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")];
+    for (attribute, value) in all {
+        world.server("lab").set("e", attribute, value);
+    }
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(world.values("out"), has(&all));
+    world.mapping.lock().unwrap().refuses.insert("a".to_owned());
+    world.server("lab").set("e", "d", "5");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    let kept = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "5")];
+    assert_eq!(world.values("out"), has(&kept));
+    // Without a fault, what left the event is deleted as ever.
+    world.mapping.lock().unwrap().refuses.clear();
+    world.server("lab").remove("e", "a");
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(world.values("out"), has(&kept[1..]));
+}

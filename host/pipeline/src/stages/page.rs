@@ -16,7 +16,8 @@ use crate::withdraw;
 pub(super) struct Progress {
     /// Events whose last slice has been delivered.
     finished: Vec<EventSeen>,
-    /// Events of which a part was refused: nothing of them is withdrawn.
+    /// Events of which a part was refused, on this page or an earlier one: nothing of them is
+    /// deleted.
     faulted: BTreeSet<String>,
     /// A part of the page could not be read: whose it was, nobody knows.
     broken: bool,
@@ -60,6 +61,8 @@ impl Progress {
             first_version,
         } = std::mem::take(self);
         let since = first_version.unwrap_or(page.version);
+        // Such an event may have begun with an earlier page, and may end with a later one.
+        let spread = matches!(page.whole, Whole::Events(_)) && page.cursor.is_none();
         let whole = match page.whole {
             Whole::Slices => finished,
             Whole::Events(events) => events,
@@ -73,6 +76,13 @@ impl Progress {
         crash::point("withdrawn");
         if page.cursor.is_none() {
             self.first_version = Some(since);
+        }
+        if spread {
+            self.broken = broken && whole.is_empty();
+            self.faulted = faulted;
+            for event in &whole {
+                self.faulted.remove(&event.uuid);
+            }
         }
         let (instance, walk) = (context.instance.to_owned(), context.walk.to_owned());
         let current = context.current();

@@ -10,7 +10,7 @@ mod output;
 mod received;
 mod server;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
-    Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation, Options,
-    Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused, ServerClock,
-    Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
+    EventSeen, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation,
+    Options, Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused,
+    ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -135,6 +135,7 @@ impl World {
                 Ok(Box::new(FakeSource {
                     server: Arc::clone(&server),
                     after: cursor.map_or(0, |cursor| cursor.0.parse().unwrap()),
+                    parts: VecDeque::new(),
                 }))
             }),
             mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(&self.mapping)))),
@@ -205,9 +206,50 @@ pub(crate) fn service() -> Options {
 struct FakeSource {
     server: Arc<Mutex<Server>>,
     after: i64,
+    /// Pages of the event that is being read.
+    parts: VecDeque<Page>,
 }
 
 impl FakeSource {
+    /// An event in pages of so many attributes: it is whole with the last of them.
+    fn in_parts(&self, uuid: &str, at_once: usize, cursor: &Cursor) -> VecDeque<Page> {
+        let server = self.server.lock().unwrap();
+        let event = &server.events[uuid];
+        let attributes: Vec<Value> = event
+            .attributes
+            .iter()
+            .map(|(uuid, attribute)| {
+                json!({"uuid": uuid, "type": "text", "value": attribute.value,
+                       "timestamp": attribute.timestamp.to_string()})
+            })
+            .collect();
+        let mut pages: VecDeque<Page> = attributes
+            .chunks(at_once)
+            .map(|some| {
+                let body = json!({"response": [{"Event": {"uuid": uuid, "info": "x",
+                    "publish_timestamp": event.publish_timestamp.to_string(),
+                    "Attribute": some}}]});
+                let body = Body::from(body.to_string().into_bytes());
+                Page {
+                    records: Records::from_answer(body, SplitLimits::default()).unwrap(),
+                    cursor: None,
+                    whole: Whole::Events(Vec::new()),
+                    fetched_ms: 1_000 + server.now,
+                    facts: PageFacts::default(),
+                    unread: Vec::new(),
+                }
+            })
+            .collect();
+        if let Some(last) = pages.back_mut() {
+            last.cursor = Some(cursor.clone());
+            last.whole = Whole::Events(vec![EventSeen {
+                uuid: uuid.to_owned(),
+                publish_timestamp: event.publish_timestamp,
+            }]);
+        }
+        pages
+    }
+
     fn page(&self, uuids: &[String], cursor: Option<Cursor>) -> Page {
         let server = self.server.lock().unwrap();
         let events: Vec<Value> = uuids
@@ -255,6 +297,10 @@ impl FakeSource {
 #[async_trait]
 impl Source for FakeSource {
     async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        if let Some(part) = self.parts.pop_front() {
+            return Ok(Some(part));
+        }
+        let at_once = self.server.lock().unwrap().attributes_at_once;
         let next: Vec<(i64, String)> = {
             let mut server = self.server.lock().unwrap();
             if server.down {
@@ -271,13 +317,17 @@ impl Source for FakeSource {
                 .map(|(uuid, event)| (event.publish_timestamp, uuid.clone()))
                 .collect();
             later.sort();
-            later.truncate(2);
+            later.truncate(if at_once.is_some() { 1 } else { 2 });
             later
         };
         let Some((last, _)) = next.last() else {
             return Ok(None);
         };
         self.after = *last;
+        if let (Some(at_once), Some((_, event))) = (at_once, next.first()) {
+            self.parts = self.in_parts(event, at_once, &Cursor(self.after.to_string()));
+            return Ok(self.parts.pop_front());
+        }
         let uuids: Vec<String> = next.into_iter().map(|(_, uuid)| uuid).collect();
         Ok(Some(
             self.page(&uuids, Some(Cursor(self.after.to_string()))),

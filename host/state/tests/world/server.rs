@@ -31,6 +31,8 @@ pub(crate) struct Server {
     pub(crate) empty_listing: bool,
     /// The clock in its answers.
     pub(crate) clock: ServerClock,
+    /// Attributes of one page, for a server that gives an event in several pages.
+    pub(crate) attributes_at_once: Option<usize>,
     /// Does no question for a page get an answer?
     pub(crate) down: bool,
     /// How many more questions for a page it refuses the key to.
