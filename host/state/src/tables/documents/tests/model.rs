@@ -101,10 +101,19 @@ impl Model {
                 now.wanted_by.push(me);
                 if now.copy_of.as_deref() == Some(instance) {
                     now.may_be_under(&delivery.mapping);
+                    now.expires_ms = document.expires_ms;
                 }
             }
-            Act::Absent(fate) if now.wanted_by.is_empty() => now.fate = fate,
-            Act::Absent(_) => self.ask_another(instance, &mut now),
+            Act::Absent(_) if now.wanted_by.is_empty() && now.fate.may_be_there() => {
+                now.wanted_by.push(me);
+                now.copy_of = Some(instance.to_owned());
+                now.expires_ms = Some(0);
+            }
+            Act::Absent(fate) if now.wanted_by.is_empty() => {
+                now.fate = fate;
+                now.expires_ms = document.expires_ms;
+            }
+            Act::Absent(_) => self.ask_others(instance, &mut now),
         }
         self.documents.insert(document.id.clone(), now);
         let row = Row {
@@ -136,7 +145,7 @@ impl Model {
                 None => {
                     now.wanted_by.retain(|other| *other != me);
                     if !now.wanted_by.is_empty() {
-                        self.ask_another(instance, &mut now);
+                        self.ask_others(instance, &mut now);
                     } else if now.fate.may_be_there() {
                         (now, stays) = (before, true);
                     }
@@ -153,10 +162,10 @@ impl Model {
         }
     }
 
-    fn ask_another(&mut self, instance: &str, document: &mut Known) {
+    fn ask_others(&mut self, instance: &str, document: &mut Known) {
         if document.copy_of.as_deref() == Some(instance) {
             document.copy_of = None;
-            self.wanted.extend(document.wanted_by.first().cloned());
+            self.wanted.extend(document.wanted_by.iter().cloned());
         }
     }
 
