@@ -1,11 +1,14 @@
 //! The second pass: the slices of a big event.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::list::{Kind, List, Of};
 use crate::plan::Parts;
 use crate::record::SplitLimits;
 use crate::scan::{Fault, Scanner};
+use crate::walk::is_space;
 
 /// Reads the attributes and objects of an event one by one.
 #[derive(Debug)]
@@ -14,16 +17,21 @@ pub(crate) struct Entries {
     lists: std::vec::IntoIter<(Of, List)>,
     /// The list being read, and whether its first entry is next.
     open: Option<(Of, Kind, bool)>,
+    /// Where something is left out.
+    holes: Vec<Range<u64>>,
 }
 
 impl Entries {
-    pub(crate) fn new(attributes: Vec<List>, objects: Vec<List>) -> Self {
-        let attributes = attributes.into_iter().map(|list| (Of::Attributes, list));
-        let objects = objects.into_iter().map(|list| (Of::Objects, list));
+    pub(crate) fn new(parts: Parts) -> Self {
+        let attributes = parts.attributes.into_iter();
+        let attributes = attributes.map(|list| (Of::Attributes, list));
+        let objects = parts.objects.into_iter().map(|list| (Of::Objects, list));
+        let holes = parts.unreadable.into_iter().map(|part| part.span);
         let lists: Vec<_> = attributes.chain(objects).collect();
         Self {
             lists: lists.into_iter(),
             open: None,
+            holes: holes.collect(),
         }
     }
 
@@ -47,6 +55,7 @@ impl Entries {
                     }
                     Kind::Single { .. } | Kind::Scalar => {
                         scanner.copy_range(&list.span, into)?;
+                        cut_out(into, list.span.start, &self.holes);
                         return Ok(Some((of, list.attributes)));
                     }
                 }
@@ -59,12 +68,53 @@ impl Entries {
             if more {
                 self.open = Some((of, kind, false));
                 scanner.peek()?;
-                scanner.reader.copy_from_here();
-                let attributes = of.entry(scanner)?;
-                scanner.reader.copied(into);
+                if self.holes.is_empty() {
+                    scanner.reader.copy_from_here();
+                    let attributes = of.entry(scanner)?;
+                    scanner.reader.copied(into);
+                    return Ok(Some((of, attributes)));
+                }
+                let start = scanner.offset();
+                let entry = scanner.entry(None, |scanner| of.entry(scanner))?;
+                scanner.unreadable.clear();
+                let Some(attributes) = entry else {
+                    continue;
+                };
+                let end = scanner.offset();
+                scanner.copy_range(&(start..end), into)?;
+                cut_out(into, start, &self.holes);
                 return Ok(Some((of, attributes)));
             }
         }
+    }
+}
+
+/// Cuts holes out of bytes that begin at `start` in the body, each with the comma beside it.
+fn cut_out(bytes: &mut Vec<u8>, start: u64, holes: &[Range<u64>]) {
+    let end = start + bytes.len() as u64;
+    let inside = holes
+        .iter()
+        .filter(|hole| start <= hole.start && hole.end <= end);
+    let mut kept: Vec<u8> = Vec::new();
+    let mut from = 0;
+    for hole in inside {
+        let place = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
+        kept.extend_from_slice(bytes.get(from..place(hole.start)).unwrap_or_default());
+        from = place(hole.end);
+        let rest = bytes.get(from..).unwrap_or_default();
+        let spaces = rest.iter().take_while(|byte| is_space(**byte)).count();
+        if rest.get(spaces) == Some(&b',') {
+            from += spaces + 1;
+        } else {
+            let before = kept.iter().rposition(|byte| !is_space(*byte));
+            if let Some(comma) = before.filter(|at| kept.get(*at) == Some(&b',')) {
+                kept.truncate(comma);
+            }
+        }
+    }
+    if from > 0 {
+        kept.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        *bytes = kept;
     }
 }
 
@@ -87,8 +137,9 @@ impl Cutter {
         limits: SplitLimits,
     ) -> Result<Self, Fault> {
         let frame = Frame::read(&parts, scanner)?;
+        scanner.begin();
         Ok(Self {
-            entries: Entries::new(parts.attributes, parts.objects),
+            entries: Entries::new(parts),
             frame,
             limits,
             held: None,

@@ -17,6 +17,9 @@ const CUT_ALL: SplitLimits = SplitLimits {
     bytes: 0,
     head_times_attributes: 0,
     depth: u32::MAX,
+    items: u32::MAX,
+    unreadable: 0,
+    record: usize::MAX,
 };
 
 /// One entry of a list and the attributes in it.
@@ -105,11 +108,11 @@ fn halve(json: &Bytes) -> Result<Option<(Half, Half)>, Fault> {
 }
 
 fn scanner(json: Bytes) -> Scanner {
-    Scanner::new(Reader::new(Body::from(json)), CUT_ALL.depth)
+    Scanner::new(Reader::new(Body::from(json)), CUT_ALL)
 }
 
 fn read(parts: Parts, scanner: &mut Scanner) -> Result<Vec<Entry>, Fault> {
-    let mut entries = Entries::new(parts.attributes, parts.objects);
+    let mut entries = Entries::new(parts);
     let mut all = Vec::new();
     loop {
         let mut json = Vec::new();

@@ -57,12 +57,20 @@ impl Of {
                 let (mut attributes, mut first) = (0, true);
                 scanner.enter()?;
                 while scanner.element(first)? {
-                    attributes += self.entry(scanner)?;
+                    let entry = scanner.entry(None, |scanner| self.entry(scanner))?;
+                    attributes += entry.unwrap_or(0);
                     first = false;
                 }
                 (Kind::List, attributes, first)
             }
-            Some(b'{') => self.in_braces(scanner)?,
+            Some(b'{') => {
+                let found = scanner.entry_or_list(
+                    None,
+                    |scanner| self.in_braces(scanner),
+                    |(kind, ..)| *kind == Kind::Gappy,
+                )?;
+                found.unwrap_or((Kind::Nothing, 0, false))
+            }
             Some(b'n') => {
                 scanner.value()?;
                 (Kind::Nothing, 0, true)
@@ -97,7 +105,8 @@ impl Of {
                 continue;
             }
             if member.name == Name::Index && scanner.peek()? == Some(b'{') {
-                in_entries += self.entry(scanner)?;
+                let entry = scanner.entry(Some(member.start), |scanner| self.entry(scanner))?;
+                in_entries += entry.unwrap_or(0);
             } else {
                 scanner.value()?;
                 gappy = false;

@@ -25,13 +25,13 @@ pub(crate) enum Name {
     Other,
 }
 
-/// A longer key (with all its letters escaped) is none of these.
-const LONGEST: usize = 6 * "publish_timestamp".len() + 2;
-
 impl Name {
+    /// A longer key (with all its letters escaped) is none of these.
+    pub(crate) const LONGEST: usize = 6 * "publish_timestamp".len() + 2;
+
     /// Of a key as written, with its quotes.
     pub(crate) fn of(raw: &[u8]) -> Self {
-        if raw.len() > LONGEST {
+        if raw.len() > Self::LONGEST {
             return Self::Other;
         }
         if raw.contains(&b'\\') {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::list::{Kind, List, Of};
 use crate::name::Name;
-use crate::record::{EventHead, SplitLimits};
-use crate::scan::{Fault, Member, Scanner};
+use crate::record::{EventHead, REPEATED_KEY, SplitLimits};
+use crate::scan::{Fault, Member, Scanner, Unreadable};
 
 /// How the bytes of an item become records.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) enum Shape {
     Cut(Box<Parts>),
     /// No record.
     Stray,
+    /// A loose attribute that cannot be read: where and why.
+    Unreadable(u64, &'static str),
 }
 
 /// An event, a loose attribute, or a part of a page that is neither.
@@ -37,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) head: Vec<Range<u64>>,
     pub(crate) attributes: Vec<List>,
     pub(crate) objects: Vec<List>,
+    /// What is left out of the lists.
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Parts {
@@ -46,7 +50,10 @@ impl Parts {
     }
 }
 
-/// What was found so far. Each item but the strays has a head.
+/// Bytes of a text of an event's head that are kept.
+const LONGEST_TEXT: u64 = 256;
+
+/// What was found so far. Each item has a head, but what is no record.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) items: Vec<Item>,
@@ -67,7 +74,10 @@ pub(crate) fn value(
     };
     match planner.scanner.peek()? {
         Some(b'[') => planner.page().map(|()| true),
-        Some(b'{') => planner.object(Level::Top).map(|seen| planner.one(seen)),
+        Some(b'{') => {
+            let seen = planner.object(Level::Top)?;
+            planner.one(seen)
+        }
         _ => planner.stray().map(|()| false),
     }
 }
@@ -135,7 +145,7 @@ impl Planner<'_> {
             match self.scanner.peek()? {
                 Some(b'{') => {
                     let seen = self.object(Level::Item)?;
-                    self.one(seen);
+                    self.one(seen)?;
                 }
                 _ => self.stray()?,
             }
@@ -145,25 +155,55 @@ impl Planner<'_> {
 
     fn stray(&mut self) -> Result<(), Fault> {
         let span = self.scanner.value()?;
-        self.add_stray(span);
-        Ok(())
+        self.add_stray(span)
     }
 
-    pub(crate) fn add_stray(&mut self, span: Range<u64>) {
+    pub(crate) fn add_stray(&mut self, span: Range<u64>) -> Result<(), Fault> {
+        self.scanner.count_unreadable()?;
         self.plan.items.push(Item {
             span,
             attributes: 0,
             shape: Shape::Stray,
         });
+        Ok(())
     }
 
-    pub(crate) fn add(&mut self, span: Range<u64>, attributes: u64, shape: Shape, head: EventHead) {
+    pub(crate) fn add(
+        &mut self,
+        span: Range<u64>,
+        attributes: u64,
+        shape: Shape,
+        head: EventHead,
+    ) -> Result<(), Fault> {
+        self.at_most(
+            self.plan.items.len() + 1,
+            self.limits.items as usize,
+            "events and attributes in one answer",
+        )?;
         self.plan.heads.push(head);
         self.plan.items.push(Item {
             span,
             attributes,
             shape,
         });
+        Ok(())
+    }
+
+    /// Fails if there is more of something than is accepted.
+    pub(crate) fn at_most(
+        &self,
+        count: usize,
+        limit: usize,
+        what: &'static str,
+    ) -> Result<(), Fault> {
+        if count > limit {
+            return Err(Fault::TooMany {
+                offset: self.scanner.offset(),
+                what,
+                limit: limit as u64,
+            });
+        }
+        Ok(())
     }
 
     fn object(&mut self, level: Level) -> Result<Seen, Fault> {
@@ -173,11 +213,16 @@ impl Planner<'_> {
             ..Seen::default()
         };
         let start = self.scanner.offset();
+        let known = self.scanner.unreadable.len();
         let (mut first, mut run) = (true, None);
         self.scanner.enter()?;
         while let Some(member) = self.scanner.member(first)? {
             first = false;
             let in_head = self.member(level, member, &mut seen)?;
+            let parts = &seen.parts;
+            let lists = parts.attributes.len().max(parts.objects.len());
+            let most = lists.max(seen.events.len());
+            self.at_most(most, REPEATED_KEY, "members with the same key")?;
             let end = self.scanner.offset();
             if in_head {
                 let from = run.map_or(member.start, |open: Range<u64>| open.start);
@@ -187,6 +232,7 @@ impl Planner<'_> {
             }
         }
         seen.parts.head.extend(run);
+        seen.parts.unreadable = self.scanner.unreadable.split_off(known);
         seen.span = start..self.scanner.offset();
         Ok(seen)
     }
@@ -253,12 +299,17 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// The text of the string or number that is next; empty for anything else.
+    /// The text of the string or number that is next; empty for anything else, and for what is
+    /// longer than any uuid, id or time.
     fn text(&mut self) -> Result<String, Fault> {
         match self.scanner.peek()? {
             Some(first @ (b'"' | b'-' | b'0'..=b'9')) => {
                 let mut raw = Vec::new();
-                self.scanner.copy_value(&mut raw)?;
+                let span = self.scanner.value()?;
+                if span.end - span.start > LONGEST_TEXT {
+                    return Ok(String::new());
+                }
+                self.scanner.copy_range(&span, &mut raw)?;
                 if first == b'"' {
                     Ok(serde_json::from_slice(&raw).unwrap_or_default())
                 } else {
@@ -287,7 +338,7 @@ impl Planner<'_> {
             Some(b'[') => self.page().map(|()| true),
             Some(b'{') => {
                 let seen = self.object(Level::Response)?;
-                Ok(self.one(seen))
+                self.one(seen)
             }
             _ => self.stray().map(|()| false),
         }
@@ -302,10 +353,7 @@ impl Planner<'_> {
             first = false;
             attributes += 1;
             match self.scanner.peek()? {
-                Some(b'{') => {
-                    let seen = self.object(Level::Item)?;
-                    self.loose_attribute(seen, true);
-                }
+                Some(b'{') => self.loose_entry()?,
                 _ => self.stray()?,
             }
         }
@@ -315,5 +363,31 @@ impl Planner<'_> {
             attributes,
             empty: first,
         })
+    }
+
+    /// One attribute of a page of them; what cannot be read costs itself.
+    fn loose_entry(&mut self) -> Result<(), Fault> {
+        let (items, heads) = (self.plan.items.len(), self.plan.heads.len());
+        let (limits, plan) = (self.limits, &mut *self.plan);
+        let read = self.scanner.entry(None, |scanner| {
+            let mut planner = Planner {
+                scanner,
+                limits,
+                plan,
+            };
+            planner.object(Level::Item)
+        })?;
+        if let Some(seen) = read {
+            return self.loose_attribute(seen, true);
+        }
+        self.plan.items.truncate(items);
+        self.plan.heads.truncate(heads);
+        let unreadable = self.scanner.unreadable.pop();
+        self.plan.items.extend(unreadable.map(|part| Item {
+            span: part.span,
+            attributes: 0,
+            shape: Shape::Unreadable(part.offset, part.what),
+        }));
+        Ok(())
     }
 }

@@ -12,9 +12,22 @@ pub struct SplitLimits {
     pub bytes: usize,
     /// Head bytes times attributes in one slice: what a mapping that repeats the head writes.
     pub head_times_attributes: usize,
-    /// How deep JSON may nest.
+    /// How deep JSON may nest. An attribute that nests deeper is left out of its event.
     pub depth: u32,
+    /// Events and loose attributes in one answer; each takes some 250 bytes of memory. 500,000
+    /// take 125 MB; MISP's largest pages have 10,000.
+    pub items: u32,
+    /// Parts of one answer that are no record, and attributes that cannot be read; each takes 64
+    /// bytes of memory and becomes a dead letter. MISP sends none.
+    pub unreadable: u32,
+    /// Bytes of one attribute, of one object with its attributes, and of an event without both.
+    /// More than 64 MiB does not fit into a mapping's memory.
+    pub record: usize,
 }
+
+/// How often one object may have one of the keys whose values are looked into. No JSON writer
+/// gives a key twice.
+pub(crate) const REPEATED_KEY: usize = 16;
 
 impl Default for SplitLimits {
     fn default() -> Self {
@@ -23,6 +36,9 @@ impl Default for SplitLimits {
             bytes: 4 << 20,
             head_times_attributes: 32 << 20,
             depth: 100,
+            items: 500_000,
+            unreadable: 10_000,
+            record: 64 << 20,
         }
     }
 }
@@ -89,6 +105,30 @@ pub enum SplitError {
         /// The value that was skipped.
         skipped: std::ops::Range<u64>,
     },
+    /// An attribute or object of an event that is left out of it; the rest of the event is read.
+    #[error("a part of the event is left out: {what} at byte {offset}")]
+    Part {
+        /// The event's uuid; empty if there is none.
+        event: String,
+        /// Where, counted from the start of the body.
+        offset: u64,
+        /// What was expected or found.
+        what: &'static str,
+        /// What is left out.
+        skipped: std::ops::Range<u64>,
+    },
+    /// More than memory is there for.
+    #[error("more than {limit} {what}, at byte {offset}")]
+    TooMany {
+        /// What of, in the plural.
+        what: &'static str,
+        /// How many are accepted.
+        limit: u64,
+        /// Where, counted from the start of the body.
+        offset: u64,
+        /// What was skipped because of it.
+        skipped: std::ops::Range<u64>,
+    },
     /// The spooled body could not be read back.
     #[error("the spooled body could not be read: {source}")]
     Io {
@@ -96,4 +136,25 @@ pub enum SplitError {
         #[from]
         source: std::io::Error,
     },
+}
+
+impl SplitError {
+    /// What was skipped because of it: where `Body::read_range` finds it.
+    pub fn skipped(&self) -> std::ops::Range<u64> {
+        match self {
+            Self::Malformed { skipped, .. }
+            | Self::NotARecord { skipped, .. }
+            | Self::Part { skipped, .. }
+            | Self::TooMany { skipped, .. } => skipped.clone(),
+            Self::Io { .. } => 0..0,
+        }
+    }
+
+    /// The uuid of the event that it is a part of, if that is known.
+    pub fn event(&self) -> Option<&str> {
+        match self {
+            Self::Part { event, .. } if !event.is_empty() => Some(event),
+            _ => None,
+        }
+    }
 }

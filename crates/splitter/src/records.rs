@@ -25,6 +25,8 @@ pub struct Records {
     /// The error that ends the value, after its items.
     broken: Option<SplitError>,
     cutting: Option<Cutter>,
+    /// What was left out of the event that is being cut.
+    left_out: VecDeque<SplitError>,
     /// Where the next value is looked for; `None`: there is no other.
     next_value: Option<u64>,
     /// Something was broken before: what closes it may be left over.
@@ -79,7 +81,7 @@ impl Records {
 
     fn new(body: Body, limits: SplitLimits) -> Result<Self, SplitError> {
         let mark = body.read_range(0..BYTE_ORDER_MARK.len() as u64, BYTE_ORDER_MARK.len())?;
-        let mut scanner = Scanner::new(Reader::new(body.clone()), limits.depth);
+        let mut scanner = Scanner::new(Reader::new(body.clone()), limits);
         if mark == BYTE_ORDER_MARK {
             scanner.go_to(mark.len() as u64);
         }
@@ -92,6 +94,7 @@ impl Records {
             items: VecDeque::new(),
             broken: None,
             cutting: None,
+            left_out: VecDeque::new(),
             next_value: None,
             salvaging: false,
         })
@@ -116,7 +119,7 @@ impl Records {
         let mut heads = std::mem::take(&mut self.heads).into_iter().enumerate();
         kept.extend(heads.by_ref().take(self.taken).map(|(_, head)| head));
         self.items.retain(|item| {
-            if matches!(item.shape, Shape::Stray) {
+            if matches!(item.shape, Shape::Stray | Shape::Unreadable(..)) {
                 return true;
             }
             let Some((place, head)) = heads.next() else {
@@ -142,6 +145,7 @@ impl Records {
             return Ok(false);
         };
         self.scanner.go_to(at);
+        self.scanner.begin();
         if self.salvaging {
             self.pass(b",]}")?;
         }
@@ -152,7 +156,7 @@ impl Records {
         let mut plan = Plan::default();
         match plan::value(&mut self.scanner, &self.limits, &mut plan) {
             Ok(_) => self.next_value = Some(self.scanner.offset()),
-            Err(Fault::Malformed { offset, what }) => {
+            Err(fault @ (Fault::Malformed { .. } | Fault::TooMany { .. })) => {
                 self.salvaging = true;
                 let mut broken_from = start;
                 if let Some(whole) = plan.items.last() {
@@ -162,11 +166,7 @@ impl Records {
                 }
                 let next = input::next_line(&mut self.scanner.reader, broken_from)?;
                 self.next_value = Some(next);
-                self.broken = Some(SplitError::Malformed {
-                    offset,
-                    what,
-                    skipped: broken_from..next,
-                });
+                self.broken = Some(error(fault, broken_from..next));
             }
             Err(fault) => return Err(fault),
         }
@@ -194,6 +194,9 @@ impl Records {
                 }
                 self.cutting = None;
             }
+            if let Some(error) = self.left_out.pop_front() {
+                return Ok(Some(Err(error)));
+            }
             if let Some(item) = self.items.pop_front() {
                 let Item {
                     span,
@@ -207,8 +210,28 @@ impl Records {
                             skipped: span,
                         })));
                     }
+                    Shape::Unreadable(offset, what) => {
+                        return Ok(Some(Err(SplitError::Malformed {
+                            offset,
+                            what,
+                            skipped: span,
+                        })));
+                    }
                     Shape::Cut(parts) => {
                         self.taken += 1;
+                        let event = self.heads.get(self.taken - 1);
+                        let event = event.map(|head| head.uuid.as_str()).unwrap_or_default();
+                        let left_out = parts.unreadable.iter().map(|part| SplitError::Part {
+                            event: event.to_owned(),
+                            offset: part.offset,
+                            what: part.what,
+                            skipped: part.span.clone(),
+                        });
+                        self.left_out.extend(left_out);
+                        // Without any attribute it would look like an event that has none.
+                        if attributes == 0 && !self.left_out.is_empty() {
+                            continue;
+                        }
                         let cutter = Cutter::new(*parts, &mut self.scanner, self.limits)?;
                         self.cutting = Some(cutter);
                         continue;
@@ -250,6 +273,7 @@ impl Iterator for Records {
             // Whatever it was, there is nothing to go on with.
             self.items.clear();
             self.cutting = None;
+            self.left_out.clear();
             self.next_value = None;
             let place = self.scanner.offset();
             Some(Err(error(fault, place..self.body.len())))
@@ -263,6 +287,16 @@ fn error(fault: Fault, skipped: std::ops::Range<u64>) -> SplitError {
         Fault::Malformed { offset, what } => SplitError::Malformed {
             offset,
             what,
+            skipped,
+        },
+        Fault::TooMany {
+            offset,
+            what,
+            limit,
+        } => SplitError::TooMany {
+            what,
+            limit,
+            offset,
             skipped,
         },
     }

@@ -92,6 +92,9 @@ fn not_ascii(bytes: &[u8], at: usize) -> End {
     }
 }
 
+/// Bytes of a number. A float that is written out has some 800 at most.
+const LONGEST_NUMBER: usize = 4096;
+
 /// The end of a number that starts at `at`; `at_end`: nothing follows `bytes`.
 pub(crate) fn number(bytes: &[u8], at: usize, at_end: bool) -> End {
     let rest = bytes.get(at..).unwrap_or_default();
@@ -99,7 +102,11 @@ pub(crate) fn number(bytes: &[u8], at: usize, at_end: bool) -> End {
         .iter()
         .position(|b| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     if run.is_none() && !at_end {
-        return End::More(at);
+        // More of it would have to be in memory at once.
+        return match rest.len() {
+            0..=LONGEST_NUMBER => End::More(at),
+            _ => End::Bad(at, "a number that is too long"),
+        };
     }
     let run = rest.get(..run.unwrap_or(rest.len())).unwrap_or_default();
     if is_number(run) {

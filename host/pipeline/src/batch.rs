@@ -71,13 +71,8 @@ pub(crate) fn cut(records: &mut Records, limits: &BatchLimits) -> Cut {
             }
             Some(Err(error)) => {
                 attributes += 1;
-                let skipped = match &error {
-                    SplitError::Malformed { skipped, .. }
-                    | SplitError::NotARecord { skipped, .. } => skipped.clone(),
-                    SplitError::Io { .. } => 0..0,
-                };
                 // It is for people: what cannot be read back is left out.
-                let input = records.body().read_range(skipped, BROKEN_INPUT);
+                let input = records.body().read_range(error.skipped(), BROKEN_INPUT);
                 cut.broken.push(Broken {
                     error,
                     input: input.unwrap_or_default(),

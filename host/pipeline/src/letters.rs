@@ -73,7 +73,10 @@ impl Letters {
         DeadLetter {
             time_ms: now_ms,
             instance: self.instance.clone(),
-            event: None,
+            event: broken
+                .error
+                .event()
+                .and_then(|uuid| self.identifier(uuid, &broken.input)),
             attribute: None,
             reason: Reason {
                 kind: RefusalKind::Malformed,

@@ -41,6 +41,9 @@ impl Limits {
             bytes: 512 << 10,
             head_times_attributes: 16 << 20,
             depth: self.depth,
+            // A record is in memory already.
+            record: self.record,
+            ..SplitLimits::default()
         }
     }
 }

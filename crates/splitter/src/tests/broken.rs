@@ -16,8 +16,15 @@ fn is_json(bytes: &[u8]) -> bool {
 }
 
 fn is_well_formed(bytes: &[u8], in_file: bool) -> bool {
-    let read = Records::from_answer(body(bytes, in_file), SplitLimits::default());
-    !matches!(read, Err(SplitError::Malformed { .. }))
+    match Records::from_answer(body(bytes, in_file), SplitLimits::default()) {
+        Err(SplitError::Malformed { .. }) => false,
+        // What is no record is refused as a whole, with what cannot be read in it.
+        Err(_) => is_json(bytes),
+        Ok(records) => records.filter_map(Result::err).all(|error| match error {
+            SplitError::Malformed { .. } | SplitError::Part { .. } => false,
+            _ => is_json(bytes),
+        }),
+    }
 }
 
 proptest! {

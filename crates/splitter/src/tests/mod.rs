@@ -6,6 +6,7 @@ mod halves;
 mod made_up;
 mod shapes;
 mod slices;
+mod unreadable;
 
 use serde_json::Value;
 

@@ -18,7 +18,8 @@ fn told(records: Records) -> Vec<String> {
                 json, attributes, ..
             }) => format!("{attributes} {}", String::from_utf8(json.to_vec()).unwrap()),
             Err(SplitError::NotARecord { .. }) => "!".to_owned(),
-            Err(SplitError::Malformed { .. }) => "?".to_owned(),
+            Err(SplitError::Malformed { .. } | SplitError::Part { .. }) => "?".to_owned(),
+            Err(SplitError::TooMany { .. }) => "+".to_owned(),
             Err(SplitError::Io { source }) => panic!("{source}"),
         })
         .collect()

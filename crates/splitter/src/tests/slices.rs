@@ -135,6 +135,9 @@ const WIDE: SplitLimits = SplitLimits {
     bytes: 1 << 20,
     head_times_attributes: 1 << 20,
     depth: 100,
+    items: 100,
+    unreadable: 100,
+    record: 1 << 20,
 };
 
 #[test]

@@ -30,7 +30,14 @@ impl Progress {
     /// A batch has been delivered: which events are finished, and which have a fault.
     pub(super) fn see(&mut self, batch: &MappedBatch) {
         self.first_version.get_or_insert(batch.version);
-        self.broken |= !batch.broken.is_empty();
+        for broken in &batch.broken {
+            match broken.error.event() {
+                Some(uuid) => {
+                    self.faulted.insert(uuid.to_owned());
+                }
+                None => self.broken = true,
+            }
+        }
         for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
             let uuid = &record.head.uuid;
             let faulted = mapped
