@@ -7,6 +7,7 @@ use misp_model::Object;
 use crate::confidence;
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Attack, Cluster, Found, Named};
+use crate::unique::{Keyed, Unique};
 
 const TAGS: FieldId = CATALOGUE.id("tags");
 const TLP: FieldId = CATALOGUE.id("threat.indicator.marking.tlp");
@@ -42,7 +43,7 @@ const SUBTECHNIQUE: [FieldId; 3] = attack_fields!("technique.subtechnique");
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Context {
     /// Tag names as MISP has them, each once.
-    names: Vec<String>,
+    names: Unique<String>,
     tlp: Option<Tlp>,
     pap: Option<Tlp>,
     confidence: Option<u8>,
@@ -58,11 +59,11 @@ impl Context {
             confidence: confidence::of(names),
             ..Self::default()
         };
+        let clusters: Unique<&Cluster> = clusters.iter().collect();
         for name in names {
-            if context.names.contains(name) {
+            if !context.names.insert(name.clone()) {
                 continue;
             }
-            context.names.push(name.clone());
             let Some(tag) = MachineTag::parse(name) else {
                 continue;
             };
@@ -73,8 +74,7 @@ impl Context {
             } else if tag.namespace.eq_ignore_ascii_case("misp-galaxy")
                 && let Some(value) = tag.value
             {
-                let cluster = clusters.iter().find(|cluster| cluster.tag == *name);
-                context.galaxy(tag.predicate, value, cluster);
+                context.galaxy(tag.predicate, value, clusters.get(name).copied());
             }
         }
         context
@@ -83,7 +83,7 @@ impl Context {
     /// With clusters that no tag names.
     pub(crate) fn with(mut self, clusters: &[Cluster]) -> Self {
         for cluster in clusters {
-            if !self.names.contains(&cluster.tag) {
+            if self.names.get(&cluster.tag).is_none() {
                 self.galaxy(&cluster.galaxy, &cluster.value, Some(cluster));
             }
         }
@@ -102,10 +102,8 @@ impl Context {
 
     /// Of an attribute: its own, then that of its event.
     pub(crate) fn over(mut self, event: &Self) -> Self {
-        for name in &event.names {
-            if !self.names.contains(name) {
-                self.names.push(name.clone());
-            }
+        for name in event.names.iter() {
+            self.names.insert(name.clone());
         }
         self.tlp = self.tlp.or(event.tlp);
         self.pap = self.pap.or(event.pap);
@@ -210,6 +208,12 @@ impl Context {
                 leaves.set(field, |out| json::strings(out, &found.alias));
             }
         }
+    }
+}
+
+impl Keyed for &Cluster {
+    fn key(&self) -> &str {
+        &self.tag
     }
 }
 

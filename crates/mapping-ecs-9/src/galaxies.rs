@@ -2,6 +2,8 @@
 
 use misp_model::{Json, Object};
 
+use crate::unique::{Keyed, Unique};
+
 /// A cluster of the `Galaxy` lists.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cluster {
@@ -86,14 +88,20 @@ impl Named {
 }
 
 /// An id and a name, if that is known.
-type Entry = (String, Option<String>);
+pub(crate) type Entry = (String, Option<String>);
+
+impl Keyed for Entry {
+    fn key(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Tactics and techniques, each id once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attack {
-    pub(crate) tactics: Vec<Entry>,
-    pub(crate) techniques: Vec<Entry>,
-    pub(crate) subtechniques: Vec<Entry>,
+    pub(crate) tactics: Unique<Entry>,
+    pub(crate) techniques: Unique<Entry>,
+    pub(crate) subtechniques: Unique<Entry>,
 }
 
 impl Attack {
@@ -116,21 +124,23 @@ impl Attack {
             (&mut self.techniques, &other.techniques),
             (&mut self.subtechniques, &other.subtechniques),
         ] {
-            for (id, name) in other {
+            for (id, name) in other.iter() {
                 add(own, id.clone(), name.clone());
             }
         }
     }
 }
 
-fn add(list: &mut Vec<Entry>, id: String, name: Option<String>) {
-    match list.iter_mut().find(|(known, _)| *known == id) {
+fn add(list: &mut Unique<Entry>, id: String, name: Option<String>) {
+    match list.get_mut(&id) {
         Some((_, known)) => {
             if known.is_none() {
                 *known = name;
             }
         }
-        None => list.push((id, name)),
+        None => {
+            list.insert((id, name));
+        }
     }
 }
 
@@ -295,9 +305,13 @@ mod tests {
             attack.insert(id.to_owned(), name.to_owned());
         }
         let some = |id: &str, name: &str| (id.to_owned(), Some(name.to_owned()));
-        assert_eq!(attack.subtechniques, [some("T1059.004", "Unix Shell")]);
-        assert_eq!(attack.techniques, [some("T1059", "Interpreter")]);
-        assert_eq!(attack.tactics, [some("TA0002", "Execution")]);
+        let all = |list: &Unique<Entry>| list.iter().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            all(&attack.subtechniques),
+            [some("T1059.004", "Unix Shell")]
+        );
+        assert_eq!(all(&attack.techniques), [some("T1059", "Interpreter")]);
+        assert_eq!(all(&attack.tactics), [some("TA0002", "Execution")]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod members;
 mod said;
 mod settings;
 mod types;
+mod unique;
 mod values;
 
 use ecs_model::Template;

@@ -14,6 +14,12 @@ pub fn sha1_base64url(parts: &[&str]) -> String {
     URL_SAFE_NO_PAD.encode(sha1(parts))
 }
 
+/// The SHA-1 of bytes in hexadecimal digits.
+pub fn sha1_hex(bytes: &[u8]) -> String {
+    let digest = Sha1::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn sha1(parts: &[&str]) -> impl AsRef<[u8]> {
     let mut hash = Sha1::new();
     for part in parts {
