@@ -31,6 +31,9 @@ pub struct Adapter {
     /// Write a document with `event.kind: pipeline_error` for what was refused. By default
     /// where there is no other way to say it.
     pub errors: Option<bool>,
+    /// Settings that a record brings with it hold for this record; true by default. They never
+    /// make a private value public.
+    pub record_settings: bool,
     /// The command only: a folder to read instead of stdin, for engines that give no
     /// arguments and no input. Default: none.
     pub inbox: Option<String>,
@@ -46,6 +49,7 @@ impl Default for Adapter {
             envelope: true,
             deletes: false,
             errors: None,
+            record_settings: true,
             inbox: None,
         }
     }

@@ -47,18 +47,26 @@ pub fn redact<'a>(
 /// The text of a record for a person, without private values. What is not valid JSON is withheld
 /// if it names a private type, or holds correlations or hits on warninglists.
 pub fn shown(record: &[u8], is_private: IsPrivate<'_>) -> String {
-    let withheld = || {
-        let length = record.len();
-        format!("[withheld: {length} bytes that may hold a private value]")
-    };
     match Json::parse(record) {
         Ok(mut json) => match redact(&mut json, is_private, &mut |_| ()) {
-            true => serde_json::to_string(&json).unwrap_or_else(|_| withheld()),
+            true => serde_json::to_string(&json).unwrap_or_else(|_| withheld(record)),
             false => String::from_utf8_lossy(record).into_owned(),
         },
-        Err(_) if may_be_private(record, is_private) => withheld(),
-        Err(_) => String::from_utf8_lossy(record).into_owned(),
+        Err(_) => shown_unread(record, is_private),
     }
+}
+
+/// The same of bytes that are not valid JSON, or nest too deeply to be read.
+pub fn shown_unread(record: &[u8], is_private: IsPrivate<'_>) -> String {
+    match may_be_private(record, is_private) {
+        true => withheld(record),
+        false => String::from_utf8_lossy(record).into_owned(),
+    }
+}
+
+fn withheld(record: &[u8]) -> String {
+    let length = record.len();
+    format!("[withheld: {length} bytes that may hold a private value]")
 }
 
 /// How the members of an object are judged.

@@ -50,12 +50,7 @@ impl<'b> Writer<'b> {
             Mode::One if self.count > 1 => return,
             Mode::Docs if self.count > 1 => self.text.push(b','),
             Mode::FanOut if self.count > 1 => {
-                // Fluent Bit's times are unsigned seconds.
-                let ms = timestamp_ms.clamp(0, i64::from(u32::MAX) * 1000);
-                let time = format!("[[{}.{:03},{{}}],", ms / 1000, ms % 1000);
-                self.text.extend_from_slice(time.as_bytes());
-                self.text.extend_from_slice(json);
-                self.text.push(b']');
+                append_event(self.text, json, timestamp_ms);
                 return;
             }
             Mode::One | Mode::Docs | Mode::FanOut => {}
@@ -64,7 +59,13 @@ impl<'b> Writer<'b> {
     }
 
     /// Ends the answer with its NUL. Without a document it is empty: Fluent Bit drops the record.
-    pub(crate) fn end(self, now_ms: i64) {
+    /// `lost` are documents about records before this one, and their times.
+    pub(crate) fn end(mut self, record: &[u8], now_ms: i64, lost: &[(Vec<u8>, i64)]) {
+        if self.mode != Mode::One {
+            for (json, timestamp_ms) in lost {
+                self.push(json, *timestamp_ms);
+            }
+        }
         let Self { mode, text, count } = self;
         match (mode, count) {
             (_, 0) => text.clear(),
@@ -74,10 +75,30 @@ impl<'b> Writer<'b> {
                     "the record makes {count} documents, and this function gives one: use misp_to_ecs_docs or misp_to_ecs"
                 );
                 text.clear();
-                text.extend(Refusal::new("unsupported", why).document(now_ms));
+                text.extend(Refusal::new("unsupported", why).of(record).document(now_ms));
             }
             _ => {}
         }
+        if mode == Mode::One {
+            // The only way to say more than one document; it is needed after a trap only.
+            for (json, timestamp_ms) in lost {
+                if text.is_empty() {
+                    text.extend_from_slice(json);
+                } else {
+                    append_event(text, json, *timestamp_ms);
+                }
+            }
+        }
         text.push(0);
     }
+}
+
+/// Appends a whole event of Fluent Bit.
+fn append_event(text: &mut Vec<u8>, json: &[u8], timestamp_ms: i64) {
+    // Fluent Bit's times are unsigned seconds.
+    let ms = timestamp_ms.clamp(0, i64::from(u32::MAX) * 1000);
+    let time = format!("[[{}.{:03},{{}}],", ms / 1000, ms % 1000);
+    text.extend_from_slice(time.as_bytes());
+    text.extend_from_slice(json);
+    text.push(b']');
 }

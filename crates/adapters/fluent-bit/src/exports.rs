@@ -6,8 +6,6 @@
     reason = "an exported function needs `unsafe(no_mangle)`: no other symbol of the module has these names"
 )]
 
-use std::cell::RefCell;
-
 use adapter_shell::Layout;
 use baked_settings::{Block, Kind};
 
@@ -16,20 +14,14 @@ use crate::{Filter, Mode};
 #[used]
 static SETTINGS: Block = Block::new(Kind::Adapter);
 
-/// What is returned if a call comes within a call, which no host does: an empty answer.
-static NOTHING: [u8; 1] = [0];
-
 thread_local! {
-    static FILTER: RefCell<Filter> = RefCell::new(Filter::new(SETTINGS.text()));
+    static FILTER: Filter = Filter::new(SETTINGS.text());
 }
 
 /// Memory for a tag or a record; the host's until the call after it ends.
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> usize {
-    FILTER.with(|filter| {
-        let mut filter = filter.try_borrow_mut().ok();
-        filter.as_mut().map_or(0, |filter| filter.malloc(size))
-    })
+    FILTER.with(|filter| filter.malloc(size))
 }
 
 /// Nothing: the call itself ends the life of its memory.
@@ -43,13 +35,7 @@ fn call(
     record: usize,
     length: usize,
 ) -> usize {
-    FILTER.with(|filter| match filter.try_borrow_mut() {
-        Ok(mut filter) => {
-            let answer = filter.call(mode, asked, time, record, length);
-            answer.as_ptr().expose_provenance()
-        }
-        Err(_) => NOTHING.as_ptr().expose_provenance(),
-    })
+    FILTER.with(|filter| filter.call(mode, asked, time, record, length))
 }
 
 macro_rules! export {

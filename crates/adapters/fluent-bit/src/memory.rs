@@ -40,6 +40,13 @@ impl Memory {
         buffer.get(..length)
     }
 
+    /// The bytes at an address that the last call had.
+    pub(crate) fn last(&self, address: usize, length: usize) -> Option<&[u8]> {
+        let mut buffers = self.buffers.iter();
+        let buffer = buffers.find(|buffer| buffer.as_ptr().addr() == address)?;
+        buffer.get(..length)
+    }
+
     /// The call is over: what was given away is ours again.
     pub(crate) fn take_back(&mut self) {
         self.given = 0;

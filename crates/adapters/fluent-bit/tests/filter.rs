@@ -155,7 +155,8 @@ fn memory_that_was_not_given_is_not_read() {
         (given, 5000),
         (usize::MAX, usize::MAX),
     ] {
-        let answer = filter.call(Mode::One, None, TIME, record, length).to_vec();
+        filter.call(Mode::One, None, TIME, record, length);
+        let answer = filter.answer().to_vec();
         let text = std::str::from_utf8(&answer).unwrap().trim_end_matches('\0');
         let document: Value = serde_json::from_str(text).unwrap();
         assert_eq!(document["error"]["type"], "too-large");

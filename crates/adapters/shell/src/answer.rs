@@ -1,9 +1,12 @@
 //! What comes of a record, as JSON.
 
-use mapping::{Document, Operation, Rejection};
+use mapping::privacy::Private;
+use mapping::{Document, Operation, Rejection, id};
+use misp_model::redaction::{self, is_uuid};
 use serde::Serialize;
 use splitter::SplitError;
 
+use crate::Limits;
 use crate::mapper::Mapper;
 
 /// One thing that came of a record.
@@ -43,13 +46,64 @@ impl<'a> Answer<'a> {
 /// A record, an attribute or a part of a record that did not become a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// `malformed`, `unsupported`, `invalid`, `too-large`, `settings` or `other`.
+    /// `malformed`, `unsupported`, `invalid`, `too-large`, `settings`, `lost` or `other`.
     pub kind: &'static str,
     /// One sentence.
     pub text: String,
+    /// MISP's event uuid, if the event is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
     /// MISP's attribute uuid, if it is about one attribute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
+    /// The first bytes of what was refused, without private values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// The record that it is a part of.
+    #[serde(flatten)]
+    pub record: Option<Part>,
+    /// The attributes that are missing because of it.
+    #[serde(skip_serializing_if = "Missing::is_none")]
+    pub missing: Missing,
+}
+
+/// A part of a record: the same record gives the same parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// The SHA-1 of the record's bytes, hexadecimal.
+    pub hash: String,
+    /// Which of the record's refusals it is, from 0.
+    #[serde(skip)]
+    pub number: u64,
+}
+
+/// Attributes without a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// How many.
+    pub count: u64,
+    /// Their uuids, of those that have one.
+    pub attributes: Vec<String>,
+}
+
+impl Missing {
+    fn is_none(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Characters of a refused record that are shown.
+const SHOWN: usize = 200;
+
+/// The first bytes of a record or of a part of it, without private values. What nests deeper than
+/// `depth` is not parsed: the stack may be small.
+pub(crate) fn start(bytes: &[u8], depth: u32) -> String {
+    let is_private = |kind: &str| Private::ALL.covers(kind);
+    let text = match crate::field::depth(bytes, depth) > depth {
+        true => redaction::shown_unread(bytes, &is_private),
+        false => redaction::shown(bytes, &is_private),
+    };
+    text.chars().take(SHOWN).collect()
 }
 
 impl Refusal {
@@ -58,7 +112,36 @@ impl Refusal {
         Self {
             kind,
             text: text.into(),
+            event: None,
             attribute: None,
+            start: None,
+            record: None,
+            missing: Missing::default(),
+        }
+    }
+
+    /// The same as the only refusal of this record.
+    #[must_use]
+    pub fn of(mut self, record: &[u8]) -> Self {
+        self.start = Some(start(record, Limits::FILTER.depth));
+        self.of_bytes(record)
+    }
+
+    /// The same of a record that is not looked into: only its hash is shown.
+    #[must_use]
+    pub fn of_bytes(mut self, record: &[u8]) -> Self {
+        self.record = Some(Part {
+            hash: id::sha1_hex(record),
+            number: 0,
+        });
+        self
+    }
+
+    /// An id of its own: the same for the same part of the same record.
+    fn id(&self, now_ms: i64) -> String {
+        match &self.record {
+            Some(part) => id::sha1_base64url(&[&part.hash, &part.number.to_string()]),
+            None => id::sha1_base64url(&[self.kind, &self.text, &now_ms.to_string()]),
         }
     }
 
@@ -71,12 +154,17 @@ impl Refusal {
                 message: &self.text,
                 kind: self.kind,
             },
-            event: Kind {
+            event: EventFields {
                 kind: "pipeline_error",
+                hash: self.record.as_ref().map(|part| part.hash.as_str()),
+                original: self.start.as_deref(),
             },
             misp_ecs: Refused {
+                id: &self.id(now_ms),
                 operation: "refused",
+                event: self.event.as_deref(),
                 attribute: self.attribute.as_deref(),
+                missing: &self.missing,
             },
         };
         // Strings into memory: there is nothing that can fail.
@@ -96,14 +184,20 @@ impl From<Rejection> for Refusal {
     }
 }
 
-impl From<SplitError> for Refusal {
-    fn from(error: SplitError) -> Self {
+impl From<&SplitError> for Refusal {
+    fn from(error: &SplitError) -> Self {
         let kind = match error {
-            SplitError::Malformed { .. } => "malformed",
+            SplitError::Malformed { .. } | SplitError::Part { .. } => "malformed",
+            SplitError::TooMany { .. } => "too-large",
             SplitError::NotARecord { .. } => "unsupported",
             SplitError::Io { .. } => "other",
         };
-        Self::new(kind, error.to_string())
+        let mut refusal = Self::new(kind, error.to_string());
+        refusal.event = error
+            .event()
+            .filter(|uuid| is_uuid(uuid))
+            .map(str::to_owned);
+        refusal
     }
 }
 
@@ -113,7 +207,7 @@ struct ErrorDocument<'a> {
     timestamp: String,
     ecs: Version,
     error: ErrorFields<'a>,
-    event: Kind,
+    event: EventFields<'a>,
     misp_ecs: Refused<'a>,
 }
 
@@ -130,15 +224,24 @@ struct ErrorFields<'a> {
 }
 
 #[derive(Serialize)]
-struct Kind {
+struct EventFields<'a> {
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 struct Refused<'a> {
+    id: &'a str,
     operation: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attribute: Option<&'a str>,
+    #[serde(skip_serializing_if = "Missing::is_none")]
+    missing: &'a Missing,
 }
 
 #[derive(Serialize)]

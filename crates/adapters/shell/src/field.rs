@@ -37,6 +37,29 @@ pub(crate) fn take(record: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((rest, settings))
 }
 
+/// How deep JSON nests, valid or not; at most `most` plus one.
+pub(crate) fn depth(json: &[u8], most: u32) -> u32 {
+    let (mut depth, mut deepest) = (0_u32, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+                if deepest > most {
+                    break;
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// The members of an object as they stand, in order.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -96,6 +119,14 @@ mod tests {
         ] {
             assert_eq!(taken(record), Some((rest.to_owned(), settings.to_owned())));
         }
+    }
+
+    #[test]
+    fn depth_is_that_of_brackets_outside_strings() {
+        for (json, expected) in [("1", 0), ("[]", 1), (r#"{"[{\"[":[1]}"#, 2), ("[[[[", 4)] {
+            assert_eq!(depth(json.as_bytes(), 9), expected, "{json}");
+        }
+        assert_eq!(depth(b"[[[[[[", 3), 4);
     }
 
     #[test]

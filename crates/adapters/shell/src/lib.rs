@@ -12,7 +12,7 @@ mod limits;
 mod mapper;
 
 pub use adapter::Adapter;
-pub use answer::{Answer, Refusal};
+pub use answer::{Answer, Missing, Part, Refusal};
 pub use field::SETTINGS_FIELD;
 pub use limits::Limits;
 pub use mapper::Layout;

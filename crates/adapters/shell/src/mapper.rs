@@ -1,6 +1,7 @@
 //! The mappings inside, chosen by name.
 
 use baked_settings::Settings;
+use mapping::privacy::KEEP_PERSONAL;
 use mapping::{Description, Mapping, Origin, Outcome, Rejection, SettingsError};
 use mapping_ecs_1_12::Ecs112;
 use mapping_ecs_9::Ecs9;
@@ -49,15 +50,31 @@ pub(crate) struct Mapper {
     pub(crate) deletes: bool,
     /// `None`: as is usual for the adapter.
     pub(crate) errors: Option<bool>,
+    /// Whether settings of records hold.
+    pub(crate) record_settings: bool,
+    /// Whether it writes personal values.
+    pub(crate) keeps_personal: bool,
 }
 
 impl Mapper {
-    /// Starts a mapping: the one asked for, or the one that the settings name.
+    /// Starts a mapping: the one asked for, or the one that the settings name. Unless
+    /// `may_keep_personal` is set, personal values are redacted whatever the settings say.
     ///
     /// # Errors
     /// When the settings are not accepted; one sentence.
-    pub(crate) fn start(settings: &[u8], asked: Option<Layout>) -> Result<Self, String> {
-        let Settings { adapter, mapping } = Settings::read(settings)?;
+    pub(crate) fn start(
+        settings: &[u8],
+        asked: Option<Layout>,
+        may_keep_personal: bool,
+    ) -> Result<Self, String> {
+        let Settings {
+            adapter,
+            mut mapping,
+        } = Settings::read(settings)?;
+        let keeps_personal = mapping.get(KEEP_PERSONAL) == Some(&Value::Bool(true));
+        if keeps_personal && !may_keep_personal {
+            mapping.insert(KEEP_PERSONAL.to_owned(), Value::Bool(false));
+        }
         let named = || {
             Layout::named(&adapter.mapping).ok_or_else(|| {
                 format!(
@@ -95,6 +112,8 @@ impl Mapper {
             envelope: adapter.envelope,
             deletes: adapter.deletes,
             errors: adapter.errors,
+            record_settings: adapter.record_settings,
+            keeps_personal: keeps_personal && may_keep_personal,
         })
     }
 
