@@ -8,8 +8,9 @@ use anyhow::{Context as _, ensure};
 
 use crate::tools::{cargo, root, run_on_stderr, target};
 
-/// Bytes that an artifact may have at most.
-const BUDGET: usize = 700_000;
+/// Bytes that an artifact may have at most. 700,000 were nearly used up before refused records got
+/// ids, hashes and redacted excerpts.
+const BUDGET: usize = 800_000;
 
 /// One artifact.
 pub(crate) struct Adapter {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Deserializer, Value, json};
 
 use crate::tools::{cargo, exists, root, run, skipped, target};
-use crate::{adapters, component};
+use crate::{adapters, component, pipelines};
 
 /// Settings that are baked in, and that change every document.
 const BAKED: &str = r#"{"adapter":{"envelope":false,"mapping":"ecs-1.12","instance":"baked"}}"#;
@@ -33,6 +33,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     }
     work.command()?;
     work.filter()?;
+    pipelines::check(&work.folder, &work.adapters, &work.events)?;
     work.processor()?;
     work.mapping()?;
     work.baked()
@@ -201,7 +202,9 @@ impl Work {
             .arg("fluent_bit.mjs")
             .arg(&module)
             .arg(&self.attributes)
-            .arg("--endurance"))
+            .arg("--endurance"))?;
+        run(self.script("trap").arg(&module).arg(&self.attributes))?;
+        run(self.script("linear").arg(&module))
     }
 
     /// The processor of Redpanda Connect and Bento: their own code, on wazero.

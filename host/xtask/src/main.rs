@@ -15,6 +15,7 @@ mod engines;
 mod generate;
 mod instructions;
 mod javascript;
+mod pipelines;
 mod release;
 mod sbom;
 mod soak;

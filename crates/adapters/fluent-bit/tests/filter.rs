@@ -163,20 +163,142 @@ fn memory_that_was_not_given_is_not_read() {
     }
 }
 
+/// Nothing is lost silently: the documents that came and those that are named are all of them.
 #[test]
-fn an_answer_that_would_be_too_large_ends_with_a_word_about_it() {
+fn a_large_event_names_what_is_missing_and_how_to_split_it() {
     let info = "x".repeat(1 << 20);
     let attributes: Vec<Value> = (0..100)
-        .map(|_| json!({"type": "text", "value": "x"}))
+        .map(|number| json!({"type": "text", "value": "x", "uuid": events::uuid(7, number)}))
         .collect();
-    let event = json!({"Event": {"info": info, "uuid": "9b2e0d2a-4f5f-4c8e-9f58-0123456789ab", "Attribute": attributes}});
-    let mut filter = Filter::new(b"");
-    let docs = documents(
-        Mode::Docs,
-        &map(&mut filter, Mode::Docs, &event.to_string()),
+    let (own, in_object) = attributes.split_at(60);
+    let event = json!({"Event": {
+        "info": info, "uuid": "9b2e0d2a-4f5f-4c8e-9f58-0123456789ab", "Attribute": own,
+        "Object": [{"name": "o", "Attribute": in_object}],
+    }});
+    for mode in [Mode::Docs, Mode::FanOut] {
+        let mut filter = Filter::new(b"");
+        let docs = documents(mode, &map(&mut filter, mode, &event.to_string()));
+        let (last, came) = docs.split_last().unwrap();
+        assert_eq!(last["error"]["type"], "too-large");
+        let text = last["error"]["message"].as_str().unwrap();
+        assert!(text.contains("split the event"), "{text}");
+        let envelope = &last["misp_ecs"];
+        assert_eq!(envelope["event"], "9b2e0d2a-4f5f-4c8e-9f58-0123456789ab");
+        let missing = envelope["missing"]["attributes"].as_array().unwrap();
+        assert_eq!(envelope["missing"]["count"], missing.len());
+        assert!(came.len() > 5 && missing.len() > 5, "{}", came.len());
+        let came = came
+            .iter()
+            .map(|one| one["misp"]["attribute"]["uuid"].clone());
+        let all: Vec<Value> = came.chain(missing.iter().cloned()).collect();
+        let expected: Vec<Value> = attributes.iter().map(|one| one["uuid"].clone()).collect();
+        assert_eq!(all, expected);
+    }
+}
+
+/// Fluent Bit's es output writes a document without an id over the document before it.
+#[test]
+fn each_refused_document_has_an_id_of_its_own_and_names_what_was_refused() {
+    let uuid = "9b2e0d2a-4f5f-4c8e-9f58-0123456789ab";
+    let deep = format!(r#"{{"value":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    let event = format!(
+        r#"{{"Event":{{"info":"x","uuid":"{uuid}","Attribute":[7,{deep},{{"type":"text","value":"v"}},"odd"]}}}}"#
     );
-    assert!(docs.len() > 10 && docs.len() < 100, "{}", docs.len());
-    assert_eq!(docs.last().unwrap()["error"]["type"], "too-large");
+    let mut filter = Filter::new(b"");
+    let mut ids = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for record in [
+        "garbage",
+        "[1,2,3]",
+        "{",
+        r#"{"log":"hello"}"#,
+        event.as_str(),
+    ] {
+        let answer = documents(Mode::Docs, &map(&mut filter, Mode::Docs, record));
+        assert_eq!(
+            answer,
+            documents(Mode::Docs, &map(&mut filter, Mode::Docs, record)),
+            "the same record has the same ids"
+        );
+        for document in answer {
+            count += 1;
+            ids.insert(document["misp_ecs"]["id"].as_str().unwrap().to_owned());
+            if document["misp_ecs"]["operation"] == "refused" {
+                assert_eq!(document["event"]["hash"].as_str().unwrap().len(), 40);
+                if record == event {
+                    assert_eq!(document["misp_ecs"]["event"], uuid, "{document}");
+                } else {
+                    let start = document["event"]["original"].as_str().unwrap();
+                    assert!(!start.is_empty() && record.contains(start), "{start}");
+                }
+            }
+        }
+    }
+    assert_eq!(count, 4 + 2 + 4, "[1,2,3] makes three, the event four");
+    assert_eq!(ids.len(), count);
+}
+
+#[test]
+fn no_refused_document_shows_a_private_value() {
+    let mut filter = Filter::new(b"");
+    let mut count = 0;
+    for text in events::with_canary("passport-number", "CANARY") {
+        for record in [
+            text.clone(),
+            text[..text.len() - 1].to_owned(),
+            text.replacen('{', r#"{"misp_ecs_settings":{"no_such":1},"#, 1),
+            text.replacen('{', r#"{"misp_ecs_settings":{"keep_personal":true},"#, 1),
+        ] {
+            for mode in MODES {
+                count += 1;
+                let answer = map(&mut filter, mode, &record);
+                assert!(!answer.contains("CANARY"), "{answer}\n{record}");
+            }
+        }
+    }
+    assert!(count > 1_000, "{count}");
+}
+
+#[test]
+fn settings_of_a_record_can_be_ignored_and_never_make_more_public() {
+    let record = |settings: &str| {
+        format!(
+            r#"{{"type":"passport-number","value":"made up","uuid":"9b2e0d2a-4f5f-4c8e-9f58-0123456789ab","timestamp":"1700000000","misp_ecs_settings":{settings}}}"#
+        )
+    };
+    let value = |own: &[u8], settings: &str| {
+        let answer = map(&mut Filter::new(own), Mode::One, &record(settings));
+        let document: Value = serde_json::from_str(&answer).unwrap();
+        (
+            document["misp"]["attribute"]["value"].clone(),
+            document["threat"]["feed"]["name"].clone(),
+        )
+    };
+    let ask = r#"{"keep_personal":true,"adapter":{"instance":"theirs"}}"#;
+    assert_eq!(value(b"", ask), (json!("[redacted]"), json!("theirs")));
+    let allow = br#"{"keep_personal":true}"#;
+    assert_eq!(value(allow, ask).0, "made up");
+    assert_eq!(value(allow, "{}").0, "[redacted]");
+    let ignore = br#"{"adapter":{"record_settings":false,"instance":"ours"}}"#;
+    assert_eq!(value(ignore, ask), (json!("[redacted]"), json!("ours")));
+    assert_eq!(value(ignore, r#"{"no_such":1}"#).1, "ours");
+}
+
+#[test]
+fn settings_of_a_record_nest_as_deep_as_a_record() {
+    for (depth, refused) in [(29, false), (31, true), (126, true), (100_000, true)] {
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let settings = format!(r#"{{"adapter":{{"static_fields":{{"x":{deep}}}}}}}"#);
+        for settings in [settings.clone(), Value::from(settings).to_string()] {
+            let record = format!(
+                r#"{{"type":"ip-dst","value":"192.0.2.7","to_ids":true,"misp_ecs_settings":{settings}}}"#
+            );
+            let answer = map(&mut Filter::new(b""), Mode::One, &record);
+            let document: Value = serde_json::from_str(&answer).unwrap();
+            let is_refused = document["error"]["type"] == "settings";
+            assert!(is_refused || !refused, "{depth}");
+        }
+    }
 }
 
 /// Records that are almost right: shapes that the mapping looks into, odd values.

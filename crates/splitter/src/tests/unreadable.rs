@@ -224,7 +224,7 @@ fn each_limit_holds_at_its_edge() {
 
 #[test]
 fn a_line_with_too_much_costs_itself() {
-    let bomb = format!("[{}]", vec!["0"; 9].join(","));
+    let bomb = format!("[{}]", ["0"; 9].join(","));
     let text = format!(
         "{bomb}\n{{\"Event\":{{\"info\":\"x\"}}}}\n{bomb}\n{{\"Event\":{{\"info\":\"y\"}}}}"
     );
