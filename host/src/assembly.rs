@@ -201,6 +201,7 @@ impl Assembly<'_> {
             },
             sweep_share: f64::from(instance.sweep_limit_percent) / 100.0,
             sweep_confirmed: mode.confirmed,
+            selection: Some(instance.selection()),
             refresh: set(instance.refresh),
             ..Options::default()
         }

@@ -58,7 +58,7 @@ impl Exit {
         let rejected = counts.outputs.values().any(|output| output.rejected > 0);
         if matches!(health, Health::Failed { .. }) || counts.balance().is_err() {
             Self::Failed
-        } else if counts.sweep_held_back > 0 {
+        } else if counts.sweep_held_back > 0 || counts.expiry_held_back > 0 {
             Self::HeldBack
         } else if counts.refused > 0
             || rejected

@@ -153,6 +153,12 @@ fn write_summary(
             thousands(counts.sweep_held_back)
         )?;
     }
+    if counts.selection_changed {
+        writeln!(
+            out,
+            "  FILTERS   they have changed since the last start: everything is polled again and reconciled"
+        )?;
+    }
     if counts.expiry_held_back > 0 {
         writeln!(
             out,

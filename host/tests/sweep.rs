@@ -132,3 +132,46 @@ async fn an_output_that_goes_elsewhere_gets_everything_and_the_other_nothing_twi
     let came: BTreeSet<String> = common::attributes(&new).into_keys().collect();
     assert_eq!(came, published(&misp));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_or_enters_the_filters_is_deleted_or_fetched() {
+    use misp_ecs_tests::events::{BASE_TIME, attr, event, uuid};
+
+    let misp = misp_ecs_tests::FakeMisp::start().await;
+    for (seed, tag) in [(1, "tlp:green"), (2, "tlp:green"), (3, "tlp:clear")] {
+        let value = format!("n{seed}.example.org");
+        let built = event(seed, "x")
+            .published_at(BASE_TIME)
+            .tag(tag)
+            .attribute(attr("domain", &value));
+        misp.add(built.build());
+    }
+    let setup = Setup::with_deletes(&misp, ", sweep: 0s, filters: {tags: ['tlp:green']}");
+    once(&setup).await;
+    assert_eq!(setup.standing().len(), 2);
+    // It is shared more narrowly from now on, and published again.
+    misp.with_store(|store| {
+        store.untag(&uuid(1, 0), "tlp:green");
+        store.tag(&uuid(1, 0), "tlp:red");
+        store.publish(&uuid(1, 0));
+        store.advance(60);
+    });
+    let before = setup.standing();
+    once(&setup).await;
+    let after = setup.standing();
+    assert_eq!(after.len(), 1);
+    assert!(after.is_subset(&before));
+    // Another filter: nothing else is known of it than that it is another one.
+    let config = setup.folder.path().join("misp-ecs.yaml");
+    let yaml = std::fs::read_to_string(&config).unwrap();
+    let yaml = yaml.replace("tags: ['tlp:green']", "tags: ['tlp:clear']");
+    std::fs::write(&config, yaml).unwrap();
+    let ran = output(setup.command(&["run", "--once"])).await;
+    let said = text(&ran.stderr);
+    assert!(said.contains("FILTERS"), "{said}");
+    let now = setup.standing();
+    assert_eq!(now.len(), 1);
+    assert!(now.is_disjoint(&before));
+    let ran = output(setup.command(&["run", "--once"])).await;
+    assert!(!text(&ran.stderr).contains("FILTERS"));
+}

@@ -15,7 +15,7 @@ use common::{Taken, client, map, published, sized};
 use misp_client::{Client, ClientOptions, WalkOptions};
 use misp_ecs_tests::events::{self, BASE_TIME, attr, event};
 use misp_ecs_tests::{FakeMisp, fake_misp::Fault};
-use pipeline::{Class, Cursor};
+use pipeline::{Class, Cursor, Source as _};
 use serde_json::{Value, json};
 
 async fn with_many(count: usize) -> FakeMisp {
@@ -442,4 +442,33 @@ async fn an_event_dated_far_ahead_is_downloaded_once() {
     let mut last = Taken::resume(client(&misp), sized(50), again.cursor.clone());
     last.poll().await;
     assert_eq!(last.came.len(), 0);
+}
+
+#[tokio::test]
+async fn lists_what_was_published_since_the_last_walk_began_whatever_the_filters() {
+    let misp = with_many(3).await;
+    let mut taken = Taken::new(
+        &misp,
+        WalkOptions {
+            filters: map(json!({"tags": ["tlp:clear", "tlp:green"]})),
+            ..sized(50)
+        },
+    );
+    taken.poll().await;
+    assert_eq!(taken.came.len(), 2);
+    let all = taken.walk.published().await.unwrap();
+    assert_eq!(all, None, "everything was read");
+    let left = taken.uuids()[0].to_owned();
+    misp.with_store(|store| {
+        store.edit(&left, |event| event["Tag"] = json!([]));
+        store.publish(&left);
+    });
+    taken.poll().await;
+    assert_eq!(taken.times(&left), 1, "the filters match it no longer");
+    let published = taken.walk.published().await.unwrap().unwrap();
+    assert!(published.events.contains(&left));
+    assert!(published.events.len() < 3, "{published:?}");
+    taken.poll().await;
+    let later = taken.walk.published().await.unwrap().unwrap();
+    assert!(later.seconds >= published.seconds);
 }

@@ -59,6 +59,9 @@ pub struct Counts {
     pub sweep: Option<DifferenceCounts>,
     /// What the last sweep did not withdraw because it was too much.
     pub sweep_held_back: u64,
+    /// Did the filters, or what else selects events, change since the last start? Everything is
+    /// then polled from the beginning and reconciled.
+    pub selection_changed: bool,
     /// Expired documents that were not deleted because they were too many.
     pub expiry_held_back: u64,
     /// Seconds by which the host's clock is ahead of the server's, while that is so much that no
@@ -357,6 +360,10 @@ impl Ledger {
 
     pub(crate) fn sweep_held_back(&self, orphans: u64) {
         self.lock().sweep_held_back += orphans;
+    }
+
+    pub(crate) fn selection_changed(&self) {
+        self.lock().selection_changed = true;
     }
 
     /// Notes how many expired documents are held back; says how many were before.

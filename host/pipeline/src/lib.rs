@@ -43,8 +43,8 @@ pub use options::Options;
 pub use plan::Resend;
 pub use record::{
     Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, ListedAttribute, ListedEvent, Mapped,
-    MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, Reason, RefusalKind,
-    Refused, Tally, UnreadEvent, Verdict, WaitingEvent, Whole,
+    MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince, Reason,
+    RefusalKind, Refused, Tally, UnreadEvent, Verdict, WaitingEvent, Whole,
 };
 pub use retry::Backoff;
 pub use run::Pipeline;

@@ -218,6 +218,16 @@ pub enum Difference {
         /// works on it, and it stays.
         worked_on: bool,
     },
+    /// Something is held of an event that is there, and no listing can say whether it still holds
+    /// for it: the event is read again by name, and if the source does not give it, everything
+    /// that is held of it is deleted.
+    Unsure {
+        /// The event's uuid.
+        event: String,
+        /// Does it count as held and not listed? The document of an event without attributes does
+        /// not: no listing holds any such.
+        orphaned: bool,
+    },
 }
 
 /// How many documents of one instance have expired at one output.

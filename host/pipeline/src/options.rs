@@ -23,6 +23,9 @@ pub struct Options {
     pub sweep_share: f64,
     /// Withdraw whatever the next sweep finds, however much it is.
     pub sweep_confirmed: bool,
+    /// A hash of everything that selects what is read, such as the filters. If it is another one
+    /// than at the last start, everything is polled from the beginning and reconciled.
+    pub selection: Option<String>,
     /// How often everything is read again, for what moves no clock; `None`: never.
     pub refresh: Option<Duration>,
 }
@@ -37,6 +40,7 @@ impl Default for Options {
             sweep: Some(Duration::from_secs(24 * 3_600)),
             sweep_share: 0.2,
             sweep_confirmed: false,
+            selection: None,
             refresh: None,
         }
     }

@@ -80,6 +80,15 @@ pub struct ListedAttribute {
     pub timestamp: i64,
 }
 
+/// Events that have been published since a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedSince {
+    /// UNIX seconds.
+    pub seconds: i64,
+    /// Their uuids.
+    pub events: Vec<String>,
+}
+
 /// An event that a source says is there now, whether or not the filters match it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedEvent {

@@ -15,6 +15,7 @@ use crate::error::RunError;
 use crate::expiry;
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::record::PublishedSince;
 use crate::sink::Sink;
 use crate::slot::Slot;
 use crate::stages::{Asked, Ended, pass};
@@ -25,12 +26,17 @@ use crate::wake::{Swept, Wake};
 
 /// Events that are asked for by name in one pass.
 const NAMED_AT_ONCE: usize = 500;
+/// Events that have left the filters since the last poll. With more of them the server may not know
+/// the parameters of the list.
+const MOST_LEFT: usize = 2_000;
 /// What [`State::last_done`] knows a sweep as.
 const SWEEP: &str = "sweep";
 /// The stage of events that the source could not give, as health names it.
 const EVENTS: &str = "events";
 /// When a sweep that failed is tried again, unless sweeps come more often.
 const SWEEP_AGAIN: Duration = Duration::from_secs(3_600);
+/// What [`State::last_done`] knows a change of the filters as.
+const SELECTION: &str = "selection changed";
 /// What [`State::last_done`] knows a full walk as.
 const FULL_WALK: &str = "full walk";
 
@@ -110,6 +116,7 @@ impl Drop for Ends<'_> {
 }
 
 async fn run(context: Context<'_>, begin_walk: &BeginWalk, wake: &Wake) -> Result<(), RunError> {
+    context.select().await?;
     let walk = context.walk.to_owned();
     let cursor = context.on_state(move |state| state.cursor(&walk)).await?;
     let mut source = begin_walk(cursor.as_ref()).map_err(RunError::Source)?;
@@ -199,6 +206,9 @@ impl Runner<'_, '_> {
         if full {
             context.done(FULL_WALK).await?;
         }
+        if !full && self.find_what_left().await? && self.wanted().await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
         if context.options.interval.is_none() {
             expiry::once(&context).await?;
         }
@@ -207,9 +217,7 @@ impl Runner<'_, '_> {
             // Nothing is held that this very walk did not bring. A first walk that others began
             // is swept: what went, or came behind it, between them and now is not seen otherwise.
             context.done(SWEEP).await?;
-        } else if asked.is_some()
-            || (context.is_due(SWEEP, context.options.sweep).await? && self.may_sweep())
-        {
+        } else if asked.is_some() || (context.is_sweep_due().await? && self.may_sweep()) {
             // What the state holds counts only where the target is the one that was written.
             if self.bring_up_to_date().await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
@@ -252,6 +260,51 @@ impl Runner<'_, '_> {
         }
         catch_up::find(&context).await?;
         catch_up(&context, self.begin_walk, &mut self.ever_succeeded).await
+    }
+
+    /// Wants the events that have been published and were not in the walk: they have left the
+    /// filters, or were published after it. Says whether there are any.
+    async fn find_what_left(&mut self) -> Result<bool, RunError> {
+        let context = self.context;
+        let published = tokio::select! {
+            published = self.source.published() => published,
+            () = context.stop.cancelled() => return Ok(false),
+        };
+        let PublishedSince { seconds, events } = match published {
+            Ok(Some(published)) => published,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "the events published since the last poll could not be listed: what has left \
+                     the filters is found by the next poll"
+                );
+                return Ok(false);
+            }
+        };
+        let instance = context.instance.to_owned();
+        let left = context
+            .on_state(move |state| state.read_before(&instance, &events, seconds))
+            .await?;
+        if left.is_empty() {
+            return Ok(false);
+        }
+        if left.len() > MOST_LEFT {
+            tracing::warn!(
+                events = left.len(),
+                "so many events have left the filters that the next sweep compares them"
+            );
+            return Ok(false);
+        }
+        tracing::info!(
+            events = left.len(),
+            "events were published and were not in the poll: they are asked for by name"
+        );
+        let instance = context.instance.to_owned();
+        context
+            .on_state(move |state| state.want_or_delete(&instance, &left))
+            .await?;
+        Ok(true)
     }
 
     fn may_sweep(&self) -> bool {
@@ -335,13 +388,44 @@ impl Context<'_> {
     async fn is_fresh(&self) -> Result<bool, RunError> {
         let walk = self.walk.to_owned();
         let cursor = self.on_state(move |state| state.cursor(&walk)).await?;
-        if cursor.is_none() {
+        let fresh = cursor.is_none() && self.last_done(SELECTION).await?.is_none();
+        if fresh {
             tracing::info!(
                 "nothing is remembered of this instance: everything is sent once, nothing is \
                  withdrawn"
             );
         }
-        Ok(cursor.is_none())
+        Ok(fresh)
+    }
+
+    /// Notes what selects the events of this instance; if that has changed, everything is polled
+    /// from the beginning.
+    async fn select(&self) -> Result<(), RunError> {
+        let Some(selection) = self.options.selection.clone() else {
+            return Ok(());
+        };
+        let instance = self.instance.to_owned();
+        let changed = self
+            .on_state(move |state| state.select(&instance, &selection, SELECTION))
+            .await?;
+        if changed {
+            self.ledger.selection_changed();
+            tracing::warn!(
+                "the filters of this instance, or its lookback, have changed: it is polled from \
+                 the beginning and reconciled"
+            );
+        }
+        Ok(())
+    }
+
+    /// Is a sweep due by its interval, or because the filters have changed since the last one?
+    async fn is_sweep_due(&self) -> Result<bool, RunError> {
+        let changed = self.last_done(SELECTION).await?;
+        let swept = self.last_done(SWEEP).await?;
+        if changed.is_some() && swept < changed {
+            return Ok(true);
+        }
+        self.is_due(SWEEP, self.options.sweep).await
     }
 
     async fn is_due(&self, what: &'static str, every: Option<Duration>) -> Result<bool, RunError> {

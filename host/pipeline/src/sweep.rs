@@ -105,9 +105,10 @@ async fn mend(
     now_ms: i64,
 ) -> Result<(Box<dyn Comparison>, DifferenceCounts), RunError> {
     let key = sink.key.clone();
-    let (mut comparison, (counts, wanted, any_orphan)) =
+    let (mut comparison, (counts, wanted, unsure, any_orphan)) =
         on_comparison(comparison, move |comparison| {
-            let (mut wanted, mut any_orphan) = (BTreeSet::new(), false);
+            let (mut wanted, mut unsure, mut any_orphan) =
+                (BTreeSet::new(), BTreeSet::new(), false);
             let counts = comparison.compare(&key, &mut |difference| {
                 match difference {
                     Difference::Missing {
@@ -116,12 +117,15 @@ async fn mend(
                     | Difference::Stale { event, .. } => {
                         wanted.insert(event);
                     }
+                    Difference::Unsure { event, .. } => {
+                        unsure.insert(event);
+                    }
                     Difference::Orphan { worked_on, .. } => any_orphan |= !worked_on,
                     Difference::Missing { event: None, .. } => {}
                 }
                 true
             })?;
-            Ok((counts, wanted, any_orphan))
+            Ok((counts, wanted, unsure, any_orphan))
         })
         .await?;
     if !wanted.is_empty() {
@@ -151,6 +155,15 @@ async fn mend(
         );
         context.ledger.sweep_held_back(counts.orphaned);
         return Ok((comparison, counts));
+    }
+    if !unsure.is_empty() {
+        let (instance, unsure) = (
+            context.instance.to_owned(),
+            unsure.into_iter().collect::<Vec<_>>(),
+        );
+        context
+            .on_state(move |state| state.want_or_delete(&instance, &unsure))
+            .await?;
     }
     if !any_orphan {
         // Going through everything once more would find nothing.

@@ -15,7 +15,7 @@ use crate::memory::{
 };
 use crate::record::{
     Batch, Cursor, DeadLetter, Delivery, EventSeen, ListedAttribute, ListedEvent, Mapped,
-    MappingIdentity, Page, UnreadEvent, Verdict, WaitingEvent,
+    MappingIdentity, Page, PublishedSince, UnreadEvent, Verdict, WaitingEvent,
 };
 
 /// Begins a walk: it goes on at the cursor, or begins at the beginning.
@@ -47,6 +47,16 @@ pub trait Source: Send {
     /// Asks with these search flags from the next page on, under the user's own filters. A
     /// source that is no search has no use for them.
     fn set_search_flags(&mut self, _flags: &Map<String, Value>) {}
+
+    /// The events that have been published since the last walk began, whether or not the filters
+    /// match them, and since which second. `None` if the source cannot say, or if everything was
+    /// read. The next call tells of later ones only.
+    ///
+    /// # Errors
+    /// Whatever kept them from coming; the next call asks for the same and what came since.
+    async fn published(&mut self) -> Result<Option<PublishedSince>, SourceError> {
+        Ok(None)
+    }
 
     /// The clock of the server, as its answers show it; `None` for a source that has no server.
     fn server_clock(&self) -> Option<ServerClock> {
@@ -331,6 +341,31 @@ pub trait State: Send + Sync {
     /// When the store cannot be written.
     fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError>;
 
+    /// As [`Self::want`]; and if the source does not give one of them when it is asked for it by
+    /// name, everything that is held of it is deleted.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn want_or_delete(&self, instance: &str, events: &[String]) -> Result<(), StateError>;
+
+    /// Those of these events that are to be deleted if the source does not give them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn to_delete(&self, instance: &str, events: &[String]) -> Result<Vec<String>, StateError>;
+
+    /// Those of these events that were read whole when they had a `publish_timestamp` before
+    /// this, UNIX seconds, and not since.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn read_before(
+        &self,
+        instance: &str,
+        events: &[String],
+        seconds: i64,
+    ) -> Result<Vec<String>, StateError>;
+
     /// The events that must be read now, at most `limit`, after the event `after`: without those
     /// that could not be read and whose next attempt is later than `now_ms`.
     ///
@@ -362,6 +397,14 @@ pub trait State: Send + Sync {
     /// # Errors
     /// When the store cannot be written.
     fn set_done(&self, instance: &str, what: &str, at_ms: i64) -> Result<(), StateError>;
+
+    /// Notes, durably, the hash of what selects an instance's events. If another one is known, the
+    /// instance and its outputs that catch up poll from the beginning, and nothing counts as done
+    /// but the change itself, as `job`. Says whether another one was known.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    fn select(&self, instance: &str, selection: &str, job: &str) -> Result<bool, StateError>;
 
     /// A place for a listing, to be compared with what is held.
     ///

@@ -104,7 +104,11 @@ impl<'h> Known<'h> {
             Health::Failed { .. } => Word::Failed,
             Health::Degraded { .. } => Word::Degraded,
             Health::Starting => Word::Starting,
-            Health::Running if self.counts.sweep_held_back > 0 => Word::Degraded,
+            Health::Running
+                if self.counts.sweep_held_back > 0 || self.counts.expiry_held_back > 0 =>
+            {
+                Word::Degraded
+            }
             Health::Running if !self.counts.behind.is_empty() || self.is_overdue() => Word::Behind,
             Health::Running => Word::Healthy,
         }
@@ -126,6 +130,7 @@ impl<'h> Known<'h> {
             Health::Degraded { failing, .. } => failing.iter().map(|one| one.stage.as_str()),
             Health::Failed { error } => return error.clone(),
             _ if self.counts.sweep_held_back > 0 => return "reconciliation held back".to_owned(),
+            _ if self.counts.expiry_held_back > 0 => return "expiry held back".to_owned(),
             _ if self.is_overdue() => return "its poll is late".to_owned(),
             _ => {
                 let behind = self.counts.behind.keys();

@@ -99,15 +99,17 @@ pub(crate) struct Instance {
     #[serde(default = "ten_minutes")]
     pub(crate) interval: Duration,
     /// How far back the first poll looks, by the time of publishing (of a feed, by the
-    /// timestamps of its manifest): `all`, or a duration such as `90d`.
+    /// timestamps of its manifest): `all`, or a duration such as `90d`. If this or the filters
+    /// change, the next start polls from the beginning and reconciles.
     #[serde(default)]
     pub(crate) lookback: Lookback,
     /// How often what went out is compared with what MISP has: what never came is fetched,
     /// what is gone is withdrawn. It lists 54 bytes an attribute; a feed is read whole. 0: never.
     #[serde(default = "a_day")]
     pub(crate) sweep: Duration,
-    /// The largest share of what is held, in percent, that a sweep withdraws without
-    /// `misp-ecs sweep --confirm`: an emptied answer must not empty what reads us.
+    /// The largest share of the delivered documents, in percent, that a sweep deletes, or that
+    /// expires at once, without `misp-ecs sweep --confirm`. It guards against deleting everything
+    /// when MISP returns an empty result or a clock is wrong.
     #[serde(default = "twenty")]
     pub(crate) sweep_limit_percent: u8,
     /// How often everything is read again, for what moves no clock of MISP: decay scores,
@@ -291,6 +293,18 @@ impl Instance {
     /// The name, or the URL where there is none.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.url)
+    }
+
+    /// A hash of everything that selects what is read: if it changes, what was delivered before
+    /// is read again and compared.
+    pub(crate) fn selection(&self) -> String {
+        let selection = serde_json::json!({
+            "endpoint": format!("{:?}", self.endpoint),
+            "cursor": format!("{:?}", self.cursor),
+            "lookback": format!("{:?}", self.lookback),
+            "filters": self.filters,
+        });
+        runtime::digest(selection.to_string().as_bytes())
     }
 }
 

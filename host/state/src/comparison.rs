@@ -300,8 +300,17 @@ impl View<'_> {
             };
             let held = reader.held_by_one(one.event, &one.id, &one.key)?;
             self.count_held(held.fate);
-            let orphan = self.orphan(one.event, held)?;
-            if !(self.see)(orphan) {
+            let there = held.fate.may_be_there();
+            let difference = if there && self.is_published_since(&held.event, one.event)? {
+                self.counts.orphaned += 1;
+                Difference::Unsure {
+                    event: held.event,
+                    orphaned: true,
+                }
+            } else {
+                self.orphan(one.event, held)?
+            };
+            if !(self.see)(difference) {
                 return Ok(false);
             }
         }
@@ -339,8 +348,8 @@ impl View<'_> {
         Ok(Difference::Orphan { held, worked_on })
     }
 
-    /// Sees the documents of events that have no attributes and are not there any more. One that
-    /// the filters leave out by now stays: the listing names every event.
+    /// Sees the documents of events that have no attributes. No listing names such an event as one
+    /// that the filters match: one that is there is read again.
     fn events_without_attributes(&mut self) -> Result<(), Trouble> {
         let Some(place) = self.place else {
             return Ok(());
@@ -351,15 +360,20 @@ impl View<'_> {
         }
         for event in progress::events_since(self.state, place.1, i64::MIN)? {
             let uuid = names::text(self.state, event)?;
-            if self.events.get(uuid.as_str())?.is_some() {
-                continue;
-            }
+            let listed = self.events.get(uuid.as_str())?.map(|row| row.value());
+            let is_published = listed.is_some_and(|(_, published)| published);
             let Some(reader) = &mut self.reader else {
                 return Ok(());
             };
-            for held in reader.without_attribute(event)? {
+            let here = reader.without_attribute(event)?;
+            let mut is_there = false;
+            for held in here {
                 self.count_held(held.fate);
                 if !held.fate.may_be_there() {
+                    continue;
+                }
+                is_there = true;
+                if is_published {
                     continue;
                 }
                 let orphan = self.orphan(event, held)?;
@@ -367,8 +381,42 @@ impl View<'_> {
                     return Ok(());
                 }
             }
+            let is_missing = is_published
+                && !is_there
+                && documents::is_there_elsewhere(self.state, place, event)?;
+            let difference = if is_missing {
+                self.counts.stale += 1;
+                Difference::Stale {
+                    attribute: String::new(),
+                    event: uuid,
+                }
+            } else if is_published && is_there {
+                Difference::Unsure {
+                    event: uuid,
+                    orphaned: false,
+                }
+            } else {
+                continue;
+            };
+            if !(self.see)(difference) {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// Is the event there, published, and changed since it was read? It has been published while
+    /// it was listed, or it is another one that the filters match no longer.
+    fn is_published_since(&self, uuid: &str, event: u32) -> Result<bool, Trouble> {
+        let Some((_, instance)) = self.place else {
+            return Ok(false);
+        };
+        let Some(row) = self.events.get(uuid)? else {
+            return Ok(false);
+        };
+        let (timestamp, published) = row.value();
+        let read = progress::published(self.state, instance, event)?.unwrap_or(0);
+        Ok(published && timestamp > read)
     }
 
     /// Is the event there, unpublished, and changed since it was read as published?

@@ -260,6 +260,67 @@ impl State for Store {
             .map_err(StateError::new)
     }
 
+    fn want_or_delete(&self, instance: &str, events: &[String]) -> Result<(), StateError> {
+        let wanted = self.change(|transaction| {
+            mappings::want(transaction, instance, events)?;
+            let instance = names::number(transaction, Kind::Instance, instance)?;
+            wanted::mark(transaction, instance, events)
+        });
+        wanted.map_err(StateError::new)
+    }
+
+    fn to_delete(&self, instance: &str, events: &[String]) -> Result<Vec<String>, StateError> {
+        let marked =
+            self.read(
+                |transaction| match names::find(transaction, Kind::Instance, instance)? {
+                    Some(instance) => wanted::marked(transaction, instance, events),
+                    None => Ok(Vec::new()),
+                },
+            );
+        marked.map_err(StateError::new)
+    }
+
+    fn read_before(
+        &self,
+        instance: &str,
+        events: &[String],
+        seconds: i64,
+    ) -> Result<Vec<String>, StateError> {
+        let before = self.read(|transaction| {
+            let Some(instance) = names::find(transaction, Kind::Instance, instance)? else {
+                return Ok(Vec::new());
+            };
+            let mut found = Vec::new();
+            for event in events {
+                let number = names::find(transaction, Kind::Event, event)?;
+                let read = match number {
+                    Some(number) => progress::published(transaction, instance, number)?,
+                    None => None,
+                };
+                if read.is_some_and(|read| read < seconds) {
+                    found.push(event.clone());
+                }
+            }
+            Ok(found)
+        });
+        before.map_err(StateError::new)
+    }
+
+    fn select(&self, instance: &str, selection: &str, job: &str) -> Result<bool, StateError> {
+        let changed = self.change(|transaction| {
+            let known = progress::set_selection(transaction, instance, selection)?;
+            let changed = known.is_some_and(|known| known != selection);
+            if changed {
+                cursors::remove(transaction, instance)?;
+                cursors::remove_catch_ups(transaction, instance)?;
+                progress::forget_done(transaction, instance)?;
+                progress::set_done(transaction, instance, job, now_ms())?;
+            }
+            Ok(changed)
+        });
+        changed.map_err(StateError::new)
+    }
+
     fn comparison(self: Arc<Self>, instance: &str) -> Result<Box<dyn Comparison>, StateError> {
         let folder = self.folder().to_owned();
         let comparison = StoredComparison::new(self, instance, &folder);

@@ -1,7 +1,7 @@
 //! Whole events, from `events/restSearch`.
 
 use async_trait::async_trait;
-use pipeline::{Cursor, Listing, Page, ServerClock, Source, SourceError, Whole};
+use pipeline::{Cursor, Listing, Page, PublishedSince, ServerClock, Source, SourceError, Whole};
 use serde_json::{Map, Value};
 
 use super::cursor::CursorError;
@@ -56,6 +56,10 @@ impl Source for EventsWalk {
 
     fn set_search_flags(&mut self, flags: &Map<String, Value>) {
         self.finder.options.request.clone_from(flags);
+    }
+
+    async fn published(&mut self) -> Result<Option<PublishedSince>, SourceError> {
+        self.finder.published().await.map_err(SourceError::new)
     }
 
     fn server_clock(&self) -> Option<ServerClock> {

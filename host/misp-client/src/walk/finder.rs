@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pipeline::{Class, Classify, Cursor, PageFacts, UnreadEvent, now_ms};
+use pipeline::{Class, Classify, Cursor, PageFacts, PublishedSince, UnreadEvent, now_ms};
 use serde_json::{Map, Value, json};
 use splitter::{EventHead, Records, SplitError, SplitLimits};
 
 use super::at_once::{AtOnce, limit};
 use super::cursor::{CursorError, CursorKind, Position, Publication};
 use super::isolate::{Isolated, Tries};
+use super::listing::published_since;
 use super::size::{PageSize, Smaller};
 use super::steps::{Answered, Ask, FAR_AHEAD, Steps, publication};
 use crate::client::{Answer, Client, Endpoint};
@@ -138,6 +139,8 @@ pub(super) struct Finder {
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     pub(super) walk: Option<Steps>,
+    /// Where the first of the walks began after which nobody has asked what else was published.
+    unlisted_since: Option<i64>,
     /// What is dated from this second on is known already: this walk does not ask for it.
     known_from: Option<i64>,
     /// A page that does not come, and whose events are asked for one by one.
@@ -174,6 +177,7 @@ impl Finder {
                 .map(|cursor| Position::read(cursor, kind))
                 .transpose()?,
             walk: None,
+            unlisted_since: None,
             known_from: None,
             isolated: None,
             named_tries: Tries::default(),
@@ -276,6 +280,10 @@ impl Finder {
     pub(super) async fn advance(&mut self) -> Result<Option<Found>, WalkError> {
         if self.walk.is_none() {
             let beginning = self.beginning().await?;
+            self.unlisted_since = match beginning.w > beginning.from {
+                true => self.unlisted_since.or(Some(beginning.w)),
+                false => None,
+            };
             self.known_from = None;
             self.known_from = self.known_ahead(&beginning).await;
             self.walk = Some(Steps::new(beginning));
@@ -363,6 +371,22 @@ impl Finder {
         };
         self.position = Some(position.clone());
         Ok(position)
+    }
+
+    /// What has been published since the last walk began, whatever the filters.
+    pub(super) async fn published(&mut self) -> Result<Option<PublishedSince>, WalkError> {
+        let Some(seconds) = self.unlisted_since else {
+            return Ok(None);
+        };
+        if self.options.cursor != CursorKind::Publish {
+            return Ok(None);
+        }
+        let listed = published_since(&self.client, seconds).await?;
+        self.unlisted_since = None;
+        Ok(Some(PublishedSince {
+            seconds,
+            events: listed.into_iter().map(|event| event.uuid).collect(),
+        }))
     }
 
     /// The first second of the events that are far ahead of the server's clock, if all of them are

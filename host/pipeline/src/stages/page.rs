@@ -24,6 +24,10 @@ pub(super) struct Progress {
     /// The write version of the first page since the last one that moved the cursor: an event
     /// may be spread over these pages.
     first_version: Option<u64>,
+    /// Events of which something came since the cursor moved last.
+    came: BTreeSet<String>,
+    /// A part of a page could not be read since the cursor moved last.
+    any_broken: bool,
 }
 
 impl Progress {
@@ -34,12 +38,16 @@ impl Progress {
             match broken.error.event() {
                 Some(uuid) => {
                     self.faulted.insert(uuid.to_owned());
+                    self.came.insert(uuid.to_owned());
                 }
-                None => self.broken = true,
+                None => (self.broken, self.any_broken) = (true, true),
             }
         }
         for (record, mapped) in batch.records.iter().zip(&batch.mapped) {
             let uuid = &record.head.uuid;
+            if !self.came.contains(uuid) {
+                self.came.insert(uuid.clone());
+            }
             let faulted = mapped
                 .as_ref()
                 .map_or(true, |outcome| !outcome.refused.is_empty());
@@ -66,6 +74,8 @@ impl Progress {
             faulted,
             broken,
             first_version,
+            mut came,
+            any_broken,
         } = std::mem::take(self);
         let since = first_version.unwrap_or(page.version);
         // Such an event may have begun with an earlier page, and may end with a later one.
@@ -80,9 +90,17 @@ impl Progress {
         for event in sound {
             withdraw::older(context, &event.uuid, since, page.version, page.now_ms).await?;
         }
+        came.extend(whole.iter().map(|event| event.uuid.clone()));
+        if !any_broken {
+            for event in left(context, &page.no_longer_wanted, &came).await? {
+                withdraw::older(context, &event, page.version, page.version, page.now_ms).await?;
+            }
+        }
         crash::point("withdrawn");
         if page.cursor.is_none() {
             self.first_version = Some(since);
+            self.came = came;
+            self.any_broken = any_broken;
         }
         if spread {
             self.broken = broken && whole.is_empty();
@@ -113,4 +131,22 @@ impl Progress {
         crash::point("committed");
         Ok(())
     }
+}
+
+/// Those of the events asked for by name that the source did not give, and that are to be deleted
+/// then.
+async fn left(
+    context: &Context<'_>,
+    asked: &[String],
+    came: &BTreeSet<String>,
+) -> Result<Vec<String>, RunError> {
+    let gone = asked.iter().filter(|event| !came.contains(*event));
+    let gone: Vec<String> = gone.cloned().collect();
+    if gone.is_empty() {
+        return Ok(gone);
+    }
+    let instance = context.instance.to_owned();
+    context
+        .on_state(move |state| state.to_delete(&instance, &gone))
+        .await
 }

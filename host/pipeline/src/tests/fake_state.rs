@@ -188,6 +188,22 @@ impl State for FakeState {
         Ok(())
     }
 
+    fn want_or_delete(&self, _: &str, _: &[String]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn to_delete(&self, _: &str, _: &[String]) -> Result<Vec<String>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn read_before(&self, _: &str, _: &[String], _: i64) -> Result<Vec<String>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn select(&self, _: &str, _: &str, _: &str) -> Result<bool, StateError> {
+        Ok(false)
+    }
+
     fn comparison(self: Arc<Self>, _: &str) -> Result<Box<dyn Comparison>, StateError> {
         Ok(Box::new(FakeComparison))
     }

@@ -185,6 +185,11 @@ fn at_output(comparison: &mut dyn Comparison, output: OutputKey) -> anyhow::Resu
                 events.entry(event.unwrap_or_default()).or_default().0 += 1;
             }
             Difference::Stale { event, .. } => events.entry(event).or_default().1 += 1,
+            Difference::Unsure { event, orphaned } => {
+                if orphaned {
+                    events.entry(event).or_default().2 += 1;
+                }
+            }
             Difference::Orphan { held, worked_on } => {
                 let there = held.fate.may_be_there();
                 if there && !worked_on {

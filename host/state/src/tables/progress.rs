@@ -15,6 +15,9 @@ const EVENTS: TableDefinition<'_, (u32, u32), i64> = TableDefinition::new("event
 /// Instance and job to when it was last done, UNIX milliseconds.
 const DONE: TableDefinition<'_, (&str, &str), i64> = TableDefinition::new("done");
 
+/// Instance to a hash of what selects its events. Made with the first of them.
+const SELECTIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("selections");
+
 pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(STANDINGS)?;
     transaction.open_table(EVENTS)?;
@@ -155,6 +158,24 @@ pub(crate) fn set_done(
     Ok(())
 }
 
+/// Notes what selects an instance's events; gives what was known before.
+pub(crate) fn set_selection(
+    transaction: &WriteTransaction,
+    instance: &str,
+    selection: &str,
+) -> Result<Option<String>, Trouble> {
+    let mut table = transaction.open_table(SELECTIONS)?;
+    let known = table.insert(instance, selection)?;
+    Ok(known.map(|known| known.value().to_owned()))
+}
+
+/// Forgets which jobs were done for an instance.
+pub(crate) fn forget_done(transaction: &WriteTransaction, instance: &str) -> Result<(), Trouble> {
+    let mut done = transaction.open_table(DONE)?;
+    done.retain(|(name, _), _| name != instance)?;
+    Ok(())
+}
+
 /// Forgets how far an instance was.
 pub(crate) fn forget(
     transaction: &WriteTransaction,
@@ -165,7 +186,6 @@ pub(crate) fn forget(
     standings.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
     let mut events = transaction.open_table(EVENTS)?;
     events.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
-    let mut done = transaction.open_table(DONE)?;
-    done.retain(|(name, _), _| name != instance)?;
-    Ok(())
+    transaction.open_table(SELECTIONS)?.remove(instance)?;
+    forget_done(transaction, instance)
 }

@@ -16,6 +16,10 @@ const TABLE: TableDefinition<'_, (u32, &str), ()> = TableDefinition::new("wanted
 /// is due (UNIX milliseconds), and the last error. Made with the first of them.
 const UNREAD: TableDefinition<'_, (u32, &str), (u32, i64, &str)> = TableDefinition::new("unread");
 
+/// Instance and event's uuid, for those of which everything is deleted if the source does not give
+/// them. Made with the first of them.
+const TO_DELETE: TableDefinition<'_, (u32, &str), ()> = TableDefinition::new("to delete");
+
 /// The wait after the first attempt at an event that cannot be read; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest wait.
@@ -45,6 +49,39 @@ pub(crate) fn add_uuid(
         .open_table(TABLE)?
         .insert((instance, uuid), ())?;
     Ok(())
+}
+
+/// Everything that is held of these is deleted if the source does not give them.
+pub(crate) fn mark(
+    transaction: &WriteTransaction,
+    instance: u32,
+    events: &[String],
+) -> Result<(), Trouble> {
+    let mut table = transaction.open_table(TO_DELETE)?;
+    for event in events {
+        table.insert((instance, event.as_str()), ())?;
+    }
+    Ok(())
+}
+
+/// Those of these events that are marked.
+pub(crate) fn marked(
+    transaction: &ReadTransaction,
+    instance: u32,
+    events: &[String],
+) -> Result<Vec<String>, Trouble> {
+    let table = match transaction.open_table(TO_DELETE) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for event in events {
+        if table.get((instance, event.as_str()))?.is_some() {
+            found.push(event.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// The source could not give this event: it is wanted, after a wait.
@@ -131,6 +168,9 @@ pub(crate) fn remove(
 ) -> Result<(), Trouble> {
     transaction.open_table(TABLE)?.remove((instance, uuid))?;
     transaction.open_table(UNREAD)?.remove((instance, uuid))?;
+    transaction
+        .open_table(TO_DELETE)?
+        .remove((instance, uuid))?;
     Ok(())
 }
 
@@ -181,10 +221,11 @@ pub(crate) fn forget(transaction: &WriteTransaction, instance: u32) -> Result<()
     table.retain_in((instance, "")..(instance.saturating_add(1), ""), |_, ()| {
         false
     })?;
+    let range = (instance, "")..(instance.saturating_add(1), "");
     let mut table = transaction.open_table(UNREAD)?;
-    table.retain_in((instance, "")..(instance.saturating_add(1), ""), |_, _| {
-        false
-    })?;
+    table.retain_in(range.clone(), |_, _| false)?;
+    let mut table = transaction.open_table(TO_DELETE)?;
+    table.retain_in(range, |_, ()| false)?;
     Ok(())
 }
 

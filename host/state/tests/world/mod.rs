@@ -20,8 +20,8 @@ use bytes::Bytes;
 use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
     EventSeen, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation,
-    Options, Outcome, OutputError, Page, PageFacts, Pipeline, Reason, RefusalKind, Refused,
-    ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
+    Options, Outcome, OutputError, Page, PageFacts, Pipeline, PublishedSince, Reason, RefusalKind,
+    Refused, ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -135,6 +135,7 @@ impl World {
                 Ok(Box::new(FakeSource {
                     server: Arc::clone(&server),
                     after: cursor.map_or(0, |cursor| cursor.0.parse().unwrap()),
+                    since: None,
                     parts: VecDeque::new(),
                 }))
             }),
@@ -206,6 +207,8 @@ pub(crate) fn service() -> Options {
 struct FakeSource {
     server: Arc<Mutex<Server>>,
     after: i64,
+    /// Where the walk began.
+    since: Option<i64>,
     /// Pages of the event that is being read.
     parts: VecDeque<Page>,
 }
@@ -259,7 +262,7 @@ impl FakeSource {
                 copies.map(|event| Some((uuid, event?)))
             })
             .flatten()
-            .filter(|(_, event)| event.published)
+            .filter(|(uuid, event)| event.published && !server.hidden.contains(*uuid))
             .map(|(uuid, event)| {
                 let attributes: Vec<Value> = event
                     .attributes
@@ -310,10 +313,12 @@ impl Source for FakeSource {
                 server.refusals = left;
                 return Err(SourceError::new(KeyRefused));
             }
+            let server = &*server;
             let mut later: Vec<(i64, String)> = server
                 .events
                 .iter()
                 .filter(|(_, event)| event.published && event.publish_timestamp > self.after)
+                .filter(|(uuid, _)| !server.hidden.contains(*uuid))
                 .map(|(uuid, event)| (event.publish_timestamp, uuid.clone()))
                 .collect();
             later.sort();
@@ -323,6 +328,7 @@ impl Source for FakeSource {
         let Some((last, _)) = next.last() else {
             return Ok(None);
         };
+        self.since.get_or_insert(self.after);
         self.after = *last;
         if let (Some(at_once), Some((_, event))) = (at_once, next.first()) {
             self.parts = self.in_parts(event, at_once, &Cursor(self.after.to_string()));
@@ -343,12 +349,29 @@ impl Source for FakeSource {
         self.after = 0;
     }
 
+    async fn published(&mut self) -> Result<Option<PublishedSince>, SourceError> {
+        // This server publishes once a second.
+        let seconds = self.since.take().unwrap_or(self.after) + 1;
+        let server = self.server.lock().unwrap();
+        let events = server.events.iter();
+        let events =
+            events.filter(|(_, event)| event.published && event.publish_timestamp >= seconds);
+        Ok(Some(PublishedSince {
+            seconds,
+            events: events.map(|(uuid, _)| uuid.clone()).collect(),
+        }))
+    }
+
     fn server_clock(&self) -> Option<ServerClock> {
         Some(self.server.lock().unwrap().clock.clone())
     }
 
     fn listing(&self) -> Option<Box<dyn Listing>> {
-        let server = self.server.lock().unwrap();
+        let mut server = self.server.lock().unwrap();
+        let again = server.published_while_listed.take();
+        if let Some(event) = &again {
+            server.set(event, "b", "later");
+        }
         let (mut attributes, mut events) = (Vec::new(), Vec::new());
         if !server.empty_listing {
             for (place, (uuid, event)) in server.events.iter().enumerate() {
@@ -356,9 +379,10 @@ impl Source for FakeSource {
                     id: place.to_string(),
                     uuid: uuid.clone(),
                     timestamp: event.timestamp,
-                    published: event.published,
+                    published: event.published || again.as_ref() == Some(uuid),
                 });
-                for (uuid, attribute) in event.attributes.iter().filter(|_| event.published) {
+                let matches = event.published && !server.hidden.contains(uuid);
+                for (uuid, attribute) in event.attributes.iter().filter(|_| matches) {
                     attributes.push(ListedAttribute {
                         uuid: uuid.clone(),
                         event_id: place.to_string(),
@@ -366,6 +390,9 @@ impl Source for FakeSource {
                     });
                 }
             }
+        }
+        if let Some(event) = &again {
+            server.publish(event);
         }
         Some(Box::new(FakeListing {
             attributes: Some(attributes),

@@ -1,6 +1,6 @@
 //! The made-up MISP's events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::{Class, Classify, ServerClock};
 
@@ -31,6 +31,11 @@ pub(crate) struct Server {
     pub(crate) empty_listing: bool,
     /// The clock in its answers.
     pub(crate) clock: ServerClock,
+    /// An event that is edited before its attributes are listed, and published before the events
+    /// are.
+    pub(crate) published_while_listed: Option<String>,
+    /// Events that the filters leave out.
+    pub(crate) hidden: BTreeSet<String>,
     /// Attributes of one page, for a server that gives an event in several pages.
     pub(crate) attributes_at_once: Option<usize>,
     /// Does no question for a page get an answer?
@@ -75,6 +80,13 @@ impl Server {
         if let Some(event) = self.events.get_mut(event) {
             event.publish_timestamp = now;
             event.published = true;
+        }
+    }
+
+    /// Takes an event back, and nothing else.
+    pub(crate) fn unpublish(&mut self, event: &str) {
+        if let Some(event) = self.events.get_mut(event) {
+            event.published = false;
         }
     }
 

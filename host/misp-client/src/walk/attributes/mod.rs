@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use pipeline::{
-    Cursor, Listing, Page, PageFacts, ServerClock, Source, SourceError, UnreadEvent, Whole, now_ms,
+    Cursor, Listing, Page, PageFacts, PublishedSince, ServerClock, Source, SourceError,
+    UnreadEvent, Whole, now_ms,
 };
 use serde_json::{Map, Value, json};
 
@@ -254,6 +255,10 @@ impl Source for AttributesWalk {
 
     fn set_search_flags(&mut self, flags: &Map<String, Value>) {
         self.finder.options.request.clone_from(flags);
+    }
+
+    async fn published(&mut self) -> Result<Option<PublishedSince>, SourceError> {
+        self.finder.published().await.map_err(SourceError::new)
     }
 
     fn server_clock(&self) -> Option<ServerClock> {

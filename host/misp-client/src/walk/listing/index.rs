@@ -6,24 +6,47 @@
 
 use pipeline::ListedEvent;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 use crate::walk::finder::WalkError;
 
 /// Events of one answer: 247 bytes each.
 const EVENTS_AT_ONCE: u64 = 20_000;
+/// Later than any event is published, UNIX seconds: a range of MISP needs an end.
+const END_OF_TIME: i64 = 4_102_444_800;
 /// Times that events vanish while a page is asked for, before it is given up.
 const MOST_TRIES: u32 = 5;
 
 /// Every event that the key may see, published or not.
 pub(super) async fn index(client: &Client) -> Result<Vec<ListedEvent>, WalkError> {
+    index_with(client, &Map::new()).await
+}
+
+/// The events that the key may see and that have been published since this second, whatever the
+/// filters of the walk.
+pub(in crate::walk) async fn published_since(
+    client: &Client,
+    second: i64,
+) -> Result<Vec<ListedEvent>, WalkError> {
+    let published = json!({"published": 1, "publish_timestamp": [second, END_OF_TIME]});
+    let published = published.as_object().cloned().unwrap_or_default();
+    index_with(client, &published).await
+}
+
+async fn index_with(
+    client: &Client,
+    parameters: &Map<String, Value>,
+) -> Result<Vec<ListedEvent>, WalkError> {
     let mut pages = Pages::new(EVENTS_AT_ONCE);
     loop {
         let window = pages.ask();
-        let body = json!({
-            "sort": "id", "direction": "asc", "limit": window.limit, "page": window.page,
-        });
+        let mut body = parameters.clone();
+        body.insert("sort".to_owned(), "id".into());
+        body.insert("direction".to_owned(), "asc".into());
+        body.insert("limit".to_owned(), window.limit.into());
+        body.insert("page".to_owned(), window.page.into());
+        let body = Value::Object(body);
         let answer = client
             .small::<Vec<Value>>(Method::POST, "events/index/minimal:1", Some(&body))
             .await?;

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use splitter::Body;
 
 use index::index;
+pub(super) use index::published_since;
 
 use super::at_once::{AtOnce, given, limit};
 use super::cursor::CursorKind;

@@ -27,7 +27,8 @@ pub(crate) use forget::forget;
 pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;
 pub(crate) use read::{
-    Reader, count_due, due, each, expired_too_early, is_too_early, known, older, remembered,
+    Reader, count_due, due, each, expired_too_early, is_there_elsewhere, is_too_early, known,
+    older, remembered,
 };
 pub(crate) use rows_of_schema_3::{by_event, count_changes, create};
 pub(crate) use write::{record, send_again};

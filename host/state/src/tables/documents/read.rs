@@ -218,6 +218,25 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// May another output have the document of an event without attributes?
+pub(crate) fn is_there_elsewhere(
+    transaction: &Reading,
+    (here, instance): (u32, u32),
+    event: u32,
+) -> Result<bool, Trouble> {
+    for output in names::outputs(transaction)? {
+        if output == here {
+            continue;
+        }
+        let mut reader = Reader::new(transaction, (output, instance))?;
+        let held = reader.without_attribute(event)?;
+        if held.iter().any(|held| held.fate.may_be_there()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A row of documents.
 pub(crate) struct Row {
     pub(crate) output: u32,
