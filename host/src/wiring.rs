@@ -155,9 +155,25 @@ pub(crate) fn start_mapper(
 ) -> anyhow::Result<Mapper> {
     let origin = origin(instance, &config.static_fields, facts)?;
     let settings = serde_json::to_vec(&config.mapping.settings)?;
-    Mapper::start(engine, mapping, settings, origin)
+    let mapper = Mapper::start(engine, mapping, settings, origin)
         .context("`mapping.settings` were not accepted")
-        .or_exit(Exit::Usage)
+            .or_exit(Exit::Usage)?;
+    let identity = settings_identity(&config.mapping, &config.static_fields, instance)?;
+    Ok(mapper.with_settings(identity))
+}
+
+/// Identifies what documents are made with beside the component: the mapping's settings, and the
+/// static fields as configured. The fields that the host finds out itself, such as the name of the
+/// machine, are not part of it: they may differ at each start.
+pub(crate) fn settings_identity(
+    mapping: &MappingConfig,
+    static_fields: &StaticFields,
+    instance: &Instance,
+) -> anyhow::Result<String> {
+    let settings = (&mapping.settings, static_fields, &instance.tags);
+    let mut digest = runtime::digest(&serde_json::to_vec(&settings)?);
+    digest.truncate(16);
+    Ok(digest)
 }
 
 /// Where an instance's records come from, as its mapping is told.

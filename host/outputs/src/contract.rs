@@ -36,6 +36,7 @@ pub(crate) mod fixtures {
                 name: "ecs-1.12".to_owned(),
                 version: "1.0.0".to_owned(),
                 digest: "0".repeat(64),
+                settings: String::new(),
             }),
             before: Vec::new(),
             revision: 1,

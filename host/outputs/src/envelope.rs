@@ -50,6 +50,7 @@ pub fn append_with_field(line: &mut Vec<u8>, delivery: &Delivery) -> Result<(), 
         name,
         version,
         digest,
+        ..
     } = delivery.mapping.as_ref();
     let mapping = format!("{name}@{version}");
     let envelope = Envelope {

@@ -200,6 +200,7 @@ mod tests {
             name: "m".to_owned(),
             version: "1".to_owned(),
             digest: "0".repeat(64),
+            settings: String::new(),
         }
     }
 

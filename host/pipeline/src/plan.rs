@@ -146,6 +146,7 @@ mod tests {
             })
         };
         let delivery = |by: &str| Delivery {
+                settings: String::new(),
             event: Arc::from("e"),
             version: 1,
             mapping: mapping(by),

@@ -280,6 +280,10 @@ pub struct MappingIdentity {
     pub version: String,
     /// SHA-256 of the component's bytes, 64 hex digits.
     pub digest: String,
+    /// Identifies the mapping settings and the static fields that the documents are made with;
+    /// empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub settings: String,
 }
 
 /// A document on its way to an output.

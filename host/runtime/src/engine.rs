@@ -204,6 +204,7 @@ impl Engine {
                 name: description.name.clone(),
                 version: description.version.clone(),
                 digest,
+                settings: String::new(),
             },
             description: Arc::new(description.into()),
         })

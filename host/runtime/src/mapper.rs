@@ -86,6 +86,13 @@ impl Mapper {
             private_types,
         })
     }
+
+    /// Names the settings that this mapping was started with in its identity.
+    #[must_use]
+    pub fn with_settings(mut self, settings: String) -> Self {
+        Arc::make_mut(&mut self.identity).settings = settings;
+        self
+    }
 }
 
 #[async_trait]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Fields that the host adds to every document. Each group is `true` (its
 /// defaults), `false` (left out), or an object that is laid over its defaults,
 /// where `null` takes a field away.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StaticFields {
     /// `event.module` (default `ti_misp_ecs`) and `event.dataset` (`ti_misp_ecs.threat`).
@@ -33,7 +33,7 @@ pub(crate) struct StaticFields {
 }
 
 /// One group of static fields.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Group {
     /// On with its defaults, or off.

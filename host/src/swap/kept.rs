@@ -335,6 +335,7 @@ mod tests {
                 name: "made-up".to_owned(),
                 version: "1".to_owned(),
                 digest: digit.repeat(64),
+                settings: String::new(),
             },
             configured: Some(configured.repeat(64)),
             place: "a test".to_owned(),

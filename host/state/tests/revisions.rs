@@ -17,6 +17,7 @@ fn mapping(name: &str) -> Arc<MappingIdentity> {
         name: name.to_owned(),
         version: "1".to_owned(),
         digest: name.repeat(8),
+        settings: String::new(),
     })
 }
 

@@ -106,6 +106,7 @@ impl Host {
                 name: "ecs-1.12".to_owned(),
                 version: "1.0.0".to_owned(),
                 digest: "0".repeat(64),
+                settings: String::new(),
             }),
             file: folder.join("state.redb"),
         })

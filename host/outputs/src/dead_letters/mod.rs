@@ -131,6 +131,7 @@ mod tests {
                 name: "ecs-1.12".to_owned(),
                 version: "1.0.0".to_owned(),
                 digest: "0".repeat(64),
+                settings: String::new(),
             },
             output: None,
             input: input.to_owned(),

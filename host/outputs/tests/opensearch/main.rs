@@ -53,6 +53,7 @@ fn identity(name: &str) -> Arc<MappingIdentity> {
         name: name.to_owned(),
         version: "1.0.0".to_owned(),
         digest: "0".repeat(64),
+        settings: String::new(),
     })
 }
 

@@ -288,6 +288,7 @@ impl Transform for FakeMapping {
             name: "fake".to_owned(),
             version: "1".to_owned(),
             digest: "0".repeat(64),
+            settings: String::new(),
         })
     }
 

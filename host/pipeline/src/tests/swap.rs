@@ -28,6 +28,7 @@ impl Transform for Named {
             name: self.name.to_owned(),
             version: "1".to_owned(),
             digest: self.name.repeat(32),
+            settings: String::new(),
         })
     }
 

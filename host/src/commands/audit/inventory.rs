@@ -223,6 +223,7 @@ fn tombstone(orphan: &StoredDocument, version: u64) -> Delivery {
             name: orphan.mapping.clone().unwrap_or_default(),
             version: String::new(),
             digest: String::new(),
+            settings: String::new(),
         }),
         before: Vec::new(),
         revision: 1,

@@ -17,8 +17,8 @@ pub(crate) enum Kind {
     Instance = 1,
     /// An output: its name, a unit separator, its target.
     Output = 2,
-    /// A mapping: its digest, a unit separator, its name, another, its version. Before schema 3
-    /// the digest alone.
+    /// A mapping: its digest, name, version and settings, with unit separators between them. Before
+    /// schema 3 the digest alone, before settings were known without them.
     Mapping = 3,
     /// An event's uuid. The same event on two instances is the same number.
     Event = 4,
@@ -123,7 +123,7 @@ pub(crate) fn of_mapping(mapping: &MappingIdentity) -> String {
         version,
         digest,
     } = mapping;
-    format!("{digest}\u{1f}{name}\u{1f}{version}")
+    format!("{digest}\u{1f}{name}\u{1f}{version}\u{1f}{settings}")
 }
 
 /// The mapping of a number; nothing is known of 0 but that it is one.
@@ -154,3 +154,5 @@ pub(crate) fn text_while_writing(
     let text = texts.get(number)?.map(|text| text.value().to_owned());
     text.ok_or_else(|| Trouble::Damaged(format!("the name {number} is missing")))
 }
+        settings,
+        settings: part(),

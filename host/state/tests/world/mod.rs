@@ -451,6 +451,7 @@ impl Transform for FakeMapping {
             if attributes.is_empty() {
                 outcome
                     .documents
+            settings: String::new(),
                     .push(document(&mapping, &outcome.event, None, ""));
             }
             for attribute in attributes {

@@ -32,6 +32,7 @@ fn mapping(name: &str) -> Arc<MappingIdentity> {
         name: name.to_owned(),
         version: "1".to_owned(),
         digest: format!("digest of {name}"),
+        settings: String::new(),
     })
 }
 
