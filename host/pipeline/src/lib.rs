@@ -16,6 +16,7 @@ mod memory;
 mod options;
 mod plan;
 mod record;
+mod remove;
 mod retry;
 mod run;
 mod send;
@@ -46,6 +47,7 @@ pub use record::{
     MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince, Reason,
     RefusalKind, Refused, Tally, UnreadEvent, Verdict, WaitingEvent, Whole,
 };
+pub use remove::Removal;
 pub use retry::Backoff;
 pub use run::Pipeline;
 pub use sink::Sink;

@@ -83,7 +83,7 @@ impl Fate {
 pub struct Remembered {
     /// The mappings under which the output may have it; the last is that of what was sent last.
     pub places: Vec<Arc<MappingIdentity>>,
-    /// How often what was sent has changed.
+    /// Greater with each change of what was sent; 0: nothing was sent yet.
     pub revision: u64,
     /// The fingerprint of what was sent last; `None`: a delete.
     pub content: Option<u64>,
@@ -94,16 +94,18 @@ pub struct Remembered {
     pub fingerprint: Option<u64>,
     /// Does another instance, or another event of this one, want the document to be there?
     pub others: bool,
+    /// Does an instance have the document that takes precedence of this one? Then its copy stays.
+    pub overruled: bool,
 }
 
 impl Remembered {
-    /// The revision of what is sent now: the same again has the same.
+    /// The revision of what is sent now with this write version: the same again has the same.
     #[must_use]
-    pub fn next_revision(&self, content: Option<u64>) -> u64 {
-        if self.revision > 0 && self.content == content {
-            self.revision
-        } else {
-            self.revision.saturating_add(1)
+    pub fn next_revision(&self, content: Option<u64>, version: u64) -> u64 {
+        match self.revision {
+            0 => version,
+            known if self.content == content => known,
+            known => known.saturating_add(1),
         }
     }
 }
@@ -113,6 +115,8 @@ impl Remembered {
 pub enum Act {
     /// The output answered.
     Sent(Fate),
+    /// The output has something newer, which is not this instance's; this was to become of it.
+    Stale(Fate),
     /// It is there already as it is.
     Unchanged,
     /// It is not to be there for this instance, and nothing had to be sent.

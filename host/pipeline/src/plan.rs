@@ -57,7 +57,9 @@ pub(crate) fn plan(
             matches!(known.fate, Fate::Delivered | Fate::Refused)
                 && known.fingerprint == Some(document.fingerprint)
         });
-        return if same && resend == Resend::Changed {
+        let overruled =
+            remembered.is_some_and(|known| known.overruled && known.fate.may_be_there());
+        return if overruled || (same && resend == Resend::Changed) {
             Plan::Nothing(Act::Unchanged)
         } else {
             Plan::Put
@@ -109,6 +111,7 @@ mod tests {
             fate,
             fingerprint: Some(fingerprint),
             others,
+            overruled: false,
         }
     }
 
@@ -143,10 +146,10 @@ mod tests {
                 name: name.to_owned(),
                 version: "1".to_owned(),
                 digest: name.to_owned(),
+                settings: String::new(),
             })
         };
         let delivery = |by: &str| Delivery {
-                settings: String::new(),
             event: Arc::from("e"),
             version: 1,
             mapping: mapping(by),

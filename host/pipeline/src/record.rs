@@ -298,8 +298,8 @@ pub struct Delivery {
     pub mapping: Arc<MappingIdentity>,
     /// Other mappings under which the output may have this id: what is there is to be deleted too.
     pub before: Vec<Arc<MappingIdentity>>,
-    /// How often what went out under this id has changed, this delivery included: 1 for the
-    /// first. The same again, after a crash or a refused answer, has the same number.
+    /// Greater with each change of what was sent under this id; that of the first document is its
+    /// write version. The same again, after a crash or a refused answer, has the same number.
     pub revision: u64,
     /// The document.
     pub document: Document,

@@ -335,6 +335,19 @@ pub trait State: Send + Sync {
     /// When the store cannot be read or written.
     fn want_expired_too_early(&self, instance: &str, now_ms: i64) -> Result<u64, StateError>;
 
+    /// Documents that an instance holds at an output, those of the event `from` and of the events
+    /// after it, at most `limit`; from the first event if there is no `from`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn held(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError>;
+
     /// Remembers, durably, that events must be read whatever their clocks say.
     ///
     /// # Errors

@@ -74,10 +74,15 @@ pub(crate) async fn these(
         })
         .collect();
     context.keep(&letters).await?;
+    let any_stale = verdicts.contains(&Verdict::Stale);
     let verdicts_of = deletes.into_iter().zip(&verdicts);
-    let deletes: Vec<Held> = verdicts_of
-        .filter(|(_, verdict)| !matches!(verdict, Verdict::Rejected { .. }))
-        .map(|(held, _)| held)
+    let deletes: Vec<(Held, Fate)> = verdicts_of
+        .filter_map(|(held, verdict)| match verdict {
+            Verdict::Rejected { .. } => None,
+            // Something newer is there: it stays held, unless the state knows what that is.
+            Verdict::Stale => Some((held, Fate::Sent)),
+            _ => Some((held, fate)),
+        })
         .collect();
     context.ledger.withdrawn(&sink.key.name, &verdicts);
     tracing::info!(
@@ -94,7 +99,7 @@ pub(crate) async fn these(
     let (instance, key) = (context.instance.to_owned(), sink.key.clone());
     context
         .on_state(move |state| {
-            let sent = deletes.iter().map(|held| (held, Some(fate)));
+            let sent = deletes.iter().map(|(held, fate)| (held, Some(*fate)));
             let unsent = rest.iter().map(|held| (held, None));
             state.record(&[Changes {
                 instance: &instance,
@@ -115,7 +120,7 @@ pub(crate) async fn these(
             }])
         })
         .await?;
-    Ok(letters.is_empty())
+    Ok(letters.is_empty() && !any_stale)
 }
 
 /// Writes down, before a delete is sent, that nobody knows what the output has from now on.

@@ -217,6 +217,23 @@ impl State for Store {
         Ok(events.len() as u64)
     }
 
+    fn held(
+        &self,
+        instance: &str,
+        output: &OutputKey,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Held>, StateError> {
+        let held =
+            self.read(
+                |transaction| match documents::place(transaction, instance, output)? {
+                    Some(place) => documents::held(transaction, place, from, limit),
+                    None => Ok(Vec::new()),
+                },
+            );
+        held.map_err(StateError::new)
+    }
+
     fn want(&self, instance: &str, events: &[String]) -> Result<(), StateError> {
         self.change(|transaction| mappings::want(transaction, instance, events))
             .map_err(StateError::new)
@@ -358,8 +375,11 @@ fn see_target(
 pub(crate) fn forget(transaction: &Writing, instance: &str) -> Result<bool, Trouble> {
     let known = cursors::remove(transaction, instance)?;
     cursors::remove_catch_ups(transaction, instance)?;
-    let number = names::number(transaction, Kind::Instance, instance)?;
-    progress::forget(transaction, instance, number)?;
+    progress::forget_jobs(transaction, instance)?;
+    let Some(number) = names::remove(transaction, Kind::Instance, instance)? else {
+        return Ok(known);
+    };
+    progress::forget(transaction, number)?;
     wanted::forget(transaction, number)?;
     let held = documents::forget(transaction, number)?;
     Ok(known || held)

@@ -14,6 +14,7 @@ use crate::StoreError;
 use crate::error::{IoContext, Trouble};
 use crate::lock::Lock;
 use crate::memory;
+use crate::precedence::Configured;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::documents::{self, KnownDocument, NewIds};
@@ -47,6 +48,7 @@ struct Inner {
     /// Ids of documents that are not in the database's index yet.
     new_ids: Arc<NewIds>,
     versions: Versions,
+    configured: Configured,
 }
 
 impl Store {
@@ -80,6 +82,7 @@ impl Store {
                 reopened: 0,
                 new_ids: Arc::new(new_ids),
                 versions,
+                configured: None,
             }),
             _lock: lock,
         })
@@ -283,8 +286,10 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (reading, reopened) = {
             let mut inner = self.inner();
+            let configured = inner.configured.clone();
             let reading = self.with(&mut inner, |database, new_ids| {
-                Ok(Reading::new(database.begin_read()?, Arc::clone(new_ids)))
+                let reading = database.begin_read()?;
+                Ok(Reading::new(reading, Arc::clone(new_ids), configured))
             });
             (reading?, inner.reopened)
         };
@@ -304,12 +309,19 @@ impl Store {
         inner: &mut Inner,
         work: impl FnOnce(&Writing) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
+        let configured = inner.configured.clone();
         self.with(inner, |database, new_ids| {
-            let writing = Writing::new(database.begin_write()?, std::mem::take(new_ids));
+            let writing = database.begin_write()?;
+            let writing = Writing::new(writing, std::mem::take(new_ids), configured);
             let done = work(&writing)?;
             *new_ids = writing.commit()?;
             Ok(done)
         })
+    }
+
+    /// Says which instances are configured.
+    pub(crate) fn set_configured(&self, configured: Configured) {
+        self.inner().configured = configured;
     }
 
     /// As [`Self::write`], for the other files of this crate.

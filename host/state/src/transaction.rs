@@ -7,20 +7,32 @@ use std::sync::Arc;
 use redb::{ReadTransaction, WriteTransaction};
 
 use crate::error::Trouble;
+use crate::precedence::{Configured, Ranks};
 use crate::tables::documents::NewIds;
 
 /// Reads the state as it was when this began.
 pub(crate) struct Reading {
     transaction: ReadTransaction,
     new_ids: Arc<NewIds>,
+    configured: Configured,
 }
 
 impl Reading {
-    pub(crate) fn new(transaction: ReadTransaction, new_ids: Arc<NewIds>) -> Self {
+    pub(crate) fn new(
+        transaction: ReadTransaction,
+        new_ids: Arc<NewIds>,
+        configured: Configured,
+    ) -> Self {
         Self {
             transaction,
             new_ids,
+            configured,
         }
+    }
+
+    /// Which instances are configured, and which of them takes precedence.
+    pub(crate) fn ranks(&self) -> Result<Ranks, Trouble> {
+        Ranks::read(&self.transaction, &self.configured)
     }
 
     /// The ids that are not in the index yet.
@@ -42,15 +54,26 @@ pub(crate) struct Writing {
     transaction: WriteTransaction,
     new_ids: Arc<NewIds>,
     added: RefCell<NewIds>,
+    configured: Configured,
 }
 
 impl Writing {
-    pub(crate) fn new(transaction: WriteTransaction, new_ids: Arc<NewIds>) -> Self {
+    pub(crate) fn new(
+        transaction: WriteTransaction,
+        new_ids: Arc<NewIds>,
+        configured: Configured,
+    ) -> Self {
         Self {
             transaction,
             new_ids,
             added: RefCell::default(),
+            configured,
         }
+    }
+
+    /// Which instances are configured, and which of them takes precedence.
+    pub(crate) fn ranks(&self) -> Result<Ranks, Trouble> {
+        Ranks::while_writing(&self.transaction, &self.configured)
     }
 
     /// The ids that are not in the index yet, from before.
@@ -69,6 +92,7 @@ impl Writing {
             transaction,
             mut new_ids,
             added,
+            ..
         } = self;
         let added = added.into_inner();
         let are_many = new_ids.are_many_with(&added);

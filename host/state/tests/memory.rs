@@ -248,7 +248,7 @@ async fn an_emptied_answer_empties_nothing() {
 
 #[tokio::test]
 async fn instances_share_a_document_until_the_last_lets_go() {
-    let world = World::new(&["lab", "partner"]);
+    let world = World::new(&["partner", "lab"]);
     world.server("lab").set("e", "a", "from lab");
     world.server("lab").publish("e");
     world.server("partner").set("e", "a", "from partner");

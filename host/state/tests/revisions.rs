@@ -115,17 +115,20 @@ fn each_change_counts_once_however_often_it_is_sent() {
         for act in [Fate::Sent, Fate::Sent, Fate::Delivered] {
             subject.record(&put("a", fingerprint), Act::Sent(act));
             assert_eq!(subject.known().revision, revision);
-            assert_eq!(subject.known().next_revision(Some(fingerprint)), revision);
+            assert_eq!(
+                subject.known().next_revision(Some(fingerprint), 9),
+                revision
+            );
         }
         subject.record(&put("a", fingerprint), Act::Unchanged);
         assert_eq!(subject.known().revision, revision);
     }
     // A delete is a change, and what comes after it another.
-    assert_eq!(subject.known().next_revision(None), 4);
+    assert_eq!(subject.known().next_revision(None, 9), 4);
     subject.let_go(&put("a", 7), Fate::Sent);
     subject.let_go(&put("a", 7), Fate::Deleted);
-    assert_eq!(subject.known().next_revision(None), 4);
-    assert_eq!(subject.known().next_revision(Some(7)), 5);
+    assert_eq!(subject.known().next_revision(None, 9), 4);
+    assert_eq!(subject.known().next_revision(Some(7), 9), 5);
 }
 
 #[test]

@@ -71,6 +71,7 @@ async fn send_to<'p>(
 fn sent(verdict: Option<Verdict>, fate: Fate) -> (Verdict, Act) {
     match verdict {
         Some(verdict @ Verdict::Rejected { .. }) => (verdict, Act::Sent(Fate::Refused)),
+        Some(Verdict::Stale) => (Verdict::Stale, Act::Stale(fate)),
         Some(verdict) => (verdict, Act::Sent(fate)),
         // Cannot be: they were counted. If it were, nothing may be taken for stored.
         None => {

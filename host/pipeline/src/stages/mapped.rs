@@ -41,7 +41,7 @@ impl MappedBatch {
                 version,
                 mapping: Arc::clone(&mapping),
                 before: Vec::new(),
-                revision: 1,
+                revision: version,
                 document,
             }));
         }

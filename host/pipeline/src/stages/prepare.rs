@@ -160,7 +160,8 @@ async fn note(
 fn as_put(delivery: &Delivery, known: Option<&Remembered>) -> Delivery {
     let mut delivery = delivery.clone();
     if let Some(known) = known {
-        delivery.revision = known.next_revision(Some(delivery.document.fingerprint));
+        delivery.revision =
+            known.next_revision(Some(delivery.document.fingerprint), delivery.version);
         let elsewhere = known.places.iter();
         let elsewhere = elsewhere.filter(|place| **place != delivery.mapping);
         delivery.before = elsewhere.cloned().collect();
@@ -172,7 +173,7 @@ fn as_delete(delivery: &Delivery, known: Option<&Remembered>) -> Delivery {
     let mut delivery = delivery.clone();
     delivery.document.operation = Operation::Delete;
     if let Some(known) = known {
-        delivery.revision = known.next_revision(None);
+        delivery.revision = known.next_revision(None, delivery.version);
         delivery.before = withdraw::others(&known.places);
         if let Some(place) = known.places.last() {
             delivery.mapping = Arc::clone(place);

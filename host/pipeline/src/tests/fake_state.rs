@@ -156,6 +156,16 @@ impl State for FakeState {
         Ok(0)
     }
 
+    fn held(
+        &self,
+        _: &str,
+        _: &OutputKey,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<Held>, StateError> {
+        Ok(Vec::new())
+    }
+
     fn want(&self, _: &str, _: &[String]) -> Result<(), StateError> {
         Ok(())
     }

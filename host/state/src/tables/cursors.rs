@@ -92,6 +92,31 @@ pub(crate) fn all(transaction: &ReadTransaction) -> Result<Vec<InstanceState>, T
     Ok(found)
 }
 
+/// Moves the cursors of an instance to another name, unless that one has begun; they are forgotten
+/// then. Returns whether it has.
+pub(crate) fn rename(
+    transaction: &WriteTransaction,
+    old: &str,
+    new: &str,
+) -> Result<bool, Trouble> {
+    let mut table = transaction.open_table(TABLE)?;
+    let has_begun = table.get(new)?.is_some();
+    let prefix = pipeline::catch_up_walk(old, "");
+    let mut moved = Vec::new();
+    table.retain(|walk, row| {
+        let is_old = walk == old || walk.starts_with(&prefix);
+        if is_old {
+            let rest = walk.get(old.len()..).unwrap_or_default();
+            moved.push((format!("{new}{rest}"), row.to_owned()));
+        }
+        !is_old
+    })?;
+    for (walk, row) in moved.iter().filter(|_| !has_begun) {
+        table.insert(walk.as_str(), row.as_str())?;
+    }
+    Ok(has_begun)
+}
+
 fn read(instance: &str, text: &str) -> Result<InstanceState, Trouble> {
     let row: Row = serde_json::from_str(text)
         .map_err(|error| Trouble::Damaged(format!("the cursor of {instance:?}: {error}")))?;

@@ -1,6 +1,6 @@
 //! Single values: the schema version, the write version, the agent id.
 
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::error::Trouble;
 
@@ -11,6 +11,7 @@ const SCHEMA: &str = "schema";
 const AGENT_ID: &str = "agent_id";
 const LAST_VERSION: &str = "last_version";
 const RESERVED_VERSION: &str = "reserved_version";
+const INSTANCES: &str = "instances";
 
 /// What the table holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +61,26 @@ pub(crate) fn set_reserved(transaction: &WriteTransaction, version: u64) -> Resu
 pub(crate) fn raise_last(transaction: &WriteTransaction, version: u64) -> Result<(), Trouble> {
     let last = read(transaction)?.last_version;
     set(transaction, LAST_VERSION, &last.max(version).to_string())
+}
+
+/// The instances that were configured last, in their order; `None` if that was never said.
+pub(crate) fn instances(transaction: &ReadTransaction) -> Result<Option<Vec<String>>, Trouble> {
+    let table = transaction.open_table(TABLE)?;
+    let Some(text) = table.get(INSTANCES)? else {
+        return Ok(None);
+    };
+    let instances = serde_json::from_str(text.value());
+    let instances = instances.map_err(|error| Trouble::Damaged(format!("{INSTANCES}: {error}")))?;
+    Ok(Some(instances))
+}
+
+pub(crate) fn set_instances(
+    transaction: &WriteTransaction,
+    instances: &[String],
+) -> Result<(), Trouble> {
+    let text = serde_json::to_string(instances);
+    let text = text.map_err(|error| Trouble::Damaged(error.to_string()))?;
+    set(transaction, INSTANCES, &text)
 }
 
 fn set(transaction: &WriteTransaction, key: &str, value: &str) -> Result<(), Trouble> {

@@ -60,6 +60,53 @@ pub(crate) fn find(
     Ok(numbers.get((kind as u8, text))?.map(|known| known.value()))
 }
 
+/// As [`find`], in a transaction that writes.
+pub(crate) fn find_while_writing(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    text: &str,
+) -> Result<Option<u32>, Trouble> {
+    let numbers = transaction.open_table(NUMBERS)?;
+    Ok(numbers.get((kind as u8, text))?.map(|known| known.value()))
+}
+
+/// Every text of a kind.
+pub(crate) fn all(transaction: &ReadTransaction, kind: Kind) -> Result<Vec<String>, Trouble> {
+    let mut found = Vec::new();
+    let numbers = transaction.open_table(NUMBERS)?;
+    for entry in numbers.range((kind as u8, "")..(kind as u8 + 1, ""))? {
+        found.push(entry?.0.value().1.to_owned());
+    }
+    Ok(found)
+}
+
+/// Gives the number of a text to another text, which has none.
+pub(crate) fn rename(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    old: &str,
+    new: &str,
+) -> Result<(), Trouble> {
+    if let Some(number) = remove(transaction, kind, old)? {
+        transaction
+            .open_table(NUMBERS)?
+            .insert((kind as u8, new), number)?;
+        transaction.open_table(TEXTS)?.insert(number, new)?;
+    }
+    Ok(())
+}
+
+/// Forgets the number of a text; returns it. It is not used again.
+pub(crate) fn remove(
+    transaction: &WriteTransaction,
+    kind: Kind,
+    text: &str,
+) -> Result<Option<u32>, Trouble> {
+    let mut numbers = transaction.open_table(NUMBERS)?;
+    let removed = numbers.remove((kind as u8, text))?;
+    Ok(removed.map(|number| number.value()))
+}
+
 /// The text of a number.
 pub(crate) fn text(transaction: &ReadTransaction, number: u32) -> Result<String, Trouble> {
     let texts = transaction.open_table(TEXTS)?;
@@ -122,6 +169,7 @@ pub(crate) fn of_mapping(mapping: &MappingIdentity) -> String {
         name,
         version,
         digest,
+        settings,
     } = mapping;
     format!("{digest}\u{1f}{name}\u{1f}{version}\u{1f}{settings}")
 }
@@ -142,6 +190,7 @@ pub(crate) fn mapping(
         name: part(),
         version: part(),
         digest,
+        settings: part(),
     })
 }
 
@@ -154,5 +203,3 @@ pub(crate) fn text_while_writing(
     let text = texts.get(number)?.map(|text| text.value().to_owned());
     text.ok_or_else(|| Trouble::Damaged(format!("the name {number} is missing")))
 }
-        settings,
-        settings: part(),

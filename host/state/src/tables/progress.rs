@@ -176,16 +176,79 @@ pub(crate) fn forget_done(transaction: &WriteTransaction, instance: &str) -> Res
     Ok(())
 }
 
-/// Forgets how far an instance was.
-pub(crate) fn forget(
+/// Makes an instance's times of jobs and its selection another's, unless that one has begun.
+pub(crate) fn rename_jobs(
     transaction: &WriteTransaction,
-    instance: &str,
-    number: u32,
+    old: &str,
+    new: &str,
+    has_begun: bool,
 ) -> Result<(), Trouble> {
+    let mut done = transaction.open_table(DONE)?;
+    let mut moved = Vec::new();
+    done.retain(|(name, what), at| {
+        if name == old {
+            moved.push((what.to_owned(), at));
+        }
+        name != old
+    })?;
+    for (what, at) in moved.iter().filter(|_| !has_begun) {
+        done.insert((new, what.as_str()), *at)?;
+    }
+    let mut selections = transaction.open_table(SELECTIONS)?;
+    let selection = selections.remove(old)?.map(|known| known.value().to_owned());
+    if let Some(selection) = selection.filter(|_| !has_begun) {
+        selections.insert(new, selection.as_str())?;
+    }
+    Ok(())
+}
+
+/// Makes one instance's part another's; what that one knows itself stays if it has begun.
+pub(crate) fn merge(
+    transaction: &WriteTransaction,
+    old: u32,
+    new: u32,
+    has_begun: bool,
+) -> Result<(), Trouble> {
+    let mut standings = transaction.open_table(STANDINGS)?;
+    let moved = take(&mut standings, old)?;
+    for (output, behind) in moved.into_iter().filter(|_| !has_begun) {
+        standings.insert((new, output), behind)?;
+    }
+    let mut events = transaction.open_table(EVENTS)?;
+    for (event, published) in take(&mut events, old)? {
+        let known = events.get((new, event))?.is_some();
+        if !known {
+            events.insert((new, event), published)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes an instance's rows.
+fn take<V: Copy + for<'v> redb::Value<SelfType<'v> = V> + 'static>(
+    table: &mut redb::Table<'_, (u32, u32), V>,
+    instance: u32,
+) -> Result<Vec<(u32, V)>, Trouble> {
+    let mut taken = Vec::new();
+    let rows = (instance, 0)..(instance.saturating_add(1), 0);
+    table.retain_in(rows, |(_, other), value| {
+        taken.push((other, value));
+        false
+    })?;
+    Ok(taken)
+}
+
+/// Forgets how far an instance was.
+pub(crate) fn forget(transaction: &WriteTransaction, number: u32) -> Result<(), Trouble> {
     let mut standings = transaction.open_table(STANDINGS)?;
     standings.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
     let mut events = transaction.open_table(EVENTS)?;
     events.retain_in((number, 0)..(number.saturating_add(1), 0), |_, _| false)?;
+    Ok(())
+}
+
+/// Forgets what selects an instance's events, and when its jobs were done.
+pub(crate) fn forget_jobs(transaction: &WriteTransaction, instance: &str) -> Result<(), Trouble> {
     transaction.open_table(SELECTIONS)?.remove(instance)?;
     forget_done(transaction, instance)
 }

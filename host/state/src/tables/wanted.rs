@@ -216,6 +216,20 @@ pub(crate) fn count(transaction: &ReadTransaction, instance: u32) -> Result<u64,
     Ok(count)
 }
 
+/// Makes what one instance wants another's.
+pub(crate) fn merge(transaction: &WriteTransaction, old: u32, new: u32) -> Result<(), Trouble> {
+    let mut table = transaction.open_table(TABLE)?;
+    let mut moved = Vec::new();
+    table.retain_in((old, "")..(old.saturating_add(1), ""), |(_, uuid), ()| {
+        moved.push(uuid.to_owned());
+        false
+    })?;
+    for uuid in moved {
+        table.insert((new, uuid.as_str()), ())?;
+    }
+    Ok(())
+}
+
 pub(crate) fn forget(transaction: &WriteTransaction, instance: u32) -> Result<(), Trouble> {
     let mut table = transaction.open_table(TABLE)?;
     table.retain_in((instance, "")..(instance.saturating_add(1), ""), |_, ()| {

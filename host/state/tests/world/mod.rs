@@ -21,7 +21,7 @@ use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
     EventSeen, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation,
     Options, Outcome, OutputError, Page, PageFacts, Pipeline, PublishedSince, Reason, RefusalKind,
-    Refused, ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
+    Refused, Removal, ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) mapping: Arc<Mutex<Mapping>>,
     /// Whatever the options say.
     pub(crate) batch: BatchLimits,
+    /// The instances that are configured, in the order in which they take precedence.
+    pub(crate) configured: Vec<String>,
 }
 
 /// A batch for each record, of at most two attributes.
@@ -83,6 +85,7 @@ impl World {
             letters: Arc::default(),
             mapping: Arc::default(),
             batch: BatchLimits::default(),
+            configured: instances.iter().map(|name| (*name).to_owned()).collect(),
         }
     }
 
@@ -115,7 +118,29 @@ impl World {
     }
 
     pub(crate) fn open(&self) -> Arc<Store> {
-        Arc::new(Store::open(self.folder()).unwrap())
+        let store = Store::open(self.folder()).unwrap();
+        store.configure(&self.configured).unwrap();
+        Arc::new(store)
+    }
+
+    /// What removes an instance over an open store.
+    pub(crate) fn removal(&self, store: &Arc<Store>, instance: &str) -> (Removal, Arc<Ledger>) {
+        let ledger = Arc::new(Ledger::default());
+        let output = FakeOutput {
+            name: "out".to_owned(),
+            target: "here".to_owned(),
+            received: self.received("out", "here"),
+        };
+        let removal = Removal {
+            instance: instance.to_owned(),
+            mapping: Slot::new(Arc::new(FakeMapping(Arc::clone(&self.mapping)))),
+            outputs: vec![Sink::required(Arc::new(output))],
+            dead_letters: Arc::new(FakeLetters(Arc::clone(&self.letters))),
+            state: Arc::clone(store) as Arc<dyn State>,
+            ledger: Arc::clone(&ledger),
+            options: Options::default(),
+        };
+        (removal, ledger)
     }
 
     /// A pipeline over an open store.
@@ -426,6 +451,7 @@ impl Transform for FakeMapping {
             name: format!("fake{}", self.0.lock().unwrap().name),
             version: "1".to_owned(),
             digest: "0".repeat(64),
+            settings: String::new(),
         })
     }
 
@@ -451,7 +477,6 @@ impl Transform for FakeMapping {
             if attributes.is_empty() {
                 outcome
                     .documents
-            settings: String::new(),
                     .push(document(&mapping, &outcome.event, None, ""));
             }
             for attribute in attributes {

@@ -3,6 +3,8 @@
 use pipeline::Fate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::precedence::Ranks;
+
 /// What became of a document at an output. It stays when nobody wants it any more: its revisions
 /// go on where they were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +21,7 @@ pub(crate) struct Document {
     pub(super) version: u64,
     /// Who wants it to be there: instance and event.
     pub(super) wanted_by: Vec<(u32, u32)>,
-    /// How often what was sent has changed.
+    /// Greater with each change of what was sent; 0: nothing was sent yet.
     pub(super) revision: u64,
     /// The fingerprint of what was sent last; `None`: a delete.
     pub(super) content: Option<u64>,
@@ -45,9 +47,13 @@ impl Document {
         self.places.last().copied().unwrap_or(0)
     }
 
-    /// Notes what is sent now.
-    pub(super) fn sends(&mut self, content: Option<u64>) {
-        if self.revision == 0 || self.content != content {
+    /// Notes what is sent now. The first revision is the write version: it is greater than that of
+    /// a document whose entry was dropped, or that an earlier state knew.
+    pub(super) fn sends(&mut self, content: Option<u64>, version: u64) {
+        if self.revision == 0 {
+            self.revision = version;
+            self.content = content;
+        } else if self.content != content {
             self.revision = self.revision.saturating_add(1);
             self.content = content;
         }
@@ -73,8 +79,16 @@ impl Document {
         self.wanted_by.retain(|other| *other != me);
     }
 
-    pub(super) fn wanted_by_others(&self, me: (u32, u32)) -> bool {
-        self.wanted_by.iter().any(|other| *other != me)
+    /// Does another configured instance, or another event, want it?
+    pub(super) fn wanted_by_others(&self, me: (u32, u32), ranks: &Ranks) -> bool {
+        let mut others = self.wanted_by.iter().filter(|other| **other != me);
+        others.any(|other| ranks.of(other.0).is_some())
+    }
+
+    /// Does an instance want it that takes precedence of this rank?
+    pub(super) fn is_wanted_before(&self, rank: Option<usize>, ranks: &Ranks) -> bool {
+        let mut wanting = self.wanted_by.iter();
+        wanting.any(|(who, _)| Ranks::is_before(ranks.of(*who), rank))
     }
 
     /// Whose copy expires when, if it is there.

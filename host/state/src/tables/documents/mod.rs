@@ -7,6 +7,7 @@ mod blocks;
 mod document;
 mod doubt;
 mod forget;
+mod instances;
 mod new_ids;
 mod read;
 mod rows_of_schema_3;
@@ -24,10 +25,11 @@ use crate::tables::names::{self, Kind};
 pub(crate) use attributes::{KnownAttribute, each_attribute};
 pub(crate) use doubt::{doubt, has_documents};
 pub(crate) use forget::forget;
+pub(crate) use instances::{arrange, merge};
 pub(crate) use new_ids::NewIds;
 pub use read::KnownDocument;
 pub(crate) use read::{
-    Reader, count_due, due, each, expired_too_early, is_there_elsewhere, is_too_early, known,
+    Reader, count_due, due, each, expired_too_early, held, is_there_elsewhere, is_too_early, known,
     older, remembered,
 };
 pub(crate) use rows_of_schema_3::{by_event, count_changes, create};

@@ -10,6 +10,7 @@ use super::blocks::{BLOCKS, DUE, Seen};
 use super::document::Document;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
+use crate::precedence::Ranks;
 use crate::tables::names::{self, Kind};
 use crate::transaction::Reading;
 
@@ -22,6 +23,8 @@ pub(crate) fn remembered(
     let Some(output) = names::find(transaction, Kind::Output, &names::of_output(output))? else {
         return Ok(vec![None; documents.len()]);
     };
+    let ranks = transaction.ranks()?;
+    let rank = ranks.of_name(instance);
     // An instance that has never written here (0 is nobody's number) may bring what another has.
     let instance = names::find(transaction, Kind::Instance, instance)?.unwrap_or(0);
     let mut blocks = Seen::open(transaction, output)?;
@@ -54,9 +57,13 @@ pub(crate) fn remembered(
             revision: document.revision,
             content: document.content,
             fate: document.fate,
-            // Nobody's copy: whoever comes next sends theirs.
-            fingerprint: fingerprint.filter(|_| document.copy_of != 0),
-            others: document.wanted_by_others((instance, event)),
+            // Nobody's copy, or that of an instance over which this one takes precedence.
+            fingerprint: fingerprint.filter(|_| {
+                let is_before = || Ranks::is_before(rank, ranks.of(document.copy_of));
+                document.copy_of == instance || (document.copy_of != 0 && !is_before())
+            }),
+            others: document.wanted_by_others((instance, event), &ranks),
+            overruled: document.is_wanted_before(rank, &ranks),
         }));
     }
     Ok(found)
@@ -133,6 +140,7 @@ pub(crate) struct Reader<'t> {
     transaction: &'t Reading,
     blocks: Seen,
     mappings: Mappings,
+    ranks: Ranks,
     instance: u32,
 }
 
@@ -145,6 +153,7 @@ impl<'t> Reader<'t> {
             transaction,
             blocks: Seen::open(transaction, output)?,
             mappings: Mappings::default(),
+            ranks: transaction.ranks()?,
             instance,
         })
     }
@@ -171,7 +180,9 @@ impl<'t> Reader<'t> {
             },
             delete_revision: document.map_or(1, Document::revision_of_delete),
             others: others
-                || document.is_some_and(|known| known.wanted_by_others((self.instance, event))),
+                || document.is_some_and(|known| {
+                    known.wanted_by_others((self.instance, event), &self.ranks)
+                }),
         })
     }
 
@@ -250,10 +261,31 @@ pub(crate) fn rows(
     output: u32,
     event: Option<u32>,
 ) -> Result<impl Iterator<Item = Result<Row, Trouble>> + use<>, Trouble> {
-    let (from, to) = match event {
-        Some(event) => ((output, event, ""), (output, event.saturating_add(1), "")),
-        None => ((output, 0, ""), (output.saturating_add(1), 0, "")),
-    };
+    match event {
+        Some(event) => between(
+            transaction,
+            (output, event),
+            (output, event.saturating_add(1)),
+        ),
+        None => between(transaction, (output, 0), (output.saturating_add(1), 0)),
+    }
+}
+
+/// The rows of an output, from an event on.
+fn rows_from(
+    transaction: &Reading,
+    output: u32,
+    event: u32,
+) -> Result<impl Iterator<Item = Result<Row, Trouble>> + use<>, Trouble> {
+    between(transaction, (output, event), (output.saturating_add(1), 0))
+}
+
+fn between(
+    transaction: &Reading,
+    (output, event): (u32, u32),
+    to: (u32, u32),
+) -> Result<impl Iterator<Item = Result<Row, Trouble>> + use<>, Trouble> {
+    let (from, to) = ((output, event, ""), (to.0, to.1, ""));
     let rows = transaction.open_table(BLOCKS)?.range(from..to)?;
     Ok(rows.map(|entry| {
         let (key, row) = entry?;
@@ -291,6 +323,35 @@ pub(crate) fn older(
         }
         if found.len() >= limit {
             found.truncate(limit);
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Documents that an instance holds, of an event and those after it.
+pub(crate) fn held(
+    transaction: &Reading,
+    place: (u32, u32),
+    from: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Held>, Trouble> {
+    let from = match from {
+        Some(event) => names::find(transaction, Kind::Event, event)?.unwrap_or(0),
+        None => 0,
+    };
+    let mut reader = Reader::new(transaction, place)?;
+    let mut found = Vec::new();
+    for row in rows_from(transaction, place.0, from)? {
+        let row = row?;
+        for entry in &row.entries {
+            let mut others = false;
+            for hold in entry.holds_of(place.1) {
+                found.push(reader.held(row.event, &entry.id, &hold.attribute, others)?);
+                others = true;
+            }
+        }
+        if found.len() >= limit {
             break;
         }
     }

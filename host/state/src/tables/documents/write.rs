@@ -11,6 +11,7 @@ use super::blocks::Written;
 use super::document::Document;
 use crate::attribute_key::AttributeKey;
 use crate::error::Trouble;
+use crate::precedence::Ranks;
 use crate::tables::names::{self, Kind};
 use crate::tables::wanted;
 use crate::transaction::Writing;
@@ -27,6 +28,7 @@ pub(crate) fn record(transaction: &Writing, changes: &Changes<'_>) -> Result<(),
         instance,
         version: changes.version,
         is_any_refused,
+        ranks: transaction.ranks()?,
         last_event: None,
         last_mapping: None,
     };
@@ -90,6 +92,7 @@ struct Writer<'t> {
     instance: u32,
     version: u64,
     is_any_refused: bool,
+    ranks: Ranks,
     /// The number that was asked for last, since documents of one event come together.
     last_event: Option<(String, u32)>,
     last_mapping: Option<(Arc<MappingIdentity>, u32)>,
@@ -130,11 +133,19 @@ impl Writer<'_> {
         // What may not have arrived is sent again whatever its fingerprint.
         let fingerprint = (act != Act::Sent(Fate::Sent)).then_some(document.fingerprint);
         now.unwanted_by(me);
+        if let Act::Sent(fate) | Act::Stale(fate) = act
+            && fate.may_be_there()
+        {
+            now.wanted_by.push(me);
+        }
         match act {
+            Act::Sent(Fate::Sent) if self.version < now.version => {}
+            Act::Sent(_) if self.version < now.version => self.ask_others(&mut now)?,
             Act::Sent(fate) => {
                 now.fate = fate;
                 now.copy_of = self.instance;
-                now.sends(fate.may_be_there().then_some(document.fingerprint));
+                let content = fate.may_be_there().then_some(document.fingerprint);
+                now.sends(content, self.version);
                 match fate {
                     // Where it was before, it may still be.
                     Fate::Sent => now.may_be_under(mapping),
@@ -143,10 +154,11 @@ impl Writer<'_> {
                 }
                 now.expires_ms = document.expires_ms;
                 now.version = self.version;
-                if fate.may_be_there() {
-                    now.wanted_by.push(me);
+                if !fate.may_be_there() {
+                    self.want_all(&mut now)?;
                 }
             }
+            Act::Stale(_) => self.stale(&mut now)?,
             Act::Unchanged => {
                 now.wanted_by.push(me);
                 if now.copy_of == self.instance {
@@ -156,16 +168,17 @@ impl Writer<'_> {
                 }
             }
             Act::Absent(fate) => {
-                if now.wanted_by.is_empty() && now.fate.may_be_there() {
+                let is_wanted = self.ranks.first(&now.wanted_by).is_some();
+                if !is_wanted && now.fate.may_be_there() {
                     // Another event of the same batch wanted it until now, so no delete was sent:
                     // the next look for expired documents deletes it.
                     now.wanted_by.push(me);
                     now.copy_of = self.instance;
                     now.expires_ms = Some(0);
-                } else if now.wanted_by.is_empty() {
+                } else if !is_wanted {
                     now.fate = fate;
                     now.expires_ms = document.expires_ms;
-                } else if now.copy_of == self.instance {
+                } else if now.copy_of == self.instance || now.copy_of == 0 {
                     self.ask_others(&mut now)?;
                 }
             }
@@ -212,26 +225,37 @@ impl Writer<'_> {
             && let Some(mut now) = self.document_at(Some(home), id)?
         {
             match let_go.sent {
+                Some(Fate::Sent) if self.version < now.version => {
+                    if let_go.still_listed {
+                        return Ok(());
+                    }
+                    now.unwanted_by(me);
+                }
+                Some(_) if self.version < now.version => {
+                    now.unwanted_by(me);
+                    self.ask_others(&mut now)?;
+                }
                 Some(fate) => {
                     now.fate = fate;
                     now.version = self.version;
-                    now.sends(None);
+                    now.sends(None, self.version);
                     if fate == Fate::Sent {
                         return self.blocks.set(home, id, now);
                     }
                     now.unwanted_by(me);
+                    self.want_all(&mut now)?;
                     now.places.clear();
                 }
                 None if is_last || let_go.still_listed => {
                     if is_last {
                         now.unwanted_by(me);
                     }
-                    if now.wanted_by.is_empty() {
+                    if self.ranks.first(&now.wanted_by).is_none() {
                         // Not without a word to the output.
                         if now.fate.may_be_there() {
                             return Ok(());
                         }
-                    } else if now.copy_of == self.instance {
+                    } else if now.copy_of == self.instance || now.copy_of == 0 {
                         self.ask_others(&mut now)?;
                     }
                 }
@@ -254,11 +278,36 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Marks the copy that the output has as nobody's. Everyone who wants the document is read
-    /// again, and sends their copy if it has not expired.
+    /// Marks the copy that the output has as nobody's. Every configured instance that wants the
+    /// document reads it again, and sends its copy if it takes precedence and has not expired.
     fn ask_others(&mut self, document: &mut Document) -> Result<(), Trouble> {
         document.copy_of = 0;
         for &(instance, event) in &document.wanted_by {
+            if self.ranks.of(instance).is_some() {
+                wanted::add(self.transaction, instance, event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The output has something newer than what this instance sent.
+    fn stale(&mut self, document: &mut Document) -> Result<(), Trouble> {
+        if self.version < document.version {
+            // It is known here, and stays, unless its instance must not have replaced this one's.
+            let mine = self.ranks.of(self.instance);
+            if !Ranks::is_before(mine, self.ranks.of(document.copy_of)) {
+                return Ok(());
+            }
+        } else {
+            // Nothing here knows of it: it is not from this host, or from before its state.
+            document.fate = Fate::Sent;
+        }
+        self.ask_others(document)
+    }
+
+    /// Notes that the document is gone for everybody: whoever wants it is to send it again.
+    fn want_all(&mut self, document: &mut Document) -> Result<(), Trouble> {
+        for (instance, event) in std::mem::take(&mut document.wanted_by) {
             wanted::add(self.transaction, instance, event)?;
         }
         Ok(())

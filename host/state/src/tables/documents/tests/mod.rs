@@ -66,12 +66,13 @@ fn delivery(random: &mut Rng, event: &str, mapping: &Arc<MappingIdentity>) -> De
 }
 
 fn act(random: &mut Rng) -> Act {
-    match random.u8(..9) {
+    match random.u8(..10) {
         0..=2 => Act::Sent(Fate::Sent),
         3 | 4 => Act::Sent(Fate::Delivered),
         5 => Act::Sent(Fate::Refused),
         6 => Act::Sent(Fate::Deleted),
         7 => Act::Unchanged,
+        8 => Act::Stale(random.choice([Fate::Delivered, Fate::Deleted]).unwrap()),
         _ => Act::Absent(Fate::Deleted),
     }
 }

@@ -37,8 +37,10 @@ impl Known {
         }
     }
 
-    fn sends(&mut self, content: Option<u64>) {
-        if self.revision == 0 || self.content != content {
+    fn sends(&mut self, content: Option<u64>, version: u64) {
+        if self.revision == 0 {
+            (self.revision, self.content) = (version, content);
+        } else if self.content != content {
             self.revision += 1;
             self.content = content;
         }
@@ -83,7 +85,8 @@ impl Model {
             Act::Sent(fate) => {
                 now.fate = fate;
                 now.copy_of = Some(instance.to_owned());
-                now.sends(fate.may_be_there().then_some(document.fingerprint));
+                let content = fate.may_be_there().then_some(document.fingerprint);
+                now.sends(content, version);
                 match fate {
                     Fate::Sent => now.may_be_under(&delivery.mapping),
                     Fate::Delivered | Fate::Refused => {
@@ -95,7 +98,16 @@ impl Model {
                 now.version = version;
                 if fate.may_be_there() {
                     now.wanted_by.push(me);
+                } else {
+                    self.wanted.extend(now.wanted_by.drain(..));
                 }
+            }
+            Act::Stale(fate) => {
+                if fate.may_be_there() {
+                    now.wanted_by.push(me);
+                }
+                (now.fate, now.copy_of) = (Fate::Sent, None);
+                self.wanted.extend(now.wanted_by.iter().cloned());
             }
             Act::Unchanged => {
                 now.wanted_by.push(me);
@@ -110,8 +122,7 @@ impl Model {
                 now.expires_ms = Some(0);
             }
             Act::Absent(fate) if now.wanted_by.is_empty() => {
-                now.fate = fate;
-                now.expires_ms = document.expires_ms;
+                (now.fate, now.expires_ms) = (fate, document.expires_ms);
             }
             Act::Absent(_) => self.ask_others(instance, &mut now),
         }
@@ -133,13 +144,14 @@ impl Model {
             match let_go.sent {
                 Some(Fate::Sent) => {
                     (now.fate, now.version) = (Fate::Sent, version);
-                    now.sends(None);
+                    now.sends(None, version);
                     stays = true;
                 }
                 Some(fate) => {
                     now.wanted_by.retain(|other| *other != me);
                     (now.fate, now.version) = (fate, version);
-                    now.sends(None);
+                    self.wanted.extend(now.wanted_by.drain(..));
+                    now.sends(None, version);
                     now.places.clear();
                 }
                 None => {
@@ -163,7 +175,7 @@ impl Model {
     }
 
     fn ask_others(&mut self, instance: &str, document: &mut Known) {
-        if document.copy_of.as_deref() == Some(instance) {
+        if document.copy_of.as_deref().is_none_or(|who| who == instance) {
             document.copy_of = None;
             self.wanted.extend(document.wanted_by.iter().cloned());
         }
@@ -197,6 +209,7 @@ impl Model {
             fate: document.fate,
             fingerprint: fingerprint.filter(|_| document.copy_of.is_some()),
             others: document.is_wanted_by_others(&me),
+            overruled: false,
         })
     }
 
