@@ -75,6 +75,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Setup,
     },
+    /// Rename or remove an instance in the state, after it was renamed in the configuration or
+    /// taken out of it.
+    Instance {
+        #[command(subcommand)]
+        command: Instance,
+    },
     /// Show, export or forget what is remembered of earlier runs.
     State {
         #[command(subcommand)]
@@ -239,6 +245,26 @@ pub(crate) struct Transform {
     /// Files; none or `-` is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Instance {
+    /// Keep the state of an instance under another name. What both names know is merged.
+    Rename {
+        #[command(flatten)]
+        configured: Configured,
+        /// The name in the state.
+        old: String,
+        /// The name in the configuration.
+        new: String,
+    },
+    /// Delete from the outputs what only this instance delivered, then forget the instance.
+    Remove {
+        #[command(flatten)]
+        configured: Configured,
+        /// The name in the state. It must not be in the configuration.
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

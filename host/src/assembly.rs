@@ -15,6 +15,7 @@ use state::Store;
 use crate::config::{Config, Credential, Facts, Instance, Loaded, Resend, nearest_or_all};
 use crate::control::What;
 use crate::exit::Exit;
+use crate::instances::{self, Instances};
 use crate::replay::{Picked, Replay};
 use crate::swap::{Member, Setting, Swap, at_start};
 use crate::wiring::{self, Server};
@@ -43,6 +44,8 @@ pub(crate) struct Assembled {
     pub(crate) swap: Arc<Swap>,
     /// What asks again for what was refused.
     pub(crate) replay: Arc<Replay>,
+    /// What renames and removes instances that are not configured.
+    pub(crate) others: Instances,
     /// Where dead letters are, for people.
     pub(crate) dead_letters: String,
 }
@@ -98,11 +101,21 @@ pub(crate) async fn assemble(
         let name = member.instance.label().to_owned();
         (name, Arc::clone(&member.wake))
     });
+    let wakes: Vec<_> = wakes.collect();
+    let mapping = members.first().map(|member| member.slot.clone());
+    let others = Instances {
+        store: Arc::clone(store),
+        configured: instances::names(config),
+        outputs: assembly.outputs,
+        dead_letters: assembly.dead_letters,
+        mapping: mapping.context("no instance is configured")?,
+        wakes: wakes.clone(),
+    };
     let replay = Replay {
         store: Arc::clone(store),
         letters,
         path: letters_path.clone(),
-        wakes: wakes.collect(),
+        wakes,
     };
     let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
     let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
@@ -113,6 +126,7 @@ pub(crate) async fn assemble(
         instances,
         swap: Arc::new(swap),
         replay: Arc::new(replay),
+        others,
         dead_letters: letters_path.display().to_string(),
     })
 }

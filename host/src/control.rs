@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::commands;
 use crate::config::Loaded;
 use crate::exit::Exit;
+use crate::instances::Instances;
 use crate::replay::{Picked, Replay};
 use crate::swap::Swap;
 
@@ -58,6 +59,18 @@ pub(crate) enum Request {
     },
     /// `misp-ecs dead-letter replay`
     Replay(Picked),
+    /// `misp-ecs instance rename`
+    RenameInstance {
+        /// The name in the state.
+        old: String,
+        /// The name in the configuration.
+        new: String,
+    },
+    /// `misp-ecs instance remove`
+    RemoveInstance {
+        /// The name in the state.
+        name: String,
+    },
     /// `misp-ecs mapping use`
     Use {
         /// A kept digest, a name or an absolute path.
@@ -200,6 +213,8 @@ pub(crate) struct Host {
     pub(crate) loaded: Arc<Loaded>,
     /// What replaces the mapping.
     pub(crate) swap: Arc<Swap>,
+    /// What renames and removes instances that are not configured.
+    pub(crate) others: Instances,
     /// What asks again for what was refused.
     pub(crate) replay: Arc<Replay>,
     /// Each instance and its account.
@@ -280,6 +295,16 @@ impl Host {
             Request::Replay(picked) => {
                 to.send(Reply::Text(self.replay.run(&picked).await?))
                     .await?;
+                Ok(0)
+            }
+            Request::RenameInstance { old, new } => {
+                let text = self.others.rename(&old, &new).await?;
+                to.send(Reply::Text(text)).await?;
+                Ok(0)
+            }
+            Request::RemoveInstance { name } => {
+                let text = self.others.remove(&name).await?;
+                to.send(Reply::Text(text)).await?;
                 Ok(0)
             }
             Request::Use { mapping } => {

@@ -9,6 +9,7 @@ mod control;
 mod engine;
 mod exit;
 mod heap;
+mod instances;
 mod mappings;
 mod replay;
 mod sample;
@@ -60,6 +61,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Transform(transform) => commands::transform(transform).await,
         Command::Mapping { command } => commands::mapping(command).await,
         Command::State { command } => commands::state(command).await,
+        Command::Instance { command } => commands::instance(command).await,
         Command::Status(status) => commands::status(status).await,
         Command::Audit(instance) => commands::audit(instance).await,
         Command::Sweep { instance, confirm } => commands::sweep(instance, *confirm).await,

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::signals::{Ended, until_stopped};
 use crate::summary::{summary, thousands};
 use crate::why::why_nothing;
-use crate::wiring;
+use crate::{instances, wiring};
 
 /// How often a long pass says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -37,10 +37,13 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
     let loaded = Arc::new(loaded);
     let store = Arc::new(Store::open(&folder)?);
+    instances::configure(&store, &loaded.config)?;
+    instances::report(&store, &loaded.config)?;
     let Assembled {
         instances,
         swap,
         replay,
+        others,
         dead_letters,
     } = assemble(&loaded, configured.config.as_deref(), &folder, &store, mode).await?;
     if let Some(what) = &mode.reprocess {
@@ -61,6 +64,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         loaded: Arc::clone(&loaded),
         swap: Arc::clone(&swap),
         replay,
+        others,
         ledgers: ledgers.clone(),
         started,
         dead_letters: dead_letters.clone(),

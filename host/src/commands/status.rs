@@ -13,7 +13,7 @@ use crate::control::{self, Host, Request};
 use crate::exit::Exit;
 use crate::summary::{summary, thousands};
 use crate::why::why_nothing;
-use crate::wiring;
+use crate::{instances, wiring};
 
 /// The most stages and events that are listed.
 const LISTED: usize = 5;
@@ -224,20 +224,25 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(Str
         .map(|(name, ledger)| Known::of(host, name, ledger))
         .collect::<anyhow::Result<Vec<Known<'_>>>>()?;
     let worst = known.iter().map(Known::word).max();
+    let unconfigured = instances::unconfigured(&host.store, &host.loaded.config)?;
+    let worst = worst.max((!unconfigured.is_empty()).then_some(Word::Degraded));
     let worst = worst.unwrap_or(Word::Healthy);
     if as_json {
         let mut instances = Vec::new();
         for one in &known {
             instances.push(one.json(host).await);
         }
-        let status = json!({"status": worst, "instances": instances,
+        let status = json!({"status": worst, "instances": instances, "unconfigured": unconfigured,
             "mapping": host.swap.at_work().as_deref(),
             "seconds_since_start": host.started.elapsed().as_secs()});
         return Ok((format!("{status:#}\n"), worst.exit()));
     }
     let mut text = String::new();
     let not_well = known.iter().filter(|one| one.word() != Word::Healthy);
-    let not_well: Vec<String> = not_well.map(Known::line).collect();
+    let not_configured = unconfigured
+        .iter()
+        .map(|name| format!("{name} is not configured"));
+    let not_well: Vec<String> = not_well.map(Known::line).chain(not_configured).collect();
     match not_well.as_slice() {
         [] => writeln!(text, "healthy: {}", plural(known.len() as u64, "instance"))?,
         _ => writeln!(text, "{}: {}", worst.text(), not_well.join("; "))?,
@@ -261,6 +266,13 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(Str
         for line in why_nothing(&host.loaded, one.name, one.ledger, &host.folder).await {
             writeln!(text, "  {line}")?;
         }
+    }
+    for name in &unconfigured {
+        writeln!(
+            text,
+            "\n{name}\n  NOT CONFIGURED  {}",
+            instances::remedies(name)
+        )?;
     }
     Ok((text, worst.exit()))
 }

@@ -10,6 +10,7 @@ use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::default_name::default_name;
 use super::unknown_keys::{self, UnknownKey};
 use super::{
     Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig,
@@ -156,6 +157,9 @@ fn finish(
             instance.url.pop();
         }
         only_what_has_a_meaning(instance)?;
+        if instance.name.is_none() {
+            instance.name = Some(default_name(&instance.url));
+        }
         if !names.insert(instance.label().to_owned()) {
             return Err(ConfigError::SameName {
                 name: instance.label().to_owned(),
@@ -264,7 +268,6 @@ impl Config {
             if instance.endpoint == Endpoint::Feed
                 && let FeedPlace::Folder(folder) = FeedPlace::from(instance.url.as_str())
             {
-                instance.name.get_or_insert_with(|| instance.url.clone());
                 instance.url = directory.join(folder).display().to_string();
             }
             resolve(&mut instance.api_key_file);
@@ -312,7 +315,7 @@ mod tests {
         ]))
         .unwrap();
         let instance = &loaded.config.instances[0];
-        assert_eq!(instance.label(), "https://misp.example.org");
+        assert_eq!(instance.label(), "misp.example.org");
         assert_eq!(instance.page_size, 50);
         assert!(!format!("{loaded:?}").contains(KEY));
     }

@@ -2,6 +2,7 @@
 //!
 //! The doc comments here are the reference: `host/CONFIG.md` is generated from them.
 
+mod default_name;
 mod load;
 mod reference;
 mod static_fields;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use units::{ByteSize, Duration};
 
+pub(crate) use default_name::default_name;
 pub(crate) use load::{ConfigError, from_environment, from_file};
 pub(crate) use reference::reference;
 pub(crate) use static_fields::{Facts, StaticFields};
@@ -69,7 +71,10 @@ pub(crate) enum Resend {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Instance {
-    /// Its name in logs, reports and the state. Default: its URL.
+    /// Its name in logs, reports and the state. Default: its URL without scheme, default port and
+    /// trailing slash. Where several instances have the same attribute, the first in this list
+    /// takes precedence: its document is delivered. `misp-ecs instance rename` keeps the state when
+    /// the name changes.
     pub(crate) name: Option<String>,
     /// The base URL, such as `https://misp.example.org`. With `endpoint: feed` the address of
     /// the folder that holds `manifest.json`, or a folder of this machine, relative to this file.
@@ -290,7 +295,7 @@ impl MappingConfig {
 }
 
 impl Instance {
-    /// The name, or the URL where there is none.
+    /// The name; the URL until the configuration is read whole.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.url)
     }

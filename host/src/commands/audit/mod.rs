@@ -54,6 +54,7 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(code));
     }
     let store = Arc::new(Store::open(&folder)?);
+    crate::instances::configure(&store, &loaded.config)?;
     let (mut text, mut exit) = report(&store, &loaded, &folder, only.as_deref()).await?;
     if let Some(deeper) = &deeper {
         let (more, there) = inventory_report(&store, &loaded, deeper).await?;

@@ -13,6 +13,7 @@ use report::Report;
 use crate::args::Configured;
 use crate::assembly::chosen;
 use crate::config::{Facts, Loaded};
+use crate::instances;
 use crate::wiring::{self, Server};
 
 /// Runs the command: exit code 0 if a run would work.
@@ -21,7 +22,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     report.good("configuration", "read");
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
-    state(&folder, &mut report);
+    state(&folder, &loaded, &mut report);
     outputs(&loaded, &mut report).await;
     let engine = crate::engine::engine(Some(&folder), &loaded.config.limits)?;
     let mapping = match wiring::load_mapping(&engine, &loaded) {
@@ -68,7 +69,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
     Ok(report.end())
 }
 
-fn state(folder: &std::path::Path, report: &mut Report) {
+fn state(folder: &std::path::Path, loaded: &Loaded, report: &mut Report) {
     match state::Store::open(folder) {
         Ok(store) => {
             let known = store.instances().map_or(0, |instances| instances.len());
@@ -76,6 +77,15 @@ fn state(folder: &std::path::Path, report: &mut Report) {
                 "state",
                 &format!("{} ({known} instances known)", folder.display()),
             );
+            match instances::unconfigured(&store, &loaded.config) {
+                Ok(unconfigured) => {
+                    for name in unconfigured {
+                        let what = format!("instance {name}");
+                        report.note(&what, &instances::remedies(&name));
+                    }
+                }
+                Err(error) => report.bad("state", &error.to_string()),
+            }
         }
         // What is checked is whether a run would work; one does.
         Err(error @ state::StoreError::Held { .. }) => report.note("state", &error.to_string()),
