@@ -85,6 +85,11 @@ pub(crate) fn report(store: &Store, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn documents(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} document{plural}", thousands(count))
+}
+
 /// Renames an instance in the state.
 pub(crate) fn rename(store: &Store, old: &str, new: &str) -> anyhow::Result<String> {
     if new.is_empty() || new.contains('\u{1f}') {
@@ -146,8 +151,7 @@ impl Instances {
         })?;
         let mut text = String::new();
         for (output, counts) in &ledger.counts().outputs {
-            let deleted = thousands(counts.withdrawn);
-            writeln!(text, "{output}: {deleted} documents deleted")?;
+            writeln!(text, "{output}: {} deleted", documents(counts.withdrawn))?;
         }
         if !left.is_empty() {
             return Err(Exit::Differs.error(format!(
@@ -178,10 +182,10 @@ impl Instances {
             if counts.instance == name && counts.delivered > 0 && !configured.contains(&key) {
                 writeln!(
                     text,
-                    "{} ({}): {} documents stay, since this output is not configured",
+                    "{} ({}): {} not deleted, since this output is not configured",
                     key.name,
                     key.target,
-                    thousands(counts.delivered)
+                    documents(counts.delivered)
                 )?;
             }
         }

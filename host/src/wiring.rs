@@ -157,7 +157,7 @@ pub(crate) fn start_mapper(
     let settings = serde_json::to_vec(&config.mapping.settings)?;
     let mapper = Mapper::start(engine, mapping, settings, origin)
         .context("`mapping.settings` were not accepted")
-            .or_exit(Exit::Usage)?;
+        .or_exit(Exit::Usage)?;
     let identity = settings_identity(&config.mapping, &config.static_fields, instance)?;
     Ok(mapper.with_settings(identity))
 }

@@ -81,7 +81,7 @@ impl Setting {
             let settings = serde_json::to_vec(&configured.settings)?;
             let mapper = Mapper::start(&self.engine, &mapping, settings, origin)
                 .context("`mapping.settings` were not accepted")
-            .or_exit(Exit::Usage)?;
+                .or_exit(Exit::Usage)?;
             let identity = wiring::settings_identity(configured, &self.static_fields, instance)?;
             mappers.push(Arc::new(mapper.with_settings(identity)));
         }

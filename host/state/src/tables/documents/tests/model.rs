@@ -175,7 +175,11 @@ impl Model {
     }
 
     fn ask_others(&mut self, instance: &str, document: &mut Known) {
-        if document.copy_of.as_deref().is_none_or(|who| who == instance) {
+        if document
+            .copy_of
+            .as_deref()
+            .is_none_or(|who| who == instance)
+        {
             document.copy_of = None;
             self.wanted.extend(document.wanted_by.iter().cloned());
         }
