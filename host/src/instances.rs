@@ -90,6 +90,13 @@ fn documents(count: u64) -> String {
     format!("{} document{plural}", thousands(count))
 }
 
+fn unknown(name: &str, known: &[String]) -> anyhow::Error {
+    Exit::Usage.error(format!(
+        "no instance `{name}` is in the state{}",
+        nearest_or_all(name, known.iter().map(String::as_str))
+    ))
+}
+
 /// Renames an instance in the state.
 pub(crate) fn rename(store: &Store, old: &str, new: &str) -> anyhow::Result<String> {
     if new.is_empty() || new.contains('\u{1f}') {

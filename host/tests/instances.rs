@@ -123,7 +123,10 @@ async fn a_running_host_renames_and_removes() {
         status_now["unconfigured"],
         serde_json::json!(["lab", "other"])
     );
-    let said = runs(&setup, &["status"]).await;
+    let asked = output(setup.command(&["status"])).await;
+    let said = text(&asked.stdout);
+    assert_eq!(asked.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("degraded: "), "{said}");
     assert!(said.contains("misp-ecs instance remove other"), "{said}");
     let said = fails(&setup, &["instance", "remove", "office"]).await;
     assert!(said.contains("office is configured"), "{said}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::now_ms;
+use crate::clock::{Heard, now_ms};
 use crate::context::{Context, StateInUse};
 use crate::error::RunError;
 use crate::ledger::Ledger;
@@ -45,6 +45,7 @@ impl Removal {
     /// When an output or the state cannot be reached. What was deleted until then is known.
     pub async fn run(self, stop: CancellationToken) -> Result<Vec<String>, RunError> {
         let state = StateInUse::new(self.state);
+        let heard = Heard::default();
         let context = Context {
             instance: &self.instance,
             walk: &self.instance,
@@ -53,6 +54,7 @@ impl Removal {
             unordered: false,
             dead_letters: &*self.dead_letters,
             state: &state,
+            heard: &heard,
             ledger: &self.ledger,
             options: &self.options,
             stop: &stop,

@@ -108,7 +108,11 @@ impl Subject {
     }
 
     fn is_asked(&self, instance: &str) -> bool {
-        !self.store.wanted(instance, None, 9).unwrap().is_empty()
+        !self
+            .store
+            .wanted(instance, i64::MAX, None, 9)
+            .unwrap()
+            .is_empty()
     }
 }
 

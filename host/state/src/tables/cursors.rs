@@ -101,7 +101,7 @@ pub(crate) fn rename(
 ) -> Result<bool, Trouble> {
     let mut table = transaction.open_table(TABLE)?;
     let has_begun = table.get(new)?.is_some();
-    let prefix = pipeline::catch_up_walk(old, "");
+    let prefix = format!("{old}\u{1f}");
     let mut moved = Vec::new();
     table.retain(|walk, row| {
         let is_old = walk == old || walk.starts_with(&prefix);

@@ -227,6 +227,9 @@ pub(crate) fn merge(transaction: &WriteTransaction, old: u32, new: u32) -> Resul
     for uuid in moved {
         table.insert((new, uuid.as_str()), ())?;
     }
+    // It is another instance that tries now.
+    let mut unread = transaction.open_table(UNREAD)?;
+    unread.retain_in((old, "")..(old.saturating_add(1), ""), |_, _| false)?;
     Ok(())
 }
 
