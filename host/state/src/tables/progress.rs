@@ -195,7 +195,9 @@ pub(crate) fn rename_jobs(
         done.insert((new, what.as_str()), *at)?;
     }
     let mut selections = transaction.open_table(SELECTIONS)?;
-    let selection = selections.remove(old)?.map(|known| known.value().to_owned());
+    let selection = selections
+        .remove(old)?
+        .map(|known| known.value().to_owned());
     if let Some(selection) = selection.filter(|_| !has_begun) {
         selections.insert(new, selection.as_str())?;
     }

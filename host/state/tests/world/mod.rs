@@ -21,7 +21,8 @@ use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
     EventSeen, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation,
     Options, Outcome, OutputError, Page, PageFacts, Pipeline, PublishedSince, Reason, RefusalKind,
-    Refused, Removal, ServerClock, Sink, Slot, Source, SourceError, State, Transform, TransformError, Whole,
+    Refused, Removal, ServerClock, Sink, Slot, Source, SourceError, State, Transform,
+    TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
 use splitter::{Body, Records, SplitLimits};
