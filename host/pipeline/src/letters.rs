@@ -73,10 +73,8 @@ impl Letters {
         DeadLetter {
             time_ms: now_ms,
             instance: self.instance.clone(),
-            event: broken
-                .error
-                .event()
-                .and_then(|uuid| self.identifier(uuid, &broken.input)),
+            // Of the event itself: no private attribute gave it.
+            event: broken.error.event().map(str::to_owned),
             attribute: None,
             reason: Reason {
                 kind: RefusalKind::Malformed,

@@ -213,7 +213,13 @@ impl Source for FakeSource {
         self.at += 1;
         let attributes: Vec<Value> = uuids
             .iter()
-            .map(|uuid| json!({"uuid": uuid, "type": "text", "value": uuid}))
+            .map(|uuid| {
+                let value = match uuid.starts_with("deep") {
+                    true => (0..200).fold(json!(uuid), |value, _| json!([value])),
+                    false => json!(uuid),
+                };
+                json!({"uuid": uuid, "type": "text", "value": value})
+            })
             .collect();
         let answer = json!({"response": [{"Event": {"uuid": format!("e{}", self.at), "info": "x", "Attribute": attributes}}]});
         let records = Records::from_answer(

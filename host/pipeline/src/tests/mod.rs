@@ -95,6 +95,25 @@ async fn what_is_refused_is_kept_before_the_page_counts_as_done() {
     assert_eq!(ledger.counts().balance(), Ok(()));
 }
 
+/// One that nests too deeply to be read: the others of its event go out, the page counts as done,
+/// and the letter names the event.
+#[tokio::test(start_paused = true)]
+async fn an_attribute_that_cannot_be_read_costs_itself() {
+    let world = World::new(&[&["a", "deep-1", "c"], &["deep-2"], &["d"]], &["out"]);
+    let (result, ledger) = run(&world, Options::default()).await;
+    result.unwrap();
+    let log = world.log();
+    let documents = log.iter().filter(|line| line.starts_with("out "));
+    assert_eq!(documents.collect::<Vec<_>>(), ["out a", "out c", "out d"]);
+    assert_eq!(log.last().map(String::as_str), Some("commit 3"));
+    let kept = world.kept.lock().unwrap();
+    let events: Vec<_> = kept.iter().map(|letter| letter.event.as_deref()).collect();
+    assert_eq!(events, [Some("e1"), Some("e2")]);
+    assert!(kept.iter().all(|letter| letter.input.contains("deep-")));
+    assert_eq!((ledger.counts().refused, ledger.counts().documents), (2, 3));
+    assert_eq!(ledger.counts().balance(), Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn letters_that_cannot_be_kept_stop_the_page() {
     let world = World::new(&[&["refuse-1"]], &["out"]);
