@@ -60,6 +60,23 @@ pub struct KeyFacts {
     pub allowed_ips: Vec<String>,
 }
 
+/// Permissions that change nothing in MISP: they only show more.
+const READING: [&str; 5] = [
+    "perm_audit",
+    "perm_view_feed_correlations",
+    "perm_auth",
+    "perm_skip_otp",
+    "perm_sighting_view",
+];
+
+impl Me {
+    /// The permissions of the role that change something in MISP.
+    pub fn may_write(&self) -> Vec<&str> {
+        let all = self.may_also.iter().map(String::as_str);
+        all.filter(|name| !READING.contains(name)).collect()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct MeAnswer {

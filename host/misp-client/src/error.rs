@@ -22,10 +22,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The two sides do not agree on who they are.
-    #[error(
-        "no trusted TLS connection to {url}: {reason}; if its certificate is of your own \
-         authority, give that as `tls.ca_file`"
-    )]
+    #[error("no trusted TLS connection to {url}: {reason}")]
     Tls {
         /// The instance's address.
         url: String,
@@ -77,8 +74,8 @@ pub enum ClientError {
     },
     /// 5xx: MISP, PHP or the web server before them gave up.
     #[error(
-        "MISP failed with status {status}: {message}; if it stays, look into MISP's error log: a \
-         page may be too large for PHP's memory or time, a smaller `page_size` helps"
+        "MISP failed with status {status}: {message}; if it stays, look into MISP's error log; \
+         where a page is too large for PHP's memory or time, a smaller `page_size` helps"
     )]
     ServerError {
         /// The status.
@@ -198,7 +195,10 @@ impl ClientError {
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// Not an address.
-    #[error("`{url}` is no address of a MISP: {reason}; it looks like https://misp.example.org")]
+    #[error(
+        "`{url}` is not a MISP URL: {reason}; it needs https:// in front, such as \
+         https://misp.example.org"
+    )]
     Url {
         /// What was given, without user name and password.
         url: String,

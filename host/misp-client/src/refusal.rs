@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use serde_json::{Map, Value};
-use transport::{innermost, is_tls};
+use transport::{innermost, tls_failure};
 
 use crate::body::{Keep, Memory};
 use crate::client::Client;
@@ -122,16 +122,27 @@ impl Client {
         if error.is_timeout() && !error.is_connect() {
             return self.timeout();
         }
-        if is_tls(&error) {
+        if let Some(reason) = tls_failure(&error) {
             return ClientError::Tls {
                 url: self.url().to_owned(),
-                reason: innermost(&error),
+                reason,
             };
         }
         if error.is_timeout() {
             return ClientError::Unreachable {
                 url: self.url().to_owned(),
                 reason: format!("no connection within {:?}", self.options().connect_timeout),
+            };
+        }
+        // The connection was there, and what came was not HTTP, or nothing came.
+        let is_foreign = !error.is_connect() && self.url().starts_with("http://");
+        if is_foreign {
+            return ClientError::Unreachable {
+                url: self.url().to_owned(),
+                reason: format!(
+                    "{}; if this port speaks TLS, `url` must begin with https://",
+                    self.clean(&innermost(&error))
+                ),
             };
         }
         self.unreachable(&error)

@@ -36,7 +36,7 @@ pub enum FeedError {
         reason: String,
     },
     /// A folder that cannot be looked into, or its manifest.
-    #[error("{} cannot be read: {source}; check `path` and its permissions", path.display())]
+    #[error("{} cannot be read: {source}; check `url` and its permissions", path.display())]
     Folder {
         /// Which.
         path: PathBuf,
@@ -99,10 +99,7 @@ pub enum FeedError {
         reason: String,
     },
     /// The two sides do not agree on who they are.
-    #[error(
-        "no trusted TLS connection to {place}: {reason}; if its certificate is of your own \
-         authority, give that as `tls.ca_file`"
-    )]
+    #[error("no trusted TLS connection to {place}: {reason}")]
     Tls {
         /// The feed's address.
         place: String,

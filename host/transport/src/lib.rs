@@ -5,6 +5,6 @@ mod error;
 mod options;
 mod reach;
 
-pub use error::{TransportError, innermost, is_tls};
+pub use error::{TransportError, innermost, is_tls, tls_failure};
 pub use options::{ProxyChoice, TlsOptions};
 pub use reach::{Reach, builder};

@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use splitter::{Body, Spool, SpoolLimits};
-use transport::{Reach, TransportError, builder, innermost, is_tls};
+use transport::{Reach, TransportError, builder, innermost, tls_failure};
 
 use super::{Listed, MANIFEST, REDIRECTS, spool};
 use crate::error::FeedError;
@@ -163,8 +163,7 @@ impl Http {
         let answer = request.send().await.map_err(|error| {
             let error = error.without_url();
             let place = self.base.to_string();
-            if is_tls(&error) {
-                let reason = innermost(&error);
+            if let Some(reason) = tls_failure(&error) {
                 FeedError::Tls { place, reason }
             } else if error.is_timeout() && !error.is_connect() {
                 self.timeout(file)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, Url, redirect};
 use serde_json::Value;
-use transport::{ProxyChoice, Reach, builder, innermost, is_tls};
+use transport::{ProxyChoice, Reach, builder, innermost, tls_failure};
 
 use super::credentials::{Credentials, Environment, Source};
 use super::error::ElasticError;
@@ -182,11 +182,12 @@ impl Client {
         }
         let failed = |error: reqwest::Error| {
             let url = node.as_str().to_owned();
-            let reason = innermost(&error);
-            if is_tls(&error) {
-                ElasticError::Tls { url, reason }
-            } else {
-                ElasticError::Unreachable { url, reason }
+            match tls_failure(&error) {
+                Some(reason) => ElasticError::Tls { url, reason },
+                None => {
+                    let reason = innermost(&error);
+                    ElasticError::Unreachable { url, reason }
+                }
             }
         };
         let mut response = request.send().await.map_err(failed)?;
@@ -213,6 +214,10 @@ impl Client {
                 status,
                 reason: self.reason(&body),
                 after,
+            }),
+            // A search server redirects nobody.
+            300..=399 => Err(ElasticError::Unreadable {
+                reason: format!("it is a redirect ({status})"),
             }),
             _ => Ok(Answer { status, body }),
         }

@@ -25,7 +25,7 @@ pub enum ElasticError {
         reason: String,
     },
     /// The certificate of the other side, or ours, was not accepted.
-    #[error("{url} was not trusted: {reason}; `tls.ca_file` names an authority to trust")]
+    #[error("no trusted TLS connection to {url}: {reason}")]
     Tls {
         /// The node.
         url: String,

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use tokio::sync::Mutex;
-use transport::{ProxyChoice, Reach, innermost, is_tls};
+use transport::{ProxyChoice, Reach, innermost, tls_failure};
 
 use super::answer::{self, Taken};
 use super::error::{AtStart, HttpError};
@@ -158,13 +158,12 @@ fn no_answer(target: &str, error: reqwest::Error) -> HttpError {
         let reason = "none came in time".to_owned();
         return HttpError::NoAnswer { target, reason };
     }
-    let tls = is_tls(&error);
+    if let Some(reason) = tls_failure(&error) {
+        return HttpError::Tls { target, reason };
+    }
     // The address may hold a token.
     let reason = innermost(&error.without_url());
-    match tls {
-        true => HttpError::Tls { target, reason },
-        false => HttpError::NoAnswer { target, reason },
-    }
+    HttpError::NoAnswer { target, reason }
 }
 
 /// A batch on its way.

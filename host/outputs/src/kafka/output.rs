@@ -139,7 +139,7 @@ impl KafkaOutput {
     }
 
     fn unconnected(&self, reason: &str) -> KafkaError {
-        let target = self.target.clone();
+        let target = self.options.brokers.join(", ");
         // The client says by its text only what ended its tries.
         let refused = reason.contains("Sasl") || reason.contains("certificate");
         let reason = said::words(reason, []);

@@ -127,7 +127,8 @@ impl NatsOutput {
     }
 
     fn unconnected(&self, error: &ConnectError) -> NatsError {
-        let target = self.target.clone();
+        let servers = self.options.servers.iter().map(|server| server.shown());
+        let target = servers.collect::<Vec<_>>().join(", ");
         let reason = said::words(&error.to_string(), []);
         match error.kind() {
             _ if is_tls(error) => NatsError::Refused { target, reason },
