@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::default_name::default_name;
+use super::problems::{all_of, lines, none_of, same_files, zero};
 use super::unknown_keys::{self, UnknownKey};
+use super::wording::in_plain_words;
 use super::{
     Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig,
     StaticFields,
@@ -31,6 +33,33 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         error: std::io::Error,
     },
+    /// A secret of an instance that cannot be read.
+    #[error("instance {instance}: `{key}` {} cannot be read: {error}", path.display())]
+    SecretFile {
+        instance: String,
+        key: &'static str,
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    /// A value that makes no sense.
+    #[error("instance {instance}: `{key}` is 0; it must be at least 1")]
+    Zero { instance: String, key: &'static str },
+    /// Two outputs write one file.
+    #[error(
+        "the outputs {first} and {second} write the same file {}: give each a `path` of its own",
+        path.display()
+    )]
+    SameFile {
+        first: String,
+        second: String,
+        path: PathBuf,
+    },
+    /// A file without a configuration.
+    #[error("{} is empty: name at least one instance under `instances`", path.display())]
+    Empty { path: PathBuf },
+    /// More than one problem.
+    #[error("{}", lines(problems))]
+    Several { problems: Vec<ConfigError> },
     /// The file is no YAML, or a value does not fit.
     #[error("{path}: {text}")]
     Invalid { path: PathBuf, text: String },
@@ -102,15 +131,35 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         text,
     };
     let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
-    let schema = schema_for!(Config);
-    if let Some(key) = unknown_keys::first(&value, schema.as_value()) {
-        return Err(ConfigError::UnknownKey {
+    if value.is_null() {
+        return Err(ConfigError::Empty {
             path: path.to_owned(),
-            key,
         });
     }
-    let config: Config = serde_path_to_error::deserialize(&value)
-        .map_err(|error| invalid(format!("`{}`: {}", error.path(), error.inner())))?;
+    let schema = schema_for!(Config);
+    let unknown = unknown_keys::all(&value, schema.as_value()).into_iter();
+    let mut problems: Vec<ConfigError> = unknown
+        .map(|key| ConfigError::UnknownKey {
+            path: path.to_owned(),
+            key,
+        })
+        .collect();
+    let config: Result<Config, _> = serde_path_to_error::deserialize(&value);
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            let text = in_plain_words(&error.inner().to_string());
+            // An unknown key is named above, with the one that is meant.
+            if problems.is_empty() || !text.starts_with("unknown field") {
+                problems.push(invalid(match error.path().to_string().as_str() {
+                    "." => text,
+                    place => format!("`{place}`: {text}"),
+                }));
+            }
+            return Err(all_of(problems));
+        }
+    };
+    none_of(problems)?;
     if config.instances.is_empty() {
         return Err(ConfigError::NoInstances {
             path: path.to_owned(),
@@ -131,7 +180,7 @@ pub(crate) fn from_environment(
     >::new(only_url.into_iter()))
     .map_err(|error| ConfigError::Invalid {
         path: PathBuf::from("MISP_URL"),
-        text: error.to_string(),
+        text: in_plain_words(&error.to_string()),
     })?;
     let config = Config {
         instances: vec![instance],
@@ -152,16 +201,18 @@ fn finish(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigError> {
     let mut names = std::collections::BTreeSet::new();
+    let mut problems = Vec::new();
     for instance in &mut config.instances {
         while instance.endpoint != Endpoint::Feed && instance.url.ends_with('/') {
             instance.url.pop();
         }
-        only_what_has_a_meaning(instance)?;
+        problems.extend(only_what_has_a_meaning(instance).err());
+        problems.extend(zero(instance));
         if instance.name.is_none() {
             instance.name = Some(default_name(&instance.url));
         }
         if !names.insert(instance.label().to_owned()) {
-            return Err(ConfigError::SameName {
+            problems.push(ConfigError::SameName {
                 name: instance.label().to_owned(),
             });
         }
@@ -169,11 +220,15 @@ fn finish(
     if let Some(directory) = &directory {
         config.resolve_paths(directory);
     }
-    let credentials = config
-        .instances
-        .iter()
-        .map(|instance| credential_of(instance, &environment))
-        .collect::<Result<_, _>>()?;
+    problems.extend(same_files(&config));
+    let mut credentials = Vec::new();
+    for instance in &config.instances {
+        match credential_of(instance, &environment) {
+            Ok(credential) => credentials.push(credential),
+            Err(error) => problems.push(error),
+        }
+    }
+    none_of(problems)?;
     Ok(Loaded {
         config,
         credentials,
@@ -238,7 +293,12 @@ fn key_of(
             None => environment("MISP_API_KEY_FILE").map(PathBuf::from),
         });
     let text = match &file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| ConfigError::SecretFile {
+            instance: instance.label().to_owned(),
+            key: match instance.api_key_file {
+                Some(_) => "api_key_file",
+                None => "MISP_API_KEY_FILE",
+            },
             path: path.clone(),
             error,
         })?,

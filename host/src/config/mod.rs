@@ -4,9 +4,11 @@
 
 mod default_name;
 mod load;
+mod problems;
 mod reference;
 mod static_fields;
 mod unknown_keys;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

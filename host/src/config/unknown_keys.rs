@@ -45,44 +45,48 @@ pub(crate) fn nearest_or_all<'a>(
     }
 }
 
-/// The first key of `value` that `root`, a JSON Schema, does not know.
-pub(crate) fn first(value: &Value, root: &Value) -> Option<UnknownKey> {
-    walk(value, root, root, "")
+/// Every key of `value` that `root`, a JSON Schema, does not know.
+pub(crate) fn all(value: &Value, root: &Value) -> Vec<UnknownKey> {
+    let mut found = Vec::new();
+    walk(value, root, root, "", &mut found);
+    found
 }
 
-fn walk(value: &Value, schema: &Value, root: &Value, place: &str) -> Option<UnknownKey> {
+fn walk(value: &Value, schema: &Value, root: &Value, place: &str, found: &mut Vec<UnknownKey>) {
     let schema = choose(value, resolve(schema, root), root);
     match value {
         Value::Object(object) => {
             let properties = schema.get("properties").and_then(Value::as_object);
             let others = schema.get("additionalProperties");
-            object.iter().find_map(|(key, value)| {
+            for (key, value) in object {
                 let inner = if place.is_empty() {
                     key.clone()
                 } else {
                     format!("{place}.{key}")
                 };
                 match (properties.and_then(|known| known.get(key)), others) {
-                    (Some(schema), _) => walk(value, schema, root, &inner),
-                    (None, Some(Value::Bool(false))) => Some(UnknownKey {
+                    (Some(schema), _) => walk(value, schema, root, &inner, found),
+                    (None, Some(Value::Bool(false))) => found.push(UnknownKey {
                         key: key.clone(),
                         place: place.to_owned(),
                         nearest: properties
                             .and_then(|known| nearest(key, known.keys().map(String::as_str)))
                             .map(str::to_owned),
                     }),
-                    (None, Some(schema)) => walk(value, schema, root, &inner),
-                    (None, None) => None,
+                    (None, Some(schema)) => walk(value, schema, root, &inner, found),
+                    (None, None) => {}
                 }
-            })
+            }
         }
         Value::Array(list) => {
-            let items = schema.get("items")?;
-            list.iter()
-                .enumerate()
-                .find_map(|(index, value)| walk(value, items, root, &format!("{place}[{index}]")))
+            let Some(items) = schema.get("items") else {
+                return;
+            };
+            for (index, value) in list.iter().enumerate() {
+                walk(value, items, root, &format!("{place}[{index}]"), found);
+            }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
