@@ -18,7 +18,7 @@ pub(crate) use audit::{Deeper, audit, inventory_report, report as audit_report};
 pub(crate) use check::check;
 pub(crate) use dead_letter::dead_letter;
 pub(crate) use instance::instance;
-pub(crate) use mapping::mapping;
+pub(crate) use mapping::{document_problems, mapping};
 pub(crate) use reprocess::{reprocess, seconds};
 pub(crate) use run::run;
 pub(crate) use setup::setup;

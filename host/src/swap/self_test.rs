@@ -3,16 +3,22 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
-use runtime::Probe;
+use runtime::{Field, Probe};
 
+use crate::commands::document_problems;
 use crate::sample;
+use crate::summary::plural;
 
 /// The clock of the sample, UNIX milliseconds.
 const NOW_MS: i64 = 1_780_000_000_000;
 
-/// Holds the mapping's answer against what no swap may break: nothing faults, each attribute is
-/// a document or refused, and no two have one id. `mapping verify` looks closer.
-pub(super) fn self_test(mut probe: Probe) -> anyhow::Result<()> {
+/// The most problems that an error names.
+const NAMED: usize = 3;
+
+/// Checks what the mapping makes of the sample: nothing faults, each attribute is a document or
+/// refused, no two have one id, and every field is listed and of its type. `mapping verify` checks
+/// more.
+pub(crate) fn self_test(mut probe: Probe, fields: &[Field]) -> anyhow::Result<()> {
     let records = sample::records()?;
     let mapped = probe
         .transform(&records, NOW_MS)
@@ -39,6 +45,21 @@ pub(super) fn self_test(mut probe: Probe) -> anyhow::Result<()> {
                 );
             }
         }
+    }
+    let problems = document_problems(fields, &mapped);
+    if !problems.is_empty() {
+        let more = problems.len().saturating_sub(NAMED);
+        let named: Vec<&str> = problems.iter().take(NAMED).map(String::as_str).collect();
+        let more = if more > 0 {
+            format!("; and {}", plural(more as u64, "more problem"))
+        } else {
+            String::new()
+        };
+        bail!(
+            "its documents do not keep to its own catalogue: {}{more}; `misp-ecs mapping verify` \
+             lists all of them",
+            named.join("; ")
+        );
     }
     Ok(())
 }

@@ -53,7 +53,8 @@ impl Setting {
             let origin = wiring::origin(instance, &self.static_fields, &self.facts)?;
             let settings = serde_json::to_vec(&configured.settings)?;
             let probe = Probe::start(&self.engine, &ready.mapping, &settings, &origin)?;
-            self_test(probe).or_exit(Exit::HeldBack)?;
+            let fields = &ready.mapping.description().fields;
+            self_test(probe, fields).or_exit(Exit::HeldBack)?;
         }
         Ok(ready)
     }
@@ -127,17 +128,6 @@ pub(crate) fn at_start(
     };
     let begun = found.and_then(|found| {
         let ready = setting.ready(configured, &found.bytes, instances);
-        let ready = ready.or_else(|error| {
-            // Nothing to fall back to: what it does wrong will cost the attribute at fault.
-            let only = last.is_none();
-            let ready = only.then(|| setting.started(configured, &found.bytes, instances));
-            let ready = ready.and_then(Result::ok).ok_or(error)?;
-            tracing::warn!(
-                "the mapping does not pass on the sample: try `misp-ecs mapping verify`"
-            );
-            Ok(ready)
-        });
-        let ready: anyhow::Result<Ready> = ready;
         let ready =
             ready.with_context(|| format!("{} cannot be used as the mapping", found.place))?;
         let entry = Entry {

@@ -15,6 +15,8 @@ use crate::args::Mapping;
 use crate::exit::{Exit, OrExit as _};
 use crate::mappings::Places;
 
+pub(crate) use verify::document_problems;
+
 /// Runs the command.
 pub(crate) async fn mapping(command: &Mapping) -> anyhow::Result<ExitCode> {
     let places = Places::new(None);

@@ -5,7 +5,8 @@
 #![cfg(target_arch = "wasm32")]
 
 use mapping::{
-    Description, Document, Mapping, Operation, Origin, Outcome, Rejection, SettingsError, Tally,
+    Description, Document, Field, FieldOrigin, Mapping, Operation, Origin, Outcome, Rejection,
+    SettingsError, Tally,
 };
 use serde_json::{Value, json};
 
@@ -72,7 +73,12 @@ impl Mapping for Hostile {
             version: "1".to_owned(),
             ecs_version: "0".to_owned(),
             settings_schema: "{}".to_owned(),
-            fields: Vec::new(),
+            fields: vec![Field {
+                name: "value".to_owned(),
+                data_type: "keyword".to_owned(),
+                origin: FieldOrigin::Custom,
+                source: "the attribute's value".to_owned(),
+            }],
             extra: vec![("redact-types".to_owned(), "made-up-private".to_owned())],
         }
     }

@@ -20,6 +20,8 @@ use crate::exit::Exit;
 use crate::mappings::Places;
 use report::Report;
 
+pub(crate) use sample::document_problems;
+
 /// What the checks work with.
 struct Subject {
     engine: Engine,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use pipeline::{Document, Mapped};
-use runtime::Fault;
+use runtime::{Fault, Field};
 use serde_json::Value;
 use splitter::Record;
 
@@ -13,6 +13,7 @@ use super::behaviour;
 use super::catalogue::Checker;
 use super::report::Report;
 use crate::sample;
+use crate::summary::plural;
 
 /// The clock of the sample, UNIX milliseconds.
 pub(super) const NOW_MS: i64 = 1_780_000_000_000;
@@ -167,21 +168,24 @@ fn attributes(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-fn documents(subject: &Subject, mapped: &[Mapped], report: &mut Report) {
-    let fields = crate::catalogue::whole(&subject.mapping.description().fields);
-    let checker = Checker::new(&fields);
+/// What is wrong with the documents: fields that the catalogue does not list, or of another type.
+pub(crate) fn document_problems(fields: &[Field], mapped: &[Mapped]) -> Vec<String> {
+    let checker = Checker::new(&crate::catalogue::whole(fields));
     // The same mistake in a hundred documents is one mistake.
-    let mut problems: BTreeMap<String, usize> = BTreeMap::new();
+    let mut problems: BTreeMap<String, u64> = BTreeMap::new();
     for problem in all(mapped).flat_map(|document| checker.problems(&document.body)) {
         *problems.entry(problem).or_default() += 1;
     }
-    let problems: Vec<String> = problems
+    problems
         .into_iter()
-        .map(|(problem, count)| format!("{problem} ({count} documents)"))
-        .collect();
+        .map(|(problem, count)| format!("{problem} ({})", plural(count, "document")))
+        .collect()
+}
+
+fn documents(subject: &Subject, mapped: &[Mapped], report: &mut Report) {
     report.none(
         "documents",
-        &problems,
+        &document_problems(&subject.mapping.description().fields, mapped),
         "one JSON object a line, UTF-8, every field listed and of its type",
         "list the field in describe().fields, mend its type, or leave the value out with a note",
     );
