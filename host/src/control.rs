@@ -156,7 +156,7 @@ pub(crate) async fn ask(
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line)? {
             Reply::Text(text) => print(&text)?,
-            Reply::Error(text) => crate::say(&text),
+            Reply::Error(text) => crate::say_error(&text),
             Reply::Code(code) => return Ok(Some(code)),
         }
     }
@@ -238,7 +238,7 @@ impl Host {
             let code = match host.answer(&line, &sender).await {
                 Ok(code) => code,
                 Err(error) => {
-                    let text = format!("error: {}", crate::explain(&error));
+                    let text = crate::explain(&error);
                     let _ = sender.send(Reply::Error(text)).await;
                     Exit::of_error(&error).code()
                 }

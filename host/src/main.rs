@@ -21,6 +21,7 @@ mod wiring;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -32,8 +33,23 @@ use crate::exit::Exit;
 /// How long writes that are under way may take after the end.
 const LAST_WRITES: Duration = Duration::from_millis(200);
 
+/// Are the lines on stderr JSON?
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let as_json = std::env::args_os().any(|word| word == "--log-json");
+            if !(as_json && error.use_stderr()) {
+                error.exit();
+            }
+            AS_JSON.store(true, Ordering::Relaxed);
+            say_error(error.to_string().trim_end());
+            return Exit::Usage.into();
+        }
+    };
+    AS_JSON.store(args.log_json, Ordering::Relaxed);
     heap::only_one(&args);
     let result = start_logging(&args).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,7 +66,7 @@ fn main() -> ExitCode {
             // Whoever read us has seen enough.
             return ExitCode::SUCCESS;
         }
-        say(&format!("error: {}", explain(&error)));
+        say_error(&explain(&error));
         Exit::of_error(&error).into()
     })
 }
@@ -87,24 +103,64 @@ fn start_logging(args: &Args) -> anyhow::Result<()> {
         _ => "warn",
     };
     let level = args.log.as_deref().unwrap_or(default);
+    if let Some(word) = unknown_level(level) {
+        return Err(Exit::Usage.error(format!(
+            "--log {level}: `{word}` is not a level; the levels are error, warn, info, debug and \
+             trace; `info,pipeline=debug` sets one for a part"
+        )));
+    }
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Exit::Usage.error(format!("--log {level}: {error}")))?;
+    // https://no-color.org
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal() && !no_color)
         .with_target(false);
     if args.log_json {
-        builder.json().init();
+        // The list of all spans would repeat the current one.
+        builder.json().with_span_list(false).init();
     } else {
         builder.init();
     }
     Ok(())
 }
 
-/// Tells a person something on stderr. A closed stderr is nobody to tell.
+/// The first word of a filter for the log that is neither a level nor names one for a part.
+fn unknown_level(filter: &str) -> Option<&str> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let mut words = filter.split(',').map(str::trim);
+    words.find(|word| {
+        let level = word.rsplit_once('=').map_or(*word, |(_, level)| level);
+        !LEVELS.contains(&level.to_ascii_lowercase().as_str())
+    })
+}
+
+/// Writes a text for people to stderr; with `--log-json` a line of the log.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    write_line("INFO", text);
+}
+
+/// As [`say`], for what ends a command.
+pub(crate) fn say_error(text: &str) {
+    write_line("ERROR", text);
+}
+
+fn write_line(level: &str, text: &str) {
+    let mut stderr = io::stderr();
+    // Nobody can be told of a closed stderr.
+    let _ = if AS_JSON.load(Ordering::Relaxed) {
+        let time = humantime::format_rfc3339_micros(std::time::SystemTime::now()).to_string();
+        let line = serde_json::json!({
+            "timestamp": time, "level": level, "fields": {"message": text}
+        });
+        writeln!(stderr, "{line}")
+    } else if level == "ERROR" {
+        writeln!(stderr, "error: {text}")
+    } else {
+        writeln!(stderr, "{text}")
+    };
 }
 
 /// Prints a line of the answer on stdout. A closed stdout is nobody to tell.
@@ -145,6 +201,18 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
+
+    #[test]
+    fn a_level_that_does_not_exist_is_named() {
+        for good in ["info", "INFO", "warn,pipeline::times=debug", "off"] {
+            assert_eq!(super::unknown_level(good), None, "{good}");
+        }
+        assert_eq!(super::unknown_level("nonsense"), Some("nonsense"));
+        assert_eq!(
+            super::unknown_level("info,pipeline=loud"),
+            Some("pipeline=loud")
+        );
+    }
 
     #[test]
     fn a_cause_is_said_once() {
