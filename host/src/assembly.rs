@@ -118,7 +118,14 @@ pub(crate) async fn assemble(
         wakes,
     };
     let (store, loaded) = (Arc::clone(store), Arc::clone(loaded));
-    let swap = Swap::new(setting, store, loaded, file.map(Path::to_owned), members);
+    let swap = Swap::new(
+        setting,
+        store,
+        loaded,
+        file.map(Path::to_owned),
+        mode.once,
+        members,
+    );
     if ready.is_another {
         tokio::task::block_in_place(|| swap.tell_others());
     }

@@ -1,4 +1,4 @@
-//! One heap for all threads.
+//! One heap for all threads, and a start of this program in the same process.
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
@@ -20,14 +20,21 @@ pub(crate) fn only_one(args: &Args) {
     if !is_glibc || !is_service || env::var_os(VARIABLE).is_some() {
         return;
     }
-    let Ok(program) = env::current_exe() else {
-        return;
+    // Comes back only if it failed.
+    let _ = start_again(Some((VARIABLE, "1")));
+}
+
+/// Starts this program anew in the same process, with the same arguments; returns only if that
+/// failed.
+pub(crate) fn start_again(variable: Option<(&str, &str)>) -> std::io::Error {
+    let program = match env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
     };
     let mut words = env::args_os();
     let mut again = Command::new(program);
     if let Some(name) = words.next() {
         again.arg0(name);
     }
-    // Comes back only if it failed.
-    let _ = again.args(words).env(VARIABLE, "1").exec();
+    again.args(words).envs(variable).exec()
 }

@@ -35,26 +35,26 @@ fn write_summary(
     if let Some(matched) = counts.matched {
         writeln!(
             out,
-            "  matched   {} on the server when the last walk began",
+            "  matched   {} at the source when the last poll began",
             thousands(matched)
         )?;
     }
     write!(
         out,
-        "  fetched   {} events",
-        thousands(counts.items - counts.seen_before)
+        "  fetched   {}",
+        plural(counts.items - counts.seen_before, "event")
     )?;
     if counts.seen_before > 0 {
         write!(
             out,
-            " (and {} that were here before)",
+            " (and {} more than once: pages overlap)",
             thousands(counts.seen_before)
         )?;
     }
     writeln!(
         out,
-        " in {} answers, {}",
-        thousands(counts.pages),
+        " in {}, {}",
+        plural(counts.pages, "page"),
         bytes(counts.bytes)
     )?;
     writeln!(
@@ -91,7 +91,9 @@ fn write_summary(
             NoteKind::UnmappedType => continue,
             NoteKind::BadValue => "values that did not fit their field (see error.message)",
             NoteKind::Redacted => "values redacted",
-            NoteKind::Truncated => "lists cut to their limit",
+            NoteKind::Truncated => {
+                "lists cut to the mapping's limit (`transform --envelope` names each)"
+            }
             NoteKind::Other => "other notes",
         };
         writeln!(out, "  noted     {} {what}", thousands(*count))?;
@@ -138,7 +140,7 @@ fn write_summary(
     if let Some(sweep) = &counts.sweep {
         writeln!(
             out,
-            "  swept     {} listed by MISP, {} held: {} missing, {} stale, {} orphaned",
+            "  swept     {} listed by the source, {} delivered before: {} missing, {} stale, {} orphaned",
             thousands(sweep.listed),
             thousands(sweep.held),
             thousands(sweep.missing),
@@ -149,7 +151,7 @@ fn write_summary(
     if counts.sweep_held_back > 0 {
         writeln!(
             out,
-            "  HELD BACK {} that the sweep would have withdrawn: `misp-ecs sweep --confirm` if that is right",
+            "  HELD BACK {} that the sweep would have deleted: `misp-ecs sweep --confirm` if that is right",
             thousands(counts.sweep_held_back)
         )?;
     }
@@ -245,6 +247,7 @@ fn why_nothing(counts: &Counts) -> &'static str {
         (Some(0), ..) => {
             "  nothing matched on the server: is something published, do the filters' tags and types exist, may the key's organisation see the events? `misp-ecs check` asks"
         }
+        (None, ..) => "  nothing new: nothing has changed since the last poll",
         _ => "  nothing came: `misp-ecs check` asks the server what your filters would find",
     }
 }
@@ -265,6 +268,12 @@ pub(crate) fn thousands(number: u64) -> String {
 fn events(count: u64) -> String {
     let end = if count == 1 { "" } else { "s" };
     format!("{} event{end}", thousands(count))
+}
+
+/// `1 event`, `1,234 events`.
+pub(crate) fn plural(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {what}{end}", thousands(count))
 }
 
 fn bytes(count: u64) -> String {
@@ -295,7 +304,7 @@ mod tests {
             Duration::from_secs(1),
             "dead-letters.ndjson",
         );
-        assert!(text.contains("matched   0 on the server"), "{text}");
+        assert!(text.contains("matched   0 at the source"), "{text}");
         assert!(text.contains("nothing matched on the server"), "{text}");
         let counts = Counts {
             items: 3,

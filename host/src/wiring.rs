@@ -130,6 +130,12 @@ pub(crate) fn configured_digest(
     Some(runtime::digest(&found.bytes))
 }
 
+/// A configuration file as it is, to be compared.
+pub(crate) fn raw(file: &Path) -> anyhow::Result<serde_json::Value> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    serde_saphyr::from_str(&text).with_context(|| file.display().to_string())
+}
+
 /// The `mapping` of a configuration file, read again.
 pub(crate) fn mapping_of(file: &Path) -> anyhow::Result<MappingConfig> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

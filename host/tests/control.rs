@@ -128,7 +128,7 @@ async fn a_running_host_says_why_nothing_came() {
     );
     let said = runs(&setup, &["status"]).await;
     assert!(
-        said.contains("matched   0 on the server")
+        said.contains("matched   0 at the source")
             && said.contains("  filters: the tag `no-such-tag` does not exist"),
         "{said}"
     );

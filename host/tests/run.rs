@@ -60,7 +60,7 @@ async fn two_variables_are_enough_and_every_attribute_comes_once() {
     assert!(
         said.contains("refused   none")
             && said.contains("account   ")
-            && said.contains("on the server when the last walk began"),
+            && said.contains("at the source when the last poll began"),
         "{said}"
     );
     balances(&said);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use pipeline::{Ledger, RunError};
 use state::Store;
 use tokio::task::JoinSet;
@@ -15,7 +16,7 @@ use crate::assembly::{Assembled, Mode, Running, assemble};
 use crate::control::{Control, Host};
 use crate::exit::Exit;
 use crate::signals::{Ended, until_stopped};
-use crate::summary::{summary, thousands};
+use crate::summary::{plural, summary, thousands};
 use crate::why::why_nothing;
 use crate::{instances, wiring};
 
@@ -82,7 +83,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let mut running: JoinSet<(String, Result<(), RunError>)> = JoinSet::new();
     for instance in instances {
         let stop = stop.clone();
-        let span = tracing::info_span!("instance", name = instance.name);
+        let span = tracing::info_span!("poll", instance = instance.name);
         let Running { name, pipeline, .. } = instance;
         running.spawn(async move { (name, pipeline.run(stop).await) }.instrument(span));
     }
@@ -101,6 +102,10 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         }
     };
     drop(control);
+    if swap.starts_again() && exit == Exit::Done {
+        let error = crate::heap::start_again(None);
+        return Err(error).context("misp-ecs did not start again with the new configuration");
+    }
     if mode.once {
         for (name, ledger) in &ledgers {
             exit = exit.max(Exit::of_poll(&ledger.counts(), &ledger.health()));
@@ -115,6 +120,9 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
                 crate::say(&format!("  {line}"));
             }
         }
+    }
+    if !mode.once {
+        tracing::info!("stopped");
     }
     Ok(exit.into())
 }
@@ -164,9 +172,9 @@ async fn progress(ledgers: Vec<(String, Arc<Ledger>)>) {
             let events: u64 = counts.iter().map(|counts| counts.items).sum();
             let matched: u64 = counts.iter().filter_map(|counts| counts.matched).sum();
             crate::say(&format!(
-                "{} documents of {} events (about {} matched)",
-                thousands(documents),
-                thousands(events),
+                "{} of {} (about {} matched)",
+                plural(documents, "document"),
+                plural(events, "event"),
                 thousands(matched)
             ));
         }

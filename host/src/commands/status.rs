@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::Status;
 use crate::control::{self, Host, Request};
 use crate::exit::Exit;
-use crate::summary::{summary, thousands};
+use crate::summary::{plural, summary};
 use crate::why::why_nothing;
 use crate::{instances, wiring};
 
@@ -321,9 +321,4 @@ fn from_now(ms: i64) -> String {
         ..=0 => "now".to_owned(),
         seconds => format!("in {}", duration(seconds)),
     }
-}
-
-fn plural(count: u64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{} {what}{end}", thousands(count))
 }

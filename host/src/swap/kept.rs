@@ -105,6 +105,11 @@ impl Kept {
         }
     }
 
+    /// The state folder.
+    pub(crate) fn state(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     /// What a rollback goes back through, oldest first. The last is the active mapping, or was
     /// when the host ended.
     pub(crate) fn history(&self) -> anyhow::Result<Vec<Entry>> {

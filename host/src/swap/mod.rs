@@ -6,6 +6,7 @@
 //! the old one at work and says why.
 
 mod kept;
+mod reload;
 mod self_test;
 mod start;
 mod watch;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::Context as _;
 use pipeline::{MappingIdentity, Slot, Wake};
+use serde_json::Value;
 use state::{Reprocess, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
@@ -23,10 +25,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Instance, Loaded, MappingConfig, nearest_or_all};
 use crate::exit::Exit;
 use crate::mappings::{Found, Places};
-use crate::summary::thousands;
+use crate::summary::{plural, thousands};
 use crate::wiring;
 
 pub(crate) use kept::{Cause, Entry, Kept};
+pub(crate) use self_test::self_test;
 pub(crate) use start::{Ready, Setting, at_start};
 use watch::Watched;
 
@@ -45,8 +48,14 @@ pub(crate) struct Swap {
     setting: Setting,
     store: Arc<Store>,
     loaded: Arc<Loaded>,
-    /// Where the configuration was read from, to read its `mapping` again.
+    /// Where the configuration was read from, to read it again.
     file: Option<PathBuf>,
+    /// The configuration as it was read.
+    raw: Option<Value>,
+    /// Does the process end after one poll?
+    once: bool,
+    /// Cancelled when the process has to start again.
+    again: CancellationToken,
     members: Vec<Member>,
     /// What is configured now. One swap at a time holds it.
     configured: Mutex<MappingConfig>,
@@ -60,6 +69,7 @@ impl Swap {
         store: Arc<Store>,
         loaded: Arc<Loaded>,
         file: Option<PathBuf>,
+        once: bool,
         members: Vec<Member>,
     ) -> Self {
         let configured = Mutex::new(loaded.config.mapping.clone());
@@ -68,7 +78,10 @@ impl Swap {
             setting,
             store,
             loaded,
+            raw: file.as_deref().and_then(|file| wiring::raw(file).ok()),
             file,
+            once,
+            again: CancellationToken::new(),
             members,
             configured,
             seen,
@@ -85,10 +98,10 @@ impl Swap {
                     asked = hangup.recv() => if asked.is_none() { return },
                     () = ended.cancelled() => return,
                 }
-                if let Err(error) = swap.reload().await {
+                if let Err(error) = swap.reload_all(&ended).await {
                     tracing::error!(
                         error = crate::explain(&error),
-                        "SIGHUP: the old mapping stays at work"
+                        "configuration cannot be used, the old one stays active"
                     );
                 }
             }
@@ -113,6 +126,19 @@ impl Swap {
         let seen = Watched::look(&wanted);
         let found = wiring::find_mapping(&wanted, self.loaded.directory.as_deref())?;
         let digest = runtime::digest(&found.bytes);
+        let active = self.at_work();
+        let is_same = active.is_some_and(|active| active.digest == digest)
+            && wanted.settings == configured.settings
+            && wanted.pin() == configured.pin();
+        if is_same {
+            *configured = wanted;
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+            tracing::info!(
+                digest,
+                "configuration read again, the same mapping stays active"
+            );
+            return Ok("the same mapping stays active\n".to_owned());
+        }
         let said = self
             .replace(&wanted, &found, Cause::Configured, Some(digest))
             .await?;
@@ -191,12 +217,18 @@ impl Swap {
             format!("{} {} ({digest})", identity.name, identity.version)
         };
         let before = old.as_deref().map(shown).unwrap_or_default();
+        let is_same = old.as_deref().is_some_and(|old| old.digest == new.digest);
+        let what = if is_same {
+            "mapping started again with the settings of the configuration"
+        } else {
+            "another mapping is at work"
+        };
         tracing::info!(
             name = new.name,
             version = new.version,
             digest = new.digest,
             before,
-            "another mapping is at work"
+            "{what}"
         );
         // It goes through everything that is held.
         let older = tokio::task::block_in_place(|| self.of_others(&new.digest));
@@ -235,8 +267,9 @@ impl Swap {
             };
             member.wake.wake();
             text.push_str(&format!(
-                "{name}: {} events are read again\n",
-                thousands(events)
+                "{name}: {} {} read again; `misp-ecs status` shows how many are left\n",
+                plural(events, "event"),
+                if events == 1 { "is" } else { "are" }
             ));
         }
         if text.is_empty() {
