@@ -93,6 +93,32 @@ fn nothing_is_no_error_and_nonsense_is() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_stop_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let good = attribute("a", "one.example.org").to_string();
+    let good = file("good.json", good.as_bytes());
+    let manifest = file("manifest.json", b"{}");
+    for (bad, code, why) in [
+        ("/no/such/file".to_owned(), 2, "cannot be opened"),
+        (folder.path().display().to_string(), 2, "is a folder"),
+        (file("a.gz", &[0x1f, 0x8b, 8]), 2, "gzip"),
+        (file("utf-16", &[0xff, 0xfe, b'{', 0]), 2, "UTF-16"),
+        (file("blank", b" \n"), 1, "is empty"),
+    ] {
+        let output = run(&["transform", &bad, &manifest, &good], "");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{bad}: {said}");
+        assert_eq!(lines(&output).len(), 1, "{bad}");
+        assert!(said.contains(why), "{bad}: {said}");
+    }
+}
+
+#[test]
 fn the_envelope_holds_what_the_host_acts_on() {
     let mut deleted = attribute("gone", "old.example.org");
     deleted["deleted"] = json!(true);

@@ -10,17 +10,52 @@ use splitter::{Body, Spool, SpoolLimits};
 
 use crate::exit::{Exit, OrExit as _};
 
+/// Bytes that are looked at before anything is read.
+const HEAD: u64 = 4_096;
+
 /// Reads a file, or standard input for `-`.
 pub(super) fn read(path: &Path) -> anyhow::Result<Body> {
-    let (mut input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
+    let (input, name): (Box<dyn Read>, String) = if path == Path::new("-") {
         (Box::new(io::stdin().lock()), "standard input".to_owned())
     } else {
         let file = File::open(path)
             .with_context(|| format!("{} cannot be opened", path.display()))
             .or_exit(Exit::Usage)?;
+        if file.metadata().is_ok_and(|about| about.is_dir()) {
+            return Err(Exit::Usage.error(format!(
+                "{0} is a folder: name its files, such as {0}/*.json",
+                path.display()
+            )));
+        }
         (Box::new(file), path.display().to_string())
     };
-    spooled(&mut input, &name)
+    let mut head = Vec::new();
+    let mut input = input;
+    let read = input.by_ref().take(HEAD).read_to_end(&mut head);
+    read.with_context(|| format!("{name} cannot be read"))?;
+    if let Some(problem) = foreign(&head) {
+        return Err(Exit::Usage.error(format!("{name} {problem}")));
+    }
+    let is_whole = (head.len() as u64) < HEAD;
+    if is_whole && head.trim_ascii().is_empty() {
+        return Err(Exit::Differs.error(format!("{name} is empty: there is nothing to map")));
+    }
+    spooled(&mut head.chain(input), &name)
+}
+
+/// What is no JSON by its first bytes, and what to do.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x1f, 0x8b, ..] => Some("is compressed with gzip: unpack it first, such as with `zcat`"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Some("is compressed with zstd: unpack it first, such as with `zstdcat`")
+        }
+        [b'P', b'K', 3, 4, ..] => Some("is a zip archive: unpack it first"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some("is UTF-16: convert it first, such as with `iconv -f UTF-16 -t UTF-8`")
+        }
+        _ => None,
+    }
 }
 
 /// Spools everything that can be read. `name` is what errors call it.

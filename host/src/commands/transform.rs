@@ -31,6 +31,7 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
         out: BufWriter::with_capacity(1 << 18, stdout),
         envelope: args.envelope,
         deletes: args.deletes,
+        documents: 0,
         refused: 0,
     };
     let stdin = [PathBuf::from("-")];
@@ -39,21 +40,48 @@ pub(crate) async fn transform(args: &Transform) -> anyhow::Result<ExitCode> {
     } else {
         &args.files
     };
+    let mut exit = Exit::Done;
     for path in files {
-        let body = input::read(path)?;
-        let records = Records::from_input(body, SplitLimits::default())
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        if is_of_feed(path) {
+            crate::say(&format!(
+                "{}: left out, it lists the events of a feed and holds none",
+                path.display()
+            ));
+            continue;
+        }
+        // A file that cannot be read does not keep the others from being mapped.
+        let records = match input::read(path) {
+            Ok(body) => Records::from_input(body, SplitLimits::default())
+                .with_context(|| format!("{} cannot be read", path.display()))?,
+            Err(error) => {
+                crate::say_error(&crate::explain(&error));
+                exit = exit.max(Exit::of_error(&error));
+                continue;
+            }
+        };
         map_all(records, path, &mapper, &mut printer).await?;
     }
     printer.out.flush()?;
-    if printer.refused == 0 {
-        return Ok(ExitCode::SUCCESS);
+    tracing::info!(
+        files = files.len(),
+        documents = printer.documents,
+        refused = printer.refused,
+        "input mapped"
+    );
+    if printer.refused > 0 {
+        exit = exit.max(Exit::Differs);
+        crate::say(&format!(
+            "{} refused; everything else was mapped",
+            crate::summary::thousands(printer.refused)
+        ));
     }
-    crate::say(&format!(
-        "{} refused; everything else was mapped",
-        crate::summary::thousands(printer.refused)
-    ));
-    Ok(Exit::Differs.into())
+    Ok(exit.into())
+}
+
+/// The files of a feed that hold no events, which a glob over its folder names as well.
+fn is_of_feed(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    matches!(name, Some("manifest.json" | "hashes.csv"))
 }
 
 fn start(args: &Transform) -> anyhow::Result<Mapper> {
@@ -130,6 +158,7 @@ struct Printer<W> {
     out: W,
     envelope: bool,
     deletes: bool,
+    documents: u64,
     refused: u64,
 }
 
@@ -143,6 +172,10 @@ impl<W: Write> Printer<W> {
             }],
         };
         self.refused += refused.len() as u64;
+        self.documents += mapped
+            .iter()
+            .map(|outcome| outcome.documents.len() as u64)
+            .sum::<u64>();
         for one in refused {
             crate::say(&format!(
                 "refused {}: {}",
