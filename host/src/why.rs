@@ -13,6 +13,8 @@ use crate::config::{Instance, Loaded, Lookback};
 use crate::summary::thousands;
 use crate::wiring::Server;
 
+/// The filters that hold names of tags.
+const TAGS: [&str; 3] = ["tags", "tag", "event_tags"];
 /// Filters that are taken out one by one to see which finds nothing.
 const TRIED: usize = 8;
 
@@ -107,6 +109,10 @@ async fn seen(client: &Client, instance: &Instance, findings: &mut Findings) {
     } else if published == 0 && CursorKind::from(instance.cursor) == CursorKind::Publish {
         let advice = "only published events are polled; publish some, or set `cursor: timestamp`";
         findings.note(what, format!("{text}: {advice}"));
+    } else if published < all && CursorKind::from(instance.cursor) == CursorKind::Publish {
+        let drafts = all - published;
+        let advice = "are not published and do not come; `cursor: timestamp` brings them";
+        findings.good(what, format!("{text}; {} {advice}", thousands(drafts)));
     } else {
         findings.good(what, text);
     }
@@ -190,7 +196,7 @@ fn since(instance: &Instance) -> i64 {
 /// The plain tag names of the filters: those that MISP can be asked for.
 fn tag_names(filters: &Map<String, Value>) -> Vec<String> {
     let mut names = Vec::new();
-    for key in ["tags", "tag", "event_tags"] {
+    for key in TAGS {
         if let Some(value) = filters.get(key) {
             collect_names(value, &mut names);
         }

@@ -56,7 +56,7 @@ async fn what_was_refused_is_replayed_after_a_fix_and_not_before() {
 
     let list = runs(&setup, &["dead-letter", "list"]).await;
     assert!(
-        list.starts_with(&format!("{refused} refused, for 1 reasons")),
+        list.starts_with(&format!("{refused} refused, for 1 reason\n")),
         "{list}"
     );
     assert!(

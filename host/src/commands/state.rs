@@ -13,7 +13,7 @@ use crate::args::{OneInstance, State};
 use crate::config::nearest_or_all;
 use crate::control::{self, Request};
 use crate::exit::Exit;
-use crate::summary::thousands;
+use crate::summary::{plural, thousands};
 use crate::wiring;
 
 /// Bytes of lines that are written at once.
@@ -58,18 +58,19 @@ fn reset(one: &OneInstance) -> anyhow::Result<ExitCode> {
 pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
     let instances = store.instances()?;
     let mut text = String::new();
-    writeln!(text, "{}: {} instances", folder.display(), instances.len())?;
+    let count = plural(instances.len() as u64, "instance");
+    writeln!(text, "{}: {count}", folder.display())?;
     for one in &instances {
         let seconds = (pipeline::now_ms() - one.updated_ms).max(0) / 1_000;
         let ago = humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
         writeln!(
             text,
-            "  {}\n    last commit  {ago} ago, write version {}\n    cursor       {}",
+            "  {}\n    last commit  {ago} ago, write version {}\n    position     {}",
             one.instance
                 .replacen('\u{1f}', " catching up: output ", 1)
                 .replacen('\u{1f}', " to ", 1),
             one.version,
-            one.cursor
+            position(&one.cursor)
         )?;
         let wanted = store.wanted_count(&one.instance)?;
         if wanted > 0 {
@@ -96,6 +97,20 @@ pub(crate) fn shown(store: &Store, folder: &Path) -> anyhow::Result<String> {
         )?;
     }
     Ok(text)
+}
+
+/// Where the next poll continues: the time of MISP's cursor where there is one. `state export` has
+/// the cursor itself.
+fn position(cursor: &str) -> String {
+    let cursor: serde_json::Value = serde_json::from_str(cursor).unwrap_or_default();
+    let seconds = cursor.get("w").and_then(serde_json::Value::as_u64);
+    match seconds {
+        Some(seconds) => {
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+            format!("{} of the server", humantime::format_rfc3339_seconds(time))
+        }
+        None => "stored".to_owned(),
+    }
 }
 
 /// `state export`: one JSON object a line, instances first.

@@ -10,6 +10,8 @@ use crate::why::findings;
 /// Seconds that two clocks may differ before it is worth a note.
 const CLOCKS_DIFFER: i64 = 60;
 const DAY: i64 = 86_400;
+/// Permissions of a role that are named.
+const NAMED: usize = 3;
 
 /// Tries everything that a run asks of the server.
 pub(super) async fn check(
@@ -26,12 +28,14 @@ pub(super) async fn check(
     let key = client.key_facts().await;
     let read_only = matches!(&key, Ok(Some(key)) if key.read_only);
     // Older servers and small roles do not answer these: worth a note, not a failure.
-    match client.me().await {
-        Ok(me) => user(&me, read_only, report),
+    let me = client.me().await;
+    match &me {
+        Ok(me) => user(me, read_only, report),
         Err(error) => report.note("user", &error.to_string()),
     }
+    let cannot_write = matches!(&me, Ok(me) if me.may_write().is_empty());
     match key {
-        Ok(Some(key)) => of_key(&key, report),
+        Ok(Some(key)) => of_key(&key, cannot_write, report),
         Ok(None) => report.note("key", "not among the keys that MISP lists: an old one?"),
         Err(error) => report.note("key", &error.to_string()),
     }
@@ -50,17 +54,17 @@ pub(super) async fn check(
 /// Walks need no clock but the server's; a `lookback` and what expires go by ours.
 fn clock(date: Option<i64>, report: &mut Report) {
     let Some(date) = date else {
-        return report.note("clock", "the server does not tell its time");
+        return report.note("clock", "the server does not send its time");
     };
     let ahead = date - now();
     if ahead.abs() <= CLOCKS_DIFFER {
-        return report.good("clock", "that of the server is ours");
+        return report.good("clock", "in step with the server");
     }
     let way = if ahead > 0 { "ahead of" } else { "behind" };
     report.note(
         "clock",
         &format!(
-            "that of the server is {} {way} ours: indicators expire by ours",
+            "the server's clock is {} {way} this machine's: indicators expire by this machine's",
             span(ahead.abs())
         ),
     );
@@ -83,10 +87,24 @@ fn user(me: &Me, read_only: bool, report: &mut Report) {
         let text = format!("the account ends at {expiration}: the key is refused from then on");
         report.note("user", &text);
     }
-    if !me.may_also.is_empty() && !read_only {
+    let writes = me.may_write();
+    if writes.len() > NAMED && !read_only {
         let text = format!(
-            "the role has {}: reading needs none of it, a read-only key cannot use it",
-            me.may_also.join(", ")
+            "the role may change things in MISP ({} permissions, such as {}): reading needs none \
+             of them, and a read-only key cannot use them",
+            writes.len(),
+            writes
+                .iter()
+                .take(NAMED)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        report.note("role", &text);
+    } else if !writes.is_empty() && !read_only {
+        let text = format!(
+            "the role has {}: reading needs none of it, and a read-only key cannot use it",
+            writes.join(", ")
         );
         report.note("role", &text);
     }
@@ -112,8 +130,9 @@ fn user(me: &Me, read_only: bool, report: &mut Report) {
     }
 }
 
-fn of_key(key: &KeyFacts, report: &mut Report) {
-    if !key.read_only {
+fn of_key(key: &KeyFacts, cannot_write: bool, report: &mut Report) {
+    // The key of a user whose role can write nothing is as good as a read-only one.
+    if !key.read_only && !cannot_write {
         report.note(
             "key",
             "it may change things in MISP; a read-only key is enough",
@@ -154,12 +173,12 @@ async fn sweep(client: &Client, instance: &Instance, report: &mut Report) {
     let clock = CursorKind::from(instance.cursor);
     let (filters, _) = Filters::for_walk(&instance.filters, clock);
     match client.can_list(&filters, clock).await {
-        Ok(()) => report.good("sweep", "what is there can be listed"),
+        Ok(()) => report.good("reconciliation", "MISP can list its events and attributes"),
         Err(error) => report.bad(
-            "sweep",
+            "reconciliation",
             &format!(
-                "what is there cannot be listed, so what vanishes would stay and what never came \
-                 would not be fetched: {error}; it needs `events/index/minimal:1` and \
+                "MISP cannot list its events and attributes, so deleted ones would stay in the \
+                 outputs and missed ones would not be fetched: {error}; it needs `events/index/minimal:1` and \
                  `returnFormat: csv`, or `sweep: 0`"
             ),
         ),

@@ -9,17 +9,30 @@ use std::process::ExitCode;
 
 use pipeline::Transform as _;
 use report::Report;
+use runtime::{Engine, LoadedMapping, Probe};
 
 use crate::args::Configured;
 use crate::assembly::chosen;
-use crate::config::{Facts, Loaded};
+use crate::config::{Facts, Instance, Loaded};
+use crate::exit::Exit;
 use crate::instances;
+use crate::summary::plural;
+use crate::swap::self_test;
 use crate::wiring::{self, Server};
 
 /// Runs the command: exit code 0 if a run would work.
 pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
-    let loaded = wiring::load_config(configured)?;
     let mut report = Report::default();
+    let loaded = match wiring::load_config(configured) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            for line in crate::explain(&error).lines() {
+                report.bad("configuration", line);
+            }
+            report.end();
+            return Ok(Exit::of_error(&error).into());
+        }
+    };
     report.good("configuration", "read");
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
     state(&folder, &loaded, &mut report);
@@ -39,6 +52,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
             None
         }
     };
+    let mut is_tried = false;
     for (instance, credential) in chosen(&loaded, None)? {
         if let Some(mapping) = &mapping {
             match wiring::start_mapper(
@@ -53,6 +67,9 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
                     &format!("accepted by {}", mapper.identity().name),
                 ),
                 Err(error) => report.bad("settings", &crate::explain(&error)),
+            }
+            if !std::mem::replace(&mut is_tried, true) {
+                trial(&engine, mapping, &loaded, instance, &mut report);
             }
         }
         report.title(instance.label());
@@ -69,13 +86,37 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
     Ok(report.end())
 }
 
+/// The same trial on the sample as at a start and at a swap.
+fn trial(
+    engine: &Engine,
+    mapping: &LoadedMapping,
+    loaded: &Loaded,
+    instance: &Instance,
+    report: &mut Report,
+) {
+    let tried = || {
+        let origin = wiring::origin(instance, &loaded.config.static_fields, &Facts::default())?;
+        let settings = serde_json::to_vec(&loaded.config.mapping.settings)?;
+        let probe = Probe::start(engine, mapping, &settings, &origin)?;
+        self_test(probe, &mapping.description().fields)
+    };
+    match tried() {
+        Ok(()) => report.good("trial", "the mapping keeps the contract on the sample"),
+        Err(error) => report.bad("trial", &crate::explain(&error)),
+    }
+}
+
 fn state(folder: &std::path::Path, loaded: &Loaded, report: &mut Report) {
     match state::Store::open(folder) {
         Ok(store) => {
             let known = store.instances().map_or(0, |instances| instances.len());
             report.good(
                 "state",
-                &format!("{} ({known} instances known)", folder.display()),
+                &format!(
+                    "{} ({} known)",
+                    folder.display(),
+                    plural(known as u64, "instance")
+                ),
             );
             match instances::unconfigured(&store, &loaded.config) {
                 Ok(unconfigured) => {
@@ -105,7 +146,10 @@ async fn outputs(loaded: &Loaded, report: &mut Report) {
         match output.advice().await {
             Ok(advice) => advice.iter().for_each(|text| report.note(&what, text)),
             Err(error) => {
-                report.note(&what, &format!("what is there could not be asked: {error}"));
+                report.note(
+                    &what,
+                    &format!("its templates could not be checked: {error}"),
+                );
             }
         }
     }

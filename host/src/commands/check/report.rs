@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use crate::exit::Exit;
+use crate::summary::plural;
 
 /// Prints lines and remembers whether one was bad.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    bad: u32,
-    notes: u32,
+    bad: u64,
+    notes: u64,
 }
 
 impl Report {
@@ -32,10 +33,12 @@ impl Report {
 
     pub(super) fn end(&self) -> ExitCode {
         if self.bad > 0 {
-            crate::print(&format!("{} to mend before a run would work", self.bad));
+            let problems = plural(self.bad, "problem");
+            crate::print(&format!("{problems} to fix before this will run"));
             return Exit::Differs.into();
         }
-        crate::print(&format!("a run would work ({} notes)", self.notes));
+        let notes = plural(self.notes, "note");
+        crate::print(&format!("a run would work ({notes})"));
         Exit::Done.into()
     }
 }

@@ -8,7 +8,7 @@ use pipeline::{DeadLetter, RefusalKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::summary::thousands;
+use crate::summary::{plural, thousands};
 
 /// Types that are named in a line before the rest is summed up.
 const TYPES: usize = 6;
@@ -114,9 +114,9 @@ impl Groups {
             0 => writeln!(out, "nothing is refused")?,
             _ => writeln!(
                 out,
-                "{} refused, for {} reasons",
+                "{} refused, for {}",
                 thousands(refused),
-                thousands(sorted.len() as u64)
+                plural(sorted.len() as u64, "reason")
             )?,
         }
         for (place, group) in sorted.iter().enumerate() {
@@ -125,18 +125,19 @@ impl Groups {
         if self.left_out > 0 {
             writeln!(
                 out,
-                "{} letters are left out: replayed, refused again later, or not asked for (--all)",
-                thousands(self.left_out)
+                "{} left out: replayed, refused again later, or not asked for (--all)",
+                plural(self.left_out, "letter")
             )?;
         }
         if self.unreadable > 0 {
-            writeln!(out, "{} lines are no letters", thousands(self.unreadable))?;
+            let lines = plural(self.unreadable, "line");
+            writeln!(out, "{lines} of the file cannot be read as a letter")?;
         }
         if refused > 0 {
             writeln!(
                 out,
-                "`misp-ecs dead-letter show --group N` has them whole; after a fix `misp-ecs \
-                 dead-letter replay`"
+                "`misp-ecs dead-letter show --group N` prints them whole; after a fix, `misp-ecs \
+                 dead-letter replay` sends them again"
             )?;
         }
         Ok(())
@@ -178,6 +179,12 @@ impl Group {
             time(self.first_ms),
             time(self.last_ms)
         )?;
+        if self.example_reason != self.key.reason {
+            // The words that were taken out of the reason are often the ones that help.
+            let reason: String = self.example_reason.chars().take(LONGEST_REASON).collect();
+            let reason = reason.replace(['\n', '\r', '\t'], " ");
+            writeln!(out, "               for example: {reason}")?;
+        }
         if let Some(event) = &self.example_event {
             let attribute = self.example_attribute.as_deref();
             writeln!(

@@ -42,13 +42,6 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
     if !report.differs() {
         return writeln!(out, "no difference");
     }
-    let different = report.by_type.iter().filter(|(_, counts)| counts.differ());
-    for (place, (kind, by_type)) in different.enumerate() {
-        if place == 0 {
-            writeln!(out, "\nby attribute type")?;
-        }
-        writeln!(out, "  {kind:<28} {}", counts(*by_type))?;
-    }
     for (place, (field, counts)) in report.fields.iter().enumerate() {
         if place == 0 {
             writeln!(out, "\nby field {:<32} added  removed  changed", "")?;
@@ -60,6 +53,13 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
             thousands(counts.removed),
             thousands(counts.changed)
         )?;
+    }
+    let different = report.by_type.iter().filter(|(_, counts)| counts.differ());
+    for (place, (kind, by_type)) in different.enumerate() {
+        if place == 0 {
+            writeln!(out, "\nby attribute type")?;
+        }
+        writeln!(out, "  {kind:<28} {}", counts(*by_type))?;
     }
     for (place, shown) in report.examples.iter().enumerate() {
         if place == 0 {
