@@ -385,7 +385,7 @@ async fn a_file_that_changes_takes_over_and_a_broken_one_does_not() {
     std::fs::write(versions.join("mine-11.wasm"), b"\0asm nonsense").unwrap();
     signal(&child, "HUP");
     let told = async {
-        while !log(&setup).contains("the old mapping stays at work") {
+        while !log(&setup).contains("the old one stays active") {
             output(setup.command(&["status"])).await;
         }
     };
@@ -467,7 +467,7 @@ async fn one_that_fails_on_the_sample_is_not_put_to_work() {
     );
     signal(&child, "HUP");
     let told = async {
-        while !log(&setup).contains("the old mapping stays at work") {
+        while !log(&setup).contains("the old one stays active") {
             output(setup.command(&["status"])).await;
         }
     };

@@ -109,6 +109,10 @@ impl Mapping for Hostile {
             event: text(&event, "uuid"),
             ..Outcome::default()
         };
+        if attributes.is_empty() {
+            // An event without attributes is one document.
+            attributes.push(json!({"uuid": outcome.event, "value": "no attributes"}));
+        }
         for attribute in attributes {
             map(&attribute, &mut outcome);
         }
