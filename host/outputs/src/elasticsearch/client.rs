@@ -202,14 +202,18 @@ impl Client {
             body.extend_from_slice(&piece);
         }
         match status {
-            401 => {
-                let reason = self.reason(&body);
-                self.read_credentials_again();
-                Err(ElasticError::Credentials { reason })
+            401 | 403 => {
+                let mut reason = self.reason(&body);
+                if let Err(error) = self.read_credentials_again() {
+                    reason.push_str("; they cannot be read again: ");
+                    reason.push_str(&error.to_string());
+                }
+                Err(if status == 401 {
+                    ElasticError::Credentials { reason }
+                } else {
+                    ElasticError::Forbidden { reason }
+                })
             }
-            403 => Err(ElasticError::Forbidden {
-                reason: self.reason(&body),
-            }),
             429 | 500..600 => Err(ElasticError::Busy {
                 status,
                 reason: self.reason(&body),
@@ -264,17 +268,14 @@ impl Client {
     }
 
     /// Somebody may have put new ones there since.
-    fn read_credentials_again(&self) {
-        match self.source.read() {
-            Ok(read) => {
-                let mut credentials = self
-                    .credentials
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *credentials = read;
-            }
-            Err(error) => tracing::warn!(%error, "the credentials cannot be read again"),
-        }
+    fn read_credentials_again(&self) -> Result<(), ElasticError> {
+        let read = self.source.read()?;
+        let mut credentials = self
+            .credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *credentials = read;
+        Ok(())
     }
 }
 

@@ -136,7 +136,10 @@ impl ElasticError {
     pub(super) fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Busy { .. } | Self::Unreadable { .. }
+            Self::Unreachable { .. }
+                | Self::Busy { .. }
+                | Self::Unreadable { .. }
+                | Self::Tls { .. }
         )
     }
 }
@@ -149,15 +152,11 @@ pub(super) struct AtWork(pub(super) ElasticError);
 
 impl Classify for AtWork {
     fn class(&self) -> Class {
-        match self.0 {
-            ElasticError::Credentials { .. }
-            | ElasticError::Forbidden { .. }
-            | ElasticError::Refused { .. }
-            | ElasticError::NoIndex { .. }
-            | ElasticError::NoTemplate { .. } => Class::Transient {
+        match self.0.class() {
+            Class::Fatal if !matches!(self.0, ElasticError::Options { .. }) => Class::Transient {
                 after: Some(REFUSED_WAIT),
             },
-            _ => self.0.class(),
+            class => class,
         }
     }
 }

@@ -237,8 +237,11 @@ async fn too_many_refusals_are_an_error_and_no_dead_letters() {
         batch
     };
     let mut options = options(&elastic);
-    let error = output(&options).write(&batch(51, 100)).await.unwrap_err();
-    assert_eq!(error.class(), Class::Fatal);
+    let stopped = output(&options);
+    let error = stopped.write(&batch(51, 100)).await.unwrap_err();
+    assert!(matches!(error.class(), Class::Transient { after: Some(_) }));
+    // Somebody has fixed it meanwhile: nothing has to be restarted.
+    write(&stopped, &batch(0, 100)).await;
     let text = error.to_string();
     assert!(
         text.contains("51 of 100") && text.contains("field [n]"),
@@ -277,6 +280,25 @@ async fn the_next_node_is_used_when_one_is_gone() {
         .unwrap_err();
     assert_eq!(error.class(), Class::Transient { after: None });
     assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_without_a_trusted_connection_costs_only_itself() {
+    let elastic = elastic().await;
+    // It answers in plain text: the handshake fails.
+    let plain = FakeElastic::start().await;
+    let untrusted = plain.url().replace("http:", "https:");
+    let mut options = options(&elastic);
+    options.urls = [untrusted.clone(), elastic.url()].map(Address).into();
+    let output = output(&options);
+    assert_eq!(write(&output, &puts(4, 5)).await, vec![Verdict::Stored; 4]);
+    options.urls = vec![Address(untrusted)];
+    let error = super::output(&options)
+        .write(&puts(1, 5))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("was not trusted"), "{error}");
+    assert!(matches!(error.class(), Class::Transient { .. }), "{error}");
 }
 
 #[tokio::test]
