@@ -4,6 +4,7 @@
 //! says), `output.rs` (the [`pipeline::Output`]), `tests.rs`. A new output is a new
 //! folder, a variant of [`OutputOptions`], and a line in the contract suite.
 
+mod breaker;
 mod dead_letters;
 mod defaults;
 mod elasticsearch;

@@ -63,8 +63,9 @@ pub struct ElasticsearchOptions {
     /// The wait before items that were turned away for now (429, 5xx) are sent again; it doubles
     /// up to 10s. After five tries the whole batch waits. Default: 500ms.
     pub retry_wait: Duration,
-    /// Stop rather than fill the dead letters when more than so many percent of a batch of at
-    /// least 100 documents are refused. Default: 50; 100 = never.
+    /// Stop rather than fill the dead letters when more than so many percent of the last 200
+    /// documents, or of a batch of at least 100, are refused. The batch comes again until fewer
+    /// of it are refused. Default: 50; 100 = never.
     pub breaker_percent: u8,
     /// How long documents of the data stream are kept (append, Elasticsearch only), from
     /// `setup`. Default: 0 = for ever.

@@ -17,9 +17,8 @@ use super::error::{AtWork, ElasticError};
 use super::inventory::Scroll;
 use super::names::Names;
 use super::options::{ElasticMode, ElasticsearchOptions};
+use crate::breaker::Breaker;
 
-/// Fewer refusals than of so many documents say nothing about the rest.
-const BREAKER_LEAST: usize = 100;
 /// Tries of one bulk before the whole batch waits.
 const TRIES: u32 = 5;
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -40,6 +39,7 @@ pub(super) struct Core {
     pub(super) names: Names,
     pub(super) options: ElasticsearchOptions,
     limits: Limits,
+    breaker: Breaker,
 }
 
 impl ElasticsearchOutput {
@@ -97,6 +97,7 @@ impl Core {
                 },
             },
             options: options.clone(),
+            breaker: Breaker::default(),
         })
     }
 
@@ -224,22 +225,11 @@ impl Core {
     }
 
     fn breaker(&self, verdicts: &[Verdict]) -> Result<(), ElasticError> {
-        let mut rejected = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Rejected { text } => Some(text),
-            _ => None,
-        });
-        let Some(first) = rejected.next() else {
-            return Ok(());
-        };
-        let (rejected, total) = (rejected.count() + 1, verdicts.len());
-        let share = usize::from(self.options.breaker_percent);
-        if total < BREAKER_LEAST || share >= 100 || rejected * 100 <= total * share {
-            return Ok(());
-        }
-        Err(ElasticError::Breaker {
-            rejected,
-            total,
-            first: first.clone(),
+        let judged = self.breaker.judge(verdicts, self.options.breaker_percent);
+        judged.map_err(|too_many| ElasticError::Breaker {
+            rejected: too_many.rejected,
+            total: too_many.total,
+            first: too_many.first,
         })
     }
 }

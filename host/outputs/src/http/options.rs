@@ -38,9 +38,10 @@ pub struct HttpOptions {
     /// The most requests on their way at once; one id is never in two of them. Default: 4.
     #[serde(default = "four")]
     pub in_flight: NonZeroUsize,
-    /// The largest share of a batch of at least 100 documents, in percent, that the receiver may
-    /// refuse for good; with more nothing of the batch counts and it comes again, because the
-    /// address or the format is wrong rather than the documents. Default: 50; 100 = any.
+    /// The largest share of the last 200 documents, or of a batch of at least 100, in percent,
+    /// that the receiver may refuse for good; with more the batch does not count and comes again
+    /// until less of it is refused, because the address or the format is wrong rather than the
+    /// documents. Default: 50; 100 = any.
     #[serde(default = "fifty")]
     pub reject_limit_percent: u8,
     /// How the connection is secured.

@@ -18,6 +18,7 @@ use super::error::{AtStart, HttpError};
 use super::headers::Headers;
 use super::options::{HttpCompression, HttpFormat, HttpOptions};
 use super::request::{body, waves};
+use crate::breaker::Breaker;
 use crate::lines::{Lines, encode};
 
 const USER_AGENT: &str = concat!("misp-ecs/", env!("CARGO_PKG_VERSION"));
@@ -33,6 +34,7 @@ pub struct HttpOutput {
     /// Made when first needed, and again after the receiver refused it: a file of headers may
     /// have been renewed.
     link: Mutex<Option<Arc<Link>>>,
+    breaker: Breaker,
 }
 
 struct Link {
@@ -50,6 +52,7 @@ impl HttpOutput {
             target: options.url.shown(),
             options: options.clone(),
             link: Mutex::new(None),
+            breaker: Breaker::default(),
         }
     }
 
@@ -278,6 +281,17 @@ impl Output for HttpOutput {
                 *verdict = Verdict::Rejected { text };
             }
         }
+        let judged = self
+            .breaker
+            .judge(&verdicts, self.options.reject_limit_percent);
+        judged.map_err(|too_many| {
+            OutputError::new(HttpError::TooManyRejected {
+                target: self.target.clone(),
+                rejected: too_many.rejected,
+                of: too_many.total,
+                text: too_many.first,
+            })
+        })?;
         Ok(verdicts)
     }
 
