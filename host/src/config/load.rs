@@ -160,6 +160,12 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         }
     };
     none_of(problems)?;
+    let mut intervals = config.instances.iter().map(|instance| instance.interval);
+    if let Some(place) = intervals.position(|interval| interval.is_zero()) {
+        return Err(invalid(format!(
+            "`instances[{place}].interval`: 0 would poll without a pause; give a time, such as 10m"
+        )));
+    }
     if config.instances.is_empty() {
         return Err(ConfigError::NoInstances {
             path: path.to_owned(),
@@ -414,6 +420,13 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_is_named() {
+        let error = parsed("instances: [{url: u, interval: 0s}]")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("`instances[0].interval`: 0 would"),
+            "{error}"
+        );
         let error = parsed("instances: [{url: u, interval: 10}]")
             .unwrap_err()
             .to_string();

@@ -102,7 +102,7 @@ pub(crate) struct Instance {
     /// Attributes in one answer, with the endpoint `attributes`.
     #[serde(default = "five_thousand")]
     pub(crate) attributes_page: u32,
-    /// From the start of one poll to the start of the next.
+    /// From the start of one poll to the start of the next; not 0.
     #[serde(default = "ten_minutes")]
     pub(crate) interval: Duration,
     /// How far back the first poll looks, by the time of publishing (of a feed, by the
