@@ -42,13 +42,14 @@ impl<'p> Context<'p> {
         let name = &sink.key.name;
         let stage = output_stage(name);
         let mut attempts = self.attempts(stage.clone());
-        if let Some(after) = sink.optional_after {
+        if let Some(after) = sink.patience() {
             attempts.not_after(Instant::now() + after);
         }
         loop {
             match sink.output.write(deliveries).await {
                 Ok(verdicts) if verdicts.len() == deliveries.len() => {
                     attempts.succeeded();
+                    sink.set_failing(false);
                     return Ok(verdicts);
                 }
                 Ok(verdicts) => {
@@ -85,6 +86,7 @@ impl<'p> Context<'p> {
             "this optional output is left behind: the others go on, and it gets what it missed \
              when it answers again"
         );
+        sink.set_failing(true);
         self.ledger.left_behind(&sink.key.name, &error.to_string());
         self.write_down_behind(sink, self.unordered).await?;
         sink.set_behind(true);

@@ -15,6 +15,8 @@ pub struct Sink {
     pub(crate) optional_after: Option<Duration>,
     /// It lacks what the others have got, and gets nothing until it has caught up.
     behind: AtomicBool,
+    /// Did it fail when it was written to last? Shared with the sink that catches up.
+    failing: Arc<AtomicBool>,
 }
 
 impl Sink {
@@ -34,12 +36,29 @@ impl Sink {
             output,
             optional_after,
             behind: AtomicBool::new(false),
+            failing: Arc::default(),
         }
     }
 
     /// The same output, to catch up with a walk of its own.
     pub(crate) fn alone(&self) -> Self {
-        Self::new(Arc::clone(&self.output), self.optional_after)
+        Self {
+            failing: Arc::clone(&self.failing),
+            ..Self::new(Arc::clone(&self.output), self.optional_after)
+        }
+    }
+
+    /// How long the others wait now for it to take what it gets; `None`: for ever. One that failed
+    /// the last time gets one try: the others have waited before.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let after = self.optional_after?;
+        let failing = self.failing.load(Ordering::Relaxed);
+        Some(if failing { Duration::ZERO } else { after })
+    }
+
+    /// Notes whether it took what it got.
+    pub(crate) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
     }
 
     pub(crate) fn is_optional(&self) -> bool {

@@ -54,7 +54,7 @@ async fn prepared(
 ) -> Result<Option<TargetIdentity>, RunError> {
     let name = &sink.key.name;
     let mut attempts = context.attempts(format!("output {name}"));
-    if let Some(after) = sink.optional_after {
+    if let Some(after) = sink.patience() {
         attempts.not_after(Instant::now() + after);
     }
     let mut has_failed = false;

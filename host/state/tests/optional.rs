@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail the test"
 )]
 
@@ -287,4 +288,55 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_says_it_is_ready_and_fails_holds_the_others_up_once() {
+    let world = lab(&["one"]);
+    poll(&world, Options::default()).await;
+    world.received(OPTIONAL, "here").lock().unwrap().writes_fail = true;
+    let store = world.open();
+    let outputs = [("out", "here"), (OPTIONAL, "here")];
+    let service = Options {
+        interval: Some(Duration::from_secs(5)),
+        backoff: Backoff::SERVICE,
+        ..Options::default()
+    };
+    let (pipeline, ledger) = world.pipeline(&store, "lab", &outputs, service);
+    let stop = CancellationToken::new();
+    let mut running = pin!(pipeline.run(stop.clone()));
+    let mut late = Vec::new();
+    for event in ["two", "three", "four", "five"] {
+        {
+            let mut server = world.server("lab");
+            server.set(event, event, "new");
+            server.publish(event);
+        }
+        let published = tokio::time::Instant::now();
+        let arrived = async {
+            while world.values("out") != world.server("lab").published() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        tokio::select! {
+            () = arrived => late.push(published.elapsed().as_secs()),
+            ended = &mut running => panic!("{ended:?}"),
+        }
+    }
+    assert!(ledger.counts().behind.contains_key(OPTIONAL));
+    // "three" came while the others waited for it, the first and only time.
+    assert!(late[2] <= 10 && late[3] <= 10, "{late:?}");
+    world.received(OPTIONAL, "here").lock().unwrap().writes_fail = false;
+    let caught_up = async {
+        while world.values(OPTIONAL) != world.server("lab").published() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = caught_up => {}
+        ended = &mut running => panic!("{ended:?}"),
+    }
+    stop.cancel();
+    running.await.unwrap();
+    assert!(ledger.counts().behind.is_empty());
 }

@@ -26,7 +26,7 @@ impl Output for FakeOutput {
             let mut received = self.received.lock().unwrap();
             received.down |= received.down_after == Some(0);
             received.down_after = received.down_after.and_then(|left| left.checked_sub(1));
-            if received.down {
+            if received.down || received.writes_fail {
                 return Err(OutputError::new(Told));
             }
             if received.fails_after == Some(0) {

@@ -28,6 +28,8 @@ pub(crate) struct Received {
     pub(crate) hangs_late: bool,
     /// Does everything fail?
     pub(crate) down: bool,
+    /// Does every write fail, although it says that it is ready?
+    pub(crate) writes_fail: bool,
     /// Batches until everything fails.
     pub(crate) down_after: Option<u32>,
 }
