@@ -5,13 +5,37 @@ use std::sync::Arc;
 
 use misp_model::redaction::{is_uuid, shown};
 use misp_model::{Json, Object};
-use serde_json::json;
+use serde_json::{Value, json};
 use splitter::Record;
 
 use crate::batch::Broken;
 use crate::record::{
     DeadLetter, Delivery, Mapped, MappingIdentity, Reason, RefusalKind, Refused, Verdict,
 };
+
+/// The uuids of the attributes of a record, those of its objects among them.
+pub(crate) fn attributes_of(record: &Record) -> Vec<String> {
+    fn of(parent: &Value) -> impl Iterator<Item = &Value> {
+        parent
+            .get("Attribute")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    }
+    let Ok(record) = serde_json::from_slice::<Value>(&record.json) else {
+        return Vec::new();
+    };
+    let is_loose = record.get("Attribute").is_none() && record.get("type").is_some();
+    let event = record.get("Event").unwrap_or(&record);
+    let objects = event.get("Object").and_then(Value::as_array);
+    let of_objects = objects.into_iter().flatten().flat_map(of);
+    let loose = is_loose.then_some(&record);
+    of(event)
+        .chain(of_objects)
+        .chain(loose)
+        .filter_map(|attribute| Some(attribute.get("uuid")?.as_str()?.to_owned()))
+        .collect()
+}
 
 /// Makes dead letters of one instance.
 #[derive(Debug)]

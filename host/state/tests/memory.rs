@@ -123,6 +123,35 @@ async fn a_fault_in_an_event_withdraws_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_refused_whole_is_not_read_again_by_each_sweep() {
+    let world = World::new(&["lab"]);
+    for name in ["a", "b", "c"] {
+        world.server("lab").set("e", name, name);
+    }
+    world.server("lab").publish("e");
+    let refused = |world: &World, refused: bool| {
+        let mut mapping = world.mapping.lock().unwrap();
+        mapping.refuses_whole.clear();
+        mapping
+            .refuses_whole
+            .extend(refused.then(|| "e".to_owned()));
+    };
+    refused(&world, true);
+    world.poll("lab").await;
+    // One for each of its two slices.
+    assert_eq!(world.letters.lock().unwrap().len(), 2);
+    for _ in 0..2 {
+        let ledger = world.poll_with("lab", sweeping()).await;
+        assert_eq!(ledger.counts().sweep.unwrap().missing, 0);
+    }
+    assert_eq!(world.letters.lock().unwrap().len(), 2);
+    refused(&world, false);
+    world.server("lab").publish("e");
+    world.poll("lab").await;
+    assert_eq!(world.values("out"), world.server("lab").published());
+}
+
+#[tokio::test]
 async fn a_document_that_the_output_refused_is_not_withdrawn_nor_sent_for_ever() {
     let world = World::new(&["lab"]);
     world.server("lab").set("e", "a", "x");

@@ -25,7 +25,8 @@ pub struct DeadLetterOptions {
     /// Start a new file before this one grows past this size; the old one is renamed to
     /// `NAME-20260101T000000.000Z.EXT`. Default: 100MiB; 0 = never.
     pub rotate_size: ByteSize,
-    /// How many renamed files to keep; older ones are deleted. Default: 0 = all.
+    /// How many renamed files to keep; older ones are deleted. Default: 9, which is 1 GB with the
+    /// default `rotate_size`; 0 = all.
     pub keep: u32,
 }
 
@@ -34,7 +35,7 @@ impl Default for DeadLetterOptions {
         Self {
             path: None,
             rotate_size: ByteSize::mib(100),
-            keep: 0,
+            keep: 9,
         }
     }
 }

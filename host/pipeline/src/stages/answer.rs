@@ -10,7 +10,7 @@ use crate::batch::units;
 use crate::context::Context;
 use crate::error::RunError;
 use crate::ledger::Settled;
-use crate::letters::Letters;
+use crate::letters::{Letters, attributes_of};
 use crate::memory::{Act, Changes, Fate, NoDocument, OutputKey};
 use crate::plan::Plan;
 use crate::record::{DeadLetter, Delivery, RefusalKind, Verdict};
@@ -132,15 +132,21 @@ pub(super) async fn remember(
         .map(|answer| (answer.sink.key.clone(), answer.acts.clone()))
         .collect();
     let without: Vec<(String, String)> = batch
-        .mapped
+        .records
         .iter()
-        .flatten()
-        .flat_map(|outcome| {
-            let attributes = outcome
-                .refused
-                .iter()
-                .filter_map(|one| one.attribute.clone());
-            attributes.map(|attribute| (outcome.event.clone(), attribute))
+        .zip(&batch.mapped)
+        .flat_map(|(record, mapped)| {
+            let (event, attributes) = match mapped {
+                Ok(outcome) => {
+                    let refused = outcome.refused.iter();
+                    let attributes = refused.filter_map(|one| one.attribute.clone());
+                    (&outcome.event, attributes.collect())
+                }
+                // Else reconciliation would find them missing, and read the event again each day.
+                Err(_) => (&record.head.uuid, attributes_of(record)),
+            };
+            let attributes = attributes.into_iter();
+            attributes.map(|attribute| (event.clone(), attribute))
         })
         .collect();
     let instance = context.instance.to_owned();

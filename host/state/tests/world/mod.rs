@@ -66,6 +66,8 @@ pub(crate) struct Mapping {
     pub(crate) ids: String,
     /// Attributes that are refused.
     pub(crate) refuses: BTreeSet<String>,
+    /// Events whose records are refused whole.
+    pub(crate) refuses_whole: BTreeSet<String>,
     /// Values that make a delete.
     pub(crate) deletes: BTreeSet<String>,
     /// Are ids made of values?
@@ -474,6 +476,12 @@ impl Transform for FakeMapping {
                 event: event["uuid"].as_str().unwrap().to_owned(),
                 ..Outcome::default()
             };
+            if mapping.refuses_whole.contains(&outcome.event) {
+                return Err(Reason {
+                    kind: RefusalKind::Invalid,
+                    text: "told to".to_owned(),
+                });
+            }
             let attributes = event["Attribute"].as_array().unwrap();
             if attributes.is_empty() {
                 outcome
