@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use pipeline::Ledger;
@@ -26,6 +26,9 @@ use crate::replay::{Picked, Replay};
 use crate::swap::Swap;
 
 const SOCKET: &str = "control.sock";
+
+/// The wait before the socket is asked again for whoever comes.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest question that is read.
 const LONGEST: u64 = 64 << 10;
@@ -185,7 +188,20 @@ impl Control {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         let host = Arc::new(host);
         let server = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            let mut failing = false;
+            loop {
+                let stream = match listener.accept().await {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Such as too many open files: that passes.
+                        if !std::mem::replace(&mut failing, true) {
+                            tracing::error!(%error, "control socket cannot accept, retrying");
+                        }
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                        continue;
+                    }
+                };
+                failing = false;
                 let host = Arc::clone(&host);
                 tokio::spawn(async move {
                     if let Err(error) = host.serve(stream).await {
