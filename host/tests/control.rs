@@ -187,6 +187,10 @@ async fn a_running_host_sweeps_when_asked_and_withdraws_much_when_told_to() {
     assert!(said.contains("HELD BACK"), "{said}");
     assert_eq!(setup.standing(), all);
     let said = exits(&setup, &["status"], 1).await;
+    assert!(
+        said.starts_with("degraded: lab (reconciliation held back)\n"),
+        "{said}"
+    );
     assert!(said.contains("HELD BACK"), "{said}");
     let said = runs(&setup, &["sweep", "--confirm"]).await;
     assert!(!said.contains("HELD BACK"), "{said}");

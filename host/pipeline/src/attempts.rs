@@ -17,8 +17,6 @@ pub(crate) struct Attempts<'a> {
     stop: &'a CancellationToken,
     stage: String,
     failed: u32,
-    /// When it began to fail.
-    since: Option<Instant>,
     /// The class of the last error that was logged.
     logged: Option<Discriminant<Class>>,
     not_after: Option<Instant>,
@@ -39,7 +37,6 @@ impl<'a> Attempts<'a> {
             stop,
             stage: stage.into(),
             failed: 0,
-            since: None,
             logged: None,
             not_after: None,
             one_pass: options.interval.is_none(),
@@ -59,17 +56,14 @@ impl<'a> Attempts<'a> {
 
     /// It worked.
     pub(crate) fn succeeded(&mut self) {
-        if let Some(since) = self.since.take() {
-            tracing::info!(
-                stage = self.stage,
-                attempts = self.failed,
-                after_s = since.elapsed().as_secs(),
-                "works again"
-            );
-        }
         self.failed = 0;
         self.logged = None;
         self.ledger.works(&self.stage);
+    }
+
+    /// A part worked: the tries are counted anew, and whether the stage works is not known yet.
+    pub(crate) fn progressed(&mut self) {
+        self.failed = 0;
     }
 
     /// As [`Self::succeeded`], for a stage whose success alone does not say that anything works.
@@ -91,7 +85,6 @@ impl<'a> Attempts<'a> {
     {
         self.failed += 1;
         let class = error.class();
-        self.since.get_or_insert_with(Instant::now);
         // Whoever asked for one pass wants to hear at once what a person has to put right.
         let at_once = class == Class::Fatal && self.one_pass;
         let wait = self.backoff.wait(self.failed, hint(&error));
@@ -104,18 +97,19 @@ impl<'a> Attempts<'a> {
             self.ledger.fails(&self.stage, &error.to_string(), None);
             return Err(give_up(error));
         }
-        self.ledger
+        let is_new = self
+            .ledger
             .fails(&self.stage, &error.to_string(), Some(wait));
         let again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let stage = self.stage.as_str();
         let kind = std::mem::discriminant(&class);
-        if self.logged != Some(kind) {
+        if is_new || self.logged.is_some_and(|logged| logged != kind) {
             tracing::error!(stage, %error, again_in_ms, "failed, retrying until it works");
-            self.logged = Some(kind);
         } else {
             let attempts = self.failed;
             tracing::debug!(stage, %error, attempts, again_in_ms, "failed again");
         }
+        self.logged = Some(kind);
         tokio::select! {
             () = tokio::time::sleep_until(until) => Ok(()),
             () = self.stop.cancelled() => Err(RunError::Stopped {

@@ -57,11 +57,11 @@ pub(crate) async fn catch_up(
                 () = context.stop.cancelled() => return Ok(Ended::Stopped),
             };
             if let Err(error) = checked {
-                tracing::warn!(output = name, %error, "still behind");
-                context.ledger.left_behind(name, &error.to_string());
-                context
-                    .ledger
-                    .fails(&output_stage(name), &error.to_string(), None);
+                let text = error.to_string();
+                context.ledger.left_behind(name, &text);
+                if context.ledger.fails(&output_stage(name), &text, None) {
+                    tracing::error!(output = name, %error, "output does not answer, still behind");
+                }
                 continue;
             }
             targets::look_at(context, sink).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn catch_up(
             Ok(Ended::Done) => {}
             Ok(Ended::Stopped) => return Ok(Ended::Stopped),
             Err(RunError::Output { error, .. }) if sink.is_optional() => {
-                tracing::warn!(output = name, %error, "still behind: it failed while it caught up");
+                tracing::debug!(output = name, %error, "still behind: it failed while it caught up");
                 context.ledger.left_behind(name, &error.to_string());
             }
             Err(error) => return Err(error),

@@ -94,11 +94,12 @@ impl Slots {
         self.lock().last.clone()
     }
 
-    /// A stage failed once more.
-    pub(crate) fn fails(&self, stage: &str, error: &str, again_ms: Option<i64>) {
+    /// A stage failed once more. Returns whether it worked before.
+    pub(crate) fn fails(&self, stage: &str, error: &str, again_ms: Option<i64>) -> bool {
         let mut inner = self.lock();
         let now = now_ms();
         let before = inner.failing.get(stage);
+        let is_new = before.is_none();
         let failure = Failure {
             stage: stage.to_owned(),
             error: error.to_owned(),
@@ -110,18 +111,19 @@ impl Slots {
         };
         inner.last = Some(failure.clone());
         inner.failing.insert(stage.to_owned(), failure);
+        is_new
     }
 
-    /// A stage works.
-    pub(crate) fn works(&self, stage: &str) {
+    /// A stage works. Returns how it failed before, if it did.
+    pub(crate) fn works(&self, stage: &str) -> Option<Failure> {
         let mut inner = self.lock();
         inner.worked = true;
-        if inner.failing.remove(stage).is_some()
-            && let Some(last) = inner.last.as_mut().filter(|last| last.stage == stage)
-        {
+        let failed = inner.failing.remove(stage)?;
+        if let Some(last) = inner.last.as_mut().filter(|last| last.stage == stage) {
             last.ended_ms = Some(now_ms());
             last.again_ms = None;
         }
+        Some(failed)
     }
 
     /// The instance has stopped.
@@ -140,11 +142,11 @@ mod tests {
         assert_eq!(slots.health(), Health::Starting);
         slots.works("source");
         assert_eq!(slots.health(), Health::Running);
-        slots.fails("output siem", "full", Some(5));
-        slots.fails("output siem", "full", Some(7));
+        assert!(slots.fails("output siem", "full", Some(5)));
+        assert!(!slots.fails("output siem", "full", Some(7)));
         slots.fails("sweep", "cut", None);
         slots.works("source");
-        slots.works("sweep");
+        assert_eq!(slots.works("sweep").map(|failed| failed.attempts), Some(1));
         let Health::Degraded { stage, failing, .. } = slots.health() else {
             panic!("{:?}", slots.health());
         };

@@ -236,16 +236,20 @@ impl Ledger {
         self.times.all()
     }
 
-    /// A stage failed, and is tried again after this wait; `None`: with the next poll.
-    pub(crate) fn fails(&self, stage: &str, error: &str, wait: Option<Duration>) {
+    /// A stage failed, and is tried again after this wait; `None`: with the next poll. Returns
+    /// whether it worked before.
+    pub(crate) fn fails(&self, stage: &str, error: &str, wait: Option<Duration>) -> bool {
         let wait = wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let again_ms = wait.map(|wait| now_ms().saturating_add(wait));
-        self.slots.fails(stage, error, again_ms);
+        self.slots.fails(stage, error, again_ms)
     }
 
-    /// A stage works.
+    /// A stage works. Logs it if it failed before.
     pub(crate) fn works(&self, stage: &str) {
-        self.slots.works(stage);
+        if let Some(failed) = self.slots.works(stage) {
+            let after_s = now_ms().saturating_sub(failed.since_ms) / 1_000;
+            tracing::info!(stage, attempts = failed.attempts, after_s, "works again");
+        }
     }
 
     /// The instance has stopped for good.

@@ -315,13 +315,14 @@ impl Runner<'_, '_> {
     fn sweep_later(&mut self, error: &str) {
         let every = self.context.options.sweep.unwrap_or(SWEEP_AGAIN);
         let wait = every.min(SWEEP_AGAIN);
-        tracing::warn!(
-            error,
-            again_in_s = wait.as_secs(),
-            "what is there could not be listed, so nothing is swept: what vanished stays, what \
-             never came is not fetched"
-        );
-        self.context.ledger.fails(SWEEP, error, Some(wait));
+        if self.context.ledger.fails(SWEEP, error, Some(wait)) {
+            tracing::error!(
+                error,
+                again_in_s = wait.as_secs(),
+                "what is there could not be listed, so nothing is swept: what vanished stays, what \
+                 never came is not fetched"
+            );
+        }
         self.unswept = Some(Unswept {
             again: Instant::now() + wait,
         });

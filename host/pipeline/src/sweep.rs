@@ -60,7 +60,7 @@ async fn list(
         match attributes {
             Ok(None) => break,
             Ok(Some(attributes)) => {
-                attempts.succeeded();
+                attempts.progressed();
                 comparison = on_comparison(comparison, move |comparison| {
                     comparison.add_attributes(&attributes)
                 })
@@ -79,7 +79,7 @@ async fn list(
         match events {
             Ok(None) => return Ok(comparison),
             Ok(Some(events)) => {
-                attempts.succeeded();
+                attempts.progressed();
                 comparison =
                     on_comparison(comparison, move |comparison| comparison.add_events(&events))
                         .await?

@@ -91,8 +91,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let ended = until_stopped(stop.clone(), finish(&mut running, mode.once, &stop)).await?;
     progress.abort();
     let mut exit = match ended {
-        Ended::Done(true) => Exit::Done,
-        Ended::Done(false) => Exit::Failed,
+        Ended::Done(exit) => exit,
         Ended::Abandoned => {
             running.abort_all();
             crate::say(
@@ -127,20 +126,24 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     Ok(exit.into())
 }
 
-/// Waits for every instance; whether all ended well. In service an instance that cannot go on
+/// Waits for every instance; the exit code. In service an instance that cannot go on
 /// because of its own options or cursor ends alone; what the others need as well, a store or an
 /// output, ends them too.
 async fn finish(
     running: &mut JoinSet<(String, Result<(), RunError>)>,
     once: bool,
     stop: &CancellationToken,
-) -> bool {
-    let mut well = true;
+) -> Exit {
+    let mut exit = Exit::Done;
     while let Some(joined) = running.join_next().await {
         match joined {
             Ok((_, Ok(()))) => {}
+            Ok((instance, Err(error @ RunError::Stopped { .. }))) => {
+                tracing::warn!(instance, %error, "stopped before everything was delivered");
+                exit = exit.max(Exit::Differs);
+            }
             Ok((instance, Err(error))) => {
-                well = false;
+                exit = Exit::Failed;
                 tracing::error!(instance, %error, "instance stopped");
                 let alone = matches!(error, RunError::Source(_));
                 if !once && !alone {
@@ -150,13 +153,13 @@ async fn finish(
                 }
             }
             Err(error) => {
-                well = false;
+                exit = Exit::Failed;
                 tracing::error!(%error, "instance crashed");
                 stop.cancel();
             }
         }
     }
-    well
+    exit
 }
 
 async fn progress(ledgers: Vec<(String, Arc<Ledger>)>) {

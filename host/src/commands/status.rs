@@ -147,7 +147,14 @@ impl<'h> Known<'h> {
         let word = self.word();
         match word {
             Word::Healthy | Word::Starting => format!("{}: {}", self.name, word.text()),
-            _ => format!("{}: {}: {}", self.name, word.text(), self.what()),
+            _ => format!("{}: {} ({})", self.name, word.text(), self.what()),
+        }
+    }
+
+    fn short(&self) -> String {
+        match self.word() {
+            Word::Starting => format!("{} has not reached its server yet", self.name),
+            _ => format!("{} ({})", self.name, self.what()),
         }
     }
 
@@ -242,10 +249,10 @@ pub(crate) async fn status_of(host: &Host, as_json: bool) -> anyhow::Result<(Str
     let not_configured = unconfigured
         .iter()
         .map(|name| format!("{name} is not configured"));
-    let not_well: Vec<String> = not_well.map(Known::line).chain(not_configured).collect();
+    let not_well: Vec<String> = not_well.map(Known::short).chain(not_configured).collect();
     match not_well.as_slice() {
         [] => writeln!(text, "healthy: {}", plural(known.len() as u64, "instance"))?,
-        _ => writeln!(text, "{}: {}", worst.text(), not_well.join("; "))?,
+        lines => writeln!(text, "{}: {}", worst.text(), lines.join("; "))?,
     }
     if let Some(mapping) = host.swap.at_work() {
         let digest = &mapping.digest;
