@@ -126,9 +126,7 @@ pub(crate) async fn assemble(
         mode.once,
         members,
     );
-    if ready.is_another {
-        tokio::task::block_in_place(|| swap.tell_others());
-    }
+    tokio::task::block_in_place(|| swap.tell_others())?;
     Ok(Assembled {
         instances,
         swap: Arc::new(swap),

@@ -392,8 +392,9 @@ impl Context<'_> {
         let fresh = cursor.is_none() && self.last_done(SELECTION).await?.is_none();
         if fresh {
             tracing::info!(
-                "nothing is remembered of this instance: everything is sent once, nothing is \
-                 withdrawn"
+                "nothing is remembered of this instance: everything is sent once; if its state was \
+                 lost, `misp-ecs audit --output NAME --repair` deletes what was deleted in MISP \
+                 since"
             );
         }
         Ok(fresh)

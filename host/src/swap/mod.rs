@@ -236,14 +236,26 @@ impl Swap {
     }
 
     /// Logs how many documents that the outputs have were made by other mappings.
-    pub(crate) fn tell_others(&self) {
-        if let Some(mapping) = self.at_work() {
-            self.of_others(&mapping.digest);
+    pub(crate) fn tell_others(&self) -> anyhow::Result<()> {
+        for member in &self.members {
+            let mapping = member.slot.current().identity();
+            // To count them takes a look at each document.
+            if self
+                .store
+                .has_other_mappings(&mapping.digest, &mapping.settings)?
+            {
+                self.of_others(&mapping.digest);
+                break;
+            }
         }
+        Ok(())
     }
 
     fn of_others(&self, digest: &str) -> String {
-        let instances = self.members.iter().map(|member| member.instance.label());
+        let instances = self.members.iter().map(|member| {
+            let settings = member.slot.current().identity().settings.clone();
+            (member.instance.label(), settings)
+        });
         of_others(&self.store, instances, digest)
     }
 
@@ -260,7 +272,13 @@ impl Swap {
             if only.is_some_and(|only| only != name) {
                 continue;
             }
-            let others = || Reprocess::NotOf(member.slot.current().identity().digest.clone());
+            let others = || {
+                let identity = member.slot.current().identity();
+                Reprocess::NotOf {
+                    digest: identity.digest.clone(),
+                    settings: identity.settings.clone(),
+                }
+            };
             let events = match what {
                 Some(what) => self.store.reprocess(name, what)?,
                 None => self.store.reprocess(name, &others())?,
@@ -288,24 +306,26 @@ impl Swap {
 /// through everything that is held.
 pub(crate) fn of_others<'a>(
     store: &Store,
-    instances: impl Iterator<Item = &'a str>,
+    instances: impl Iterator<Item = (&'a str, String)>,
     digest: &str,
 ) -> String {
     let mut text = String::new();
-    for instance in instances {
+    for (instance, settings) in instances {
         match store.mappings(instance) {
             Ok(counts) => {
-                let others = counts.iter().filter(|count| count.digest != digest);
+                let others = counts.iter();
+                let others = others.filter(|count| !count.is_of(digest, &settings));
                 let documents: u64 = others.map(|count| count.documents).sum();
                 if documents > 0 {
                     tracing::info!(
                         instance,
                         documents,
-                        "documents are of other mappings: `misp-ecs reprocess` renews them"
+                        "documents were made by another mapping or with other settings: \
+                         `misp-ecs reprocess` makes them again"
                     );
                     text.push_str(&format!(
-                        "{instance}: {} documents are of other mappings; `misp-ecs reprocess` \
-                         renews them\n",
+                        "{instance}: {} documents were made by another mapping or with other \
+                         settings; `misp-ecs reprocess` makes them again\n",
                         thousands(documents)
                     ));
                 }

@@ -26,8 +26,6 @@ pub(crate) struct Ready {
     pub(crate) mapping: LoadedMapping,
     /// One an instance, in order.
     pub(crate) mappers: Vec<Arc<Mapper>>,
-    /// Was another at work when the host ended? Then documents of that one are out.
-    pub(crate) is_another: bool,
 }
 
 impl Setting {
@@ -86,11 +84,7 @@ impl Setting {
             let identity = wiring::settings_identity(configured, &self.static_fields, instance)?;
             mappers.push(Arc::new(mapper.with_settings(identity)));
         }
-        Ok(Ready {
-            mapping,
-            mappers,
-            is_another: false,
-        })
+        Ok(Ready { mapping, mappers })
     }
 }
 
@@ -145,13 +139,7 @@ pub(crate) fn at_start(
             place = found.place,
             "the mapping at work"
         );
-        let is_another = last
-            .as_ref()
-            .is_some_and(|last| last.mapping.digest != identity.digest);
-        Ok(Ready {
-            is_another,
-            ..ready
-        })
+        Ok(ready)
     });
     begun.or_else(|error| {
         let good = last.as_ref().and_then(|last| {

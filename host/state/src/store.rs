@@ -145,6 +145,14 @@ impl Store {
         self.read(|transaction| export::each(transaction, see))
     }
 
+    /// Was any document ever made by another mapping than this one, or with other settings?
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn has_other_mappings(&self, digest: &str, settings: &str) -> Result<bool, StoreError> {
+        self.read(|transaction| mappings::has_others(transaction, digest, settings))
+    }
+
     /// How many documents of each mapping the outputs have from an instance.
     ///
     /// # Errors

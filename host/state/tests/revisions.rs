@@ -154,7 +154,10 @@ fn what_another_mapping_made_is_found_and_wanted() {
     assert_eq!(counts.len(), 1);
     assert_eq!(counts.first().unwrap().digest, mapping("a").digest);
     let others = |digest: &str| {
-        let what = Reprocess::NotOf(digest.to_owned());
+        let what = Reprocess::NotOf {
+            digest: digest.to_owned(),
+            settings: String::new(),
+        };
         subject.store.reprocess("lab", &what).unwrap()
     };
     assert_eq!(others(&mapping("a").digest), 0);
@@ -163,4 +166,39 @@ fn what_another_mapping_made_is_found_and_wanted() {
     // The other would make the same: nothing is left of the first.
     subject.record(&put("b", 7), Act::Unchanged);
     assert_eq!(others(&mapping("b").digest), 0);
+}
+
+#[test]
+fn what_was_made_with_other_settings_is_found_and_wanted() {
+    let subject = Subject::new();
+    let with = |settings: &str| {
+        let mut delivery = put("a", 7);
+        Arc::make_mut(&mut delivery.mapping).settings = settings.to_owned();
+        delivery
+    };
+    let others = |settings: &str| {
+        let what = Reprocess::NotOf {
+            digest: mapping("a").digest.clone(),
+            settings: settings.to_owned(),
+        };
+        subject.store.reprocess("lab", &what).unwrap()
+    };
+    subject.record(&with("old"), Act::Sent(Fate::Delivered));
+    assert_eq!((others("old"), others("new")), (0, 1));
+    let counts = subject.store.mappings("lab").unwrap();
+    let counts: Vec<bool> = counts
+        .iter()
+        .map(|count| count.is_of(&mapping("a").digest, "new"))
+        .collect();
+    assert_eq!(counts, [false]);
+    let has_others = |settings: &str| {
+        let store = &subject.store;
+        store
+            .has_other_mappings(&mapping("a").digest, settings)
+            .unwrap()
+    };
+    assert_eq!((has_others("old"), has_others("new")), (false, true));
+    // The new ones make the same.
+    subject.record(&with("new"), Act::Unchanged);
+    assert_eq!(others("new"), 0);
 }

@@ -122,8 +122,17 @@ impl AtRest {
             mapping.name, mapping.version
         ));
         let instances = chosen(&self.loaded, None)?.into_iter();
-        let names = instances.map(|(instance, _)| instance.label());
-        crate::write_out(&of_others(&self.store, names, &mapping.digest))?;
+        // It is started with the settings of the configuration.
+        let (config, fields) = (
+            &self.loaded.config.mapping,
+            &self.loaded.config.static_fields,
+        );
+        let named = instances.map(|(instance, _)| {
+            let settings = wiring::settings_identity(config, fields, instance)?;
+            Ok((instance.label(), settings))
+        });
+        let named: Vec<(&str, String)> = named.collect::<anyhow::Result<_>>()?;
+        crate::write_out(&of_others(&self.store, named.into_iter(), &mapping.digest))?;
         Ok(())
     }
 

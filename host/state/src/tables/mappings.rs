@@ -15,6 +15,8 @@ use crate::transaction::Reading;
 pub struct MappingCount {
     /// The digest of the mapping that made them, or would make the same.
     pub digest: String,
+    /// The settings that they were made with; empty if unknown.
+    pub settings: String,
     /// How many, each once an output.
     pub documents: u64,
 }
@@ -28,12 +30,45 @@ pub enum Reprocess {
     Since(i64),
     /// This one, by uuid, known or not.
     Event(String),
-    /// Those of which something that another mapping made may still be in an output: all
-    /// digests but this one.
-    NotOf(String),
+    /// Those of which something may still be in an output that another mapping made, or this one
+    /// with other settings.
+    NotOf {
+        /// The digest of the mapping.
+        digest: String,
+        /// Its settings, as in its identity.
+        settings: String,
+    },
 }
 
-/// By digest, most first.
+impl MappingCount {
+    /// Were these documents made by this mapping with these settings, as far as is known?
+    #[must_use]
+    pub fn is_of(&self, digest: &str, settings: &str) -> bool {
+        is_same((&self.digest, &self.settings), (digest, settings))
+    }
+}
+
+/// Compares digests and settings; unknown settings count as the same.
+fn is_same(one: (&str, &str), other: (&str, &str)) -> bool {
+    one.0 == other.0 && (one.1 == other.1 || one.1.is_empty() || other.1.is_empty())
+}
+
+/// Is another mapping known than this one, or other settings of it?
+pub(crate) fn has_others(
+    transaction: &Reading,
+    digest: &str,
+    settings: &str,
+) -> Result<bool, Trouble> {
+    for text in names::all(transaction, Kind::Mapping)? {
+        let known = names::mapping_of(&text);
+        if !is_same((&known.digest, &known.settings), (digest, settings)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// By digest and settings, most first.
 pub(crate) fn counts(transaction: &Reading, instance: &str) -> Result<Vec<MappingCount>, Trouble> {
     let mut found: BTreeMap<u32, u64> = BTreeMap::new();
     if let Some(instance) = names::find(transaction, Kind::Instance, instance)? {
@@ -46,8 +81,12 @@ pub(crate) fn counts(transaction: &Reading, instance: &str) -> Result<Vec<Mappin
     }
     let mut counts = Vec::new();
     for (number, documents) in found {
-        let digest = names::mapping(transaction, number)?.digest;
-        counts.push(MappingCount { digest, documents });
+        let mapping = names::mapping(transaction, number)?;
+        counts.push(MappingCount {
+            digest: mapping.digest,
+            settings: mapping.settings,
+            documents,
+        });
     }
     counts.sort_by_key(|count| std::cmp::Reverse(count.documents));
     Ok(counts)
@@ -66,7 +105,7 @@ pub(crate) fn events(
         return Ok(Vec::new());
     };
     let numbers: BTreeSet<u32> = match what {
-        Reprocess::NotOf(digest) => {
+        Reprocess::NotOf { digest, settings } => {
             let (mut numbers, mut same) = (BTreeSet::new(), BTreeMap::new());
             documents::each(transaction, &mut |held| {
                 if held.hold.instance != instance || !held.fate.may_be_there() {
@@ -75,7 +114,9 @@ pub(crate) fn events(
                 let same = match same.get(&held.mapping) {
                     Some(same) => *same,
                     None => {
-                        let is = names::mapping(transaction, held.mapping)?.digest == *digest;
+                        let known = names::mapping(transaction, held.mapping)?;
+                        let known = (known.digest.as_str(), known.settings.as_str());
+                        let is = is_same(known, (digest, settings));
                         same.insert(held.mapping, is);
                         is
                     }

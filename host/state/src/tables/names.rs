@@ -183,15 +183,20 @@ pub(crate) fn mapping(
         0 => String::new(),
         number => text(transaction, number)?,
     };
+    Ok(mapping_of(&text))
+}
+
+/// The mapping that is named so.
+pub(crate) fn mapping_of(text: &str) -> MappingIdentity {
     let mut parts = text.split('\u{1f}');
     let mut part = || parts.next().unwrap_or_default().to_owned();
     let digest = part();
-    Ok(MappingIdentity {
+    MappingIdentity {
         name: part(),
         version: part(),
         digest,
         settings: part(),
-    })
+    }
 }
 
 /// As [`text`], in a transaction that writes.
