@@ -139,8 +139,9 @@ pub(super) struct Finder {
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     pub(super) walk: Option<Steps>,
-    /// Where the first of the walks began after which nobody has asked what else was published.
-    unlisted_since: Option<i64>,
+    /// Where the first of the walks began after which nobody has asked what else was published:
+    /// the first second to ask for, and the one before which an event was read by earlier walks.
+    unlisted_since: Option<(i64, i64)>,
     /// What is dated from this second on is known already: this walk does not ask for it.
     known_from: Option<i64>,
     /// A page that does not come, and whose events are asked for one by one.
@@ -281,7 +282,7 @@ impl Finder {
         if self.walk.is_none() {
             let beginning = self.beginning().await?;
             self.unlisted_since = match beginning.w > beginning.from {
-                true => self.unlisted_since.or(Some(beginning.w)),
+                true => self.unlisted_since.or(Some(unlisted_since(&beginning))),
                 false => None,
             };
             self.known_from = None;
@@ -375,13 +376,13 @@ impl Finder {
 
     /// What has been published since the last walk began, whatever the filters.
     pub(super) async fn published(&mut self) -> Result<Option<PublishedSince>, WalkError> {
-        let Some(seconds) = self.unlisted_since else {
+        let Some((since, seconds)) = self.unlisted_since else {
             return Ok(None);
         };
         if self.options.cursor != CursorKind::Publish {
             return Ok(None);
         }
-        let listed = published_since(&self.client, seconds).await?;
+        let listed = published_since(&self.client, since).await?;
         self.unlisted_since = None;
         Ok(Some(PublishedSince {
             seconds,
@@ -527,6 +528,18 @@ impl Finder {
             tokio::task::spawn_blocking(move || Records::from_answer(body, limits)).await??;
         Ok((facts, records))
     }
+}
+
+/// The first second in which an event may be published that a walk from here must bring, and the
+/// one before which earlier walks have read what they brought. Of a second with publications that
+/// need not come again, none is still to come.
+fn unlisted_since(position: &Position) -> (i64, i64) {
+    let after = position.w.saturating_add(1);
+    let is_settled = position
+        .seen
+        .iter()
+        .any(|(_, second)| *second == position.w);
+    (if is_settled { after } else { position.w }, after)
 }
 
 /// The head as the steps see it: the walk's clock is the one they go by.
