@@ -297,7 +297,7 @@ async fn a_node_without_a_trusted_connection_costs_only_itself() {
         .write(&puts(1, 5))
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("was not trusted"), "{error}");
+    assert!(error.to_string().contains("no trusted TLS"), "{error}");
     assert!(matches!(error.class(), Class::Transient { .. }), "{error}");
 }
 
