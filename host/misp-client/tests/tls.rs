@@ -86,16 +86,19 @@ impl Setup {
         Some(self.folder.path().join(name))
     }
 
-    async fn version(&self, tls: TlsOptions) -> Result<Version, ClientError> {
+    fn client(&self, tls: TlsOptions) -> Client {
         let key = ApiKey::new("a-key").unwrap();
         let client = Client::new(ClientOptions {
             tls,
             proxy: ProxyChoice::Direct,
             read_timeout: Duration::from_secs(20),
             ..ClientOptions::new(self.url.clone(), key)
-        })
-        .unwrap();
-        client.version().await
+        });
+        client.unwrap()
+    }
+
+    async fn version(&self, tls: TlsOptions) -> Result<Version, ClientError> {
+        self.client(tls).version().await
     }
 }
 
@@ -173,4 +176,31 @@ async fn shows_its_own_certificate_where_one_is_asked_for() {
     };
     let error = setup.version(without).await.unwrap_err();
     assert!(matches!(error, ClientError::Tls { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_renewed_is_used_without_a_restart() {
+    let setup = Setup::new("127.0.0.1", true).await;
+    let other = Setup::new("127.0.0.1", true).await;
+    let files = ["client.pem", "client-key.pem"];
+    let right = files.map(|name| std::fs::read(setup.file(name).unwrap()).unwrap());
+    let copy = |name: &str| {
+        let text = std::fs::read(other.file(name).unwrap()).unwrap();
+        std::fs::write(setup.file(name).unwrap(), text).unwrap();
+    };
+    files.into_iter().for_each(copy);
+    let client = setup.client(TlsOptions {
+        ca_file: setup.file("ca.pem"),
+        client_cert_file: setup.file("client.pem"),
+        client_key_file: setup.file("client-key.pem"),
+        ..TlsOptions::default()
+    });
+    client.version().await.unwrap_err();
+    // Half written, it changes nothing and breaks nothing.
+    std::fs::write(setup.file("client.pem").unwrap(), "-----BEGIN").unwrap();
+    client.version().await.unwrap_err();
+    for (name, text) in files.into_iter().zip(right) {
+        std::fs::write(setup.file(name).unwrap(), text).unwrap();
+    }
+    assert_eq!(client.version().await.unwrap().version, "2.5.1");
 }

@@ -52,6 +52,19 @@ pub struct TlsOptions {
     pub client_key_file: Option<PathBuf>,
 }
 
+impl TlsOptions {
+    /// Every file that is named.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [
+            self.ca_file.as_ref(),
+            self.client_cert_file.as_ref(),
+            self.client_key_file.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 impl Default for TlsOptions {
     fn default() -> Self {
         Self {

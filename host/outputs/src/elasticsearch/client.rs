@@ -10,7 +10,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, Url, redirect};
 use serde_json::Value;
-use transport::{ProxyChoice, Reach, builder, innermost, tls_failure};
+use transport::{ProxyChoice, Reach, Renewed, builder, innermost, tls_failure};
 
 use super::credentials::{Credentials, Environment, Source};
 use super::error::ElasticError;
@@ -24,7 +24,8 @@ const LONGEST_REASON: usize = 500;
 
 /// The nodes of a cluster.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: Renewed<reqwest::Client>,
+    options: ElasticsearchOptions,
     nodes: Vec<Url>,
     /// The node that answered last, by place.
     current: AtomicUsize,
@@ -56,30 +57,11 @@ impl Client {
         let nodes = nodes(options)?;
         let source = Source::new(options, environment)?;
         let credentials = source.read()?;
-        let proxy = ProxyChoice::from(options.proxy.as_ref().map(|proxy| proxy.0.clone()));
-        let secured = nodes.iter().find(|node| node.scheme() == "https");
-        let Some(base) = secured.or(nodes.first()) else {
-            return refuse("`urls` or `cloud_id` is needed".to_owned());
-        };
-        let reach = Reach {
-            base,
-            user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")),
-            connect_timeout: options.connect_timeout.get(),
-            read_timeout: options.read_timeout.get(),
-            proxy: &proxy,
-            tls: &options.tls.transport(),
-        };
-        let http = builder(reach)
-            .map_err(|error| ElasticError::Options {
-                reason: error.to_string(),
-            })?
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| ElasticError::Options {
-                reason: innermost(&error),
-            })?;
+        let files = options.tls.files().cloned();
+        let http = Renewed::new(files, || http_client(options, &nodes))?;
         Ok(Self {
             http,
+            options: options.clone(),
             nodes,
             current: AtomicUsize::new(0),
             source,
@@ -168,7 +150,10 @@ impl Client {
         let url = node.join(path).map_err(|error| ElasticError::Options {
             reason: format!("{path} is no path: {error}"),
         })?;
-        let mut request = self.http.request(method, url);
+        let http = self
+            .http
+            .current(|| http_client(&self.options, &self.nodes));
+        let mut request = http.request(method, url);
         if let Some(header) = self.credentials().header {
             request = request.header(AUTHORIZATION, header);
         }
@@ -277,6 +262,35 @@ impl Client {
         *credentials = read;
         Ok(())
     }
+}
+
+/// The HTTP client of these options. Reads the files they name.
+fn http_client(
+    options: &ElasticsearchOptions,
+    nodes: &[Url],
+) -> Result<reqwest::Client, ElasticError> {
+    let proxy = ProxyChoice::from(options.proxy.as_ref().map(|proxy| proxy.0.clone()));
+    let secured = nodes.iter().find(|node| node.scheme() == "https");
+    let Some(base) = secured.or(nodes.first()) else {
+        return refuse("`urls` or `cloud_id` is needed".to_owned());
+    };
+    let reach = Reach {
+        base,
+        user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")),
+        connect_timeout: options.connect_timeout.get(),
+        read_timeout: options.read_timeout.get(),
+        proxy: &proxy,
+        tls: &options.tls.transport(),
+    };
+    builder(reach)
+        .map_err(|error| ElasticError::Options {
+            reason: error.to_string(),
+        })?
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|error| ElasticError::Options {
+            reason: innermost(&error),
+        })
 }
 
 fn refuse<T>(reason: String) -> Result<T, ElasticError> {
