@@ -36,12 +36,14 @@ pub use elasticsearch::{
     ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupReport, SetupStep,
 };
 pub use file::{FileOptions, FileOutput};
-pub use http::{HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput};
+pub use http::{
+    HeadersError, HttpCompression, HttpError, HttpFormat, HttpOptions, HttpOutput, HttpPreset,
+};
 #[cfg(feature = "kafka")]
 pub use kafka::{
     KafkaCompression, KafkaError, KafkaOptions, KafkaOutput, KafkaSasl, SaslMechanism,
 };
-pub use line_file::{Fsync, LineFileError};
+pub use line_file::{FileMode, FileModeError, Fsync, LineFileError};
 #[cfg(feature = "nats")]
 pub use nats::{NatsError, NatsOptions, NatsOutput};
 pub use options::OutputOptions;

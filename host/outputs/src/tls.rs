@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use reqwest::Url;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-/// How a connection is secured. All files are PEM.
+/// How a connection is secured. All files are PEM and read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
@@ -43,6 +44,13 @@ impl Tls {
         }
     }
 
+    /// Every file that is named.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.ca_file, &self.client_cert_file, &self.client_key_file]
+            .into_iter()
+            .flatten()
+    }
+
     /// Every file that is named, to be resolved against the configuration's folder.
     pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [
@@ -75,6 +83,23 @@ impl Address {
     }
 }
 
+impl Address {
+    /// What tells it from other addresses: as it is shown, and a hash of its query, which may hold
+    /// a secret.
+    pub(crate) fn identity(&self) -> String {
+        let shown = self.shown();
+        let url = Url::parse(&self.0).ok();
+        match url.as_ref().and_then(Url::query) {
+            None => shown,
+            Some(query) => {
+                let digest = Sha256::digest(query);
+                let hash: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+                format!("{shown}?{hash}")
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.shown(), f)
@@ -84,6 +109,15 @@ impl fmt::Debug for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_query_is_another_address() {
+        let identity = |text: &str| Address(text.to_owned()).identity();
+        let a = identity("https://example.org/x?index=a");
+        assert_ne!(a, identity("https://example.org/x?index=b"));
+        assert_ne!(a, identity("https://example.org/x"));
+        assert_eq!(a, identity("https://example.org/x?index=a#y"));
+    }
 
     #[test]
     fn an_address_shows_no_secret() {
@@ -96,6 +130,7 @@ mod tests {
             ("mailto:x", "mailto:x"),
         ] {
             assert_eq!(Address(given.to_owned()).shown(), shown);
+            assert!(!Address(given.to_owned()).identity().contains("canary"));
             assert_eq!(
                 format!("{:?}", Address(given.to_owned())),
                 format!("{shown:?}")

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use transport::FileStamps;
 use units::{ByteSize, Duration};
 
 use crate::defaults::{ten_seconds, thousand, yes};
@@ -19,12 +20,17 @@ pub struct HttpOptions {
     /// names and passwords do not go here but into `headers_file`.
     pub url: Address,
     /// A file of headers that are sent with every request, `Name: value` a line, such as
-    /// `Authorization: Bearer ...`. It is read again after the receiver refused it.
+    /// `Authorization: Bearer ...`. It is read again when it changes, and after the receiver refused
+    /// it.
     #[serde(default)]
     pub headers_file: Option<PathBuf>,
-    /// How documents are put together in a request. Default: ndjson.
+    /// What the receiver is, for defaults that it takes: `fluent-bit` is Fluent Bit's `http` input,
+    /// which takes `format: json` only. Default: none.
     #[serde(default)]
-    pub format: HttpFormat,
+    pub preset: Option<HttpPreset>,
+    /// How documents are put together in a request. Default: ndjson, or that of the preset.
+    #[serde(default)]
+    pub format: Option<HttpFormat>,
     /// How a request is compressed. Default: none.
     #[serde(default)]
     pub compression: HttpCompression,
@@ -70,6 +76,14 @@ pub struct HttpOptions {
     /// answer is sent again, receivers tell by it what they have. Default: true.
     #[serde(default = "yes")]
     pub envelope_field: bool,
+}
+
+/// A receiver whose needs are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpPreset {
+    /// Fluent Bit's `http` input: an array of documents, `application/json`.
+    FluentBit,
 }
 
 /// How documents are put together in a request.
@@ -119,7 +133,8 @@ impl HttpOptions {
         Self {
             url: Address(url.into()),
             headers_file: None,
-            format: HttpFormat::default(),
+            preset: None,
+            format: None,
             compression: HttpCompression::default(),
             max_bytes: two_mebibytes(),
             max_count: thousand(),
@@ -133,6 +148,20 @@ impl HttpOptions {
             deletes: true,
             envelope_field: true,
         }
+    }
+
+    pub(crate) fn format(&self) -> HttpFormat {
+        let of_preset = match self.preset {
+            Some(HttpPreset::FluentBit) => HttpFormat::Json,
+            None => HttpFormat::default(),
+        };
+        self.format.unwrap_or(of_preset)
+    }
+
+    /// What the files of certificates and headers are now.
+    pub(crate) fn stamps(&self) -> FileStamps {
+        let files = self.headers_file.iter().chain(self.tls.files());
+        FileStamps::of(files.map(PathBuf::as_path))
     }
 
     /// Every file that is named, to be resolved against the configuration's folder.

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use tokio::sync::Mutex;
-use transport::{ProxyChoice, Reach, innermost, tls_failure};
+use transport::{FileStamps, ProxyChoice, Reach, innermost, tls_failure};
 
 use super::answer::{self, Taken};
 use super::error::{AtStart, HttpError};
@@ -31,10 +31,15 @@ pub struct HttpOutput {
     name: String,
     target: String,
     options: HttpOptions,
-    /// Made when first needed, and again after the receiver refused it: a file of headers may
-    /// have been renewed.
-    link: Mutex<Option<Arc<Link>>>,
+    /// Made when first needed, and again when a file of certificates or headers has changed.
+    link: Mutex<Option<Linked>>,
     breaker: Breaker,
+}
+
+/// A link, and the files it was made with.
+struct Linked {
+    link: Arc<Link>,
+    files: FileStamps,
 }
 
 struct Link {
@@ -62,18 +67,36 @@ impl HttpOutput {
     /// When the address, a file or the proxy is not what it should be.
     pub fn open(name: &str, options: &HttpOptions) -> Result<Self, OutputError> {
         let mut output = Self::new(name, options);
-        let link = Link::new(options).map_err(OutputError::new)?;
-        output.link = Mutex::new(Some(Arc::new(link)));
+        let files = options.stamps();
+        let link = Arc::new(Link::new(options).map_err(OutputError::new)?);
+        output.link = Mutex::new(Some(Linked { link, files }));
         Ok(output)
     }
 
     async fn link(&self) -> Result<Arc<Link>, HttpError> {
-        let mut link = self.link.lock().await;
-        if let Some(link) = link.as_ref() {
-            return Ok(Arc::clone(link));
-        }
-        let made = Arc::new(Link::new(&self.options)?);
-        Ok(Arc::clone(link.insert(made)))
+        let mut kept = self.link.lock().await;
+        // Before they are read: what changes meanwhile is seen the next time.
+        let files = self.options.stamps();
+        let earlier = match kept.as_ref() {
+            Some(linked) if linked.files == files => return Ok(Arc::clone(&linked.link)),
+            Some(linked) => Some(Arc::clone(&linked.link)),
+            None => None,
+        };
+        let link = match (Link::new(&self.options), earlier) {
+            (Ok(link), _) => Arc::new(link),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(earlier)) => {
+                tracing::warn!(
+                    output = self.name,
+                    %error,
+                    "certificates or headers have changed and cannot be used, continuing with the \
+                     earlier ones"
+                );
+                return Ok(earlier);
+            }
+        };
+        let linked = kept.insert(Linked { link, files });
+        Ok(Arc::clone(&linked.link))
     }
 
     /// Sends every line; says which were refused for good, and why.
@@ -201,11 +224,8 @@ impl SentBatch<'_> {
     }
 
     async fn post(&self, range: Range<usize>) -> Result<Taken, HttpError> {
-        let HttpOptions {
-            format,
-            compression,
-            ..
-        } = self.output.options;
+        let compression = self.output.options.compression;
+        let format = self.output.options.format();
         let lines = Arc::clone(&self.lines);
         let body = tokio::task::spawn_blocking(move || body(&lines, range, format, compression))
             .await
@@ -256,7 +276,7 @@ impl Output for HttpOutput {
     }
 
     fn target(&self) -> String {
-        self.target.clone()
+        self.options.url.identity()
     }
 
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {

@@ -26,7 +26,7 @@ impl Subject for Receiver {
         let options = HttpOptions {
             deletes: common.deletes,
             envelope_field: common.envelope_field,
-            format: self.format,
+            format: Some(self.format),
             compression: self.compression,
             ..HttpOptions::new(self.receiver.url())
         };
@@ -355,4 +355,36 @@ fn defaults_are_the_documented_ones() {
     ] {
         serde_json::from_str::<HttpOptions>(wrong).unwrap_err();
     }
+}
+
+#[test]
+fn the_query_is_a_part_of_the_target() {
+    let target = |url: &str| HttpOutput::new("out", &plain(url.to_owned())).target();
+    let a = target("https://example.org/misp?index=a");
+    assert_ne!(a, target("https://example.org/misp?index=b"));
+    assert_eq!(a, target("https://example.org/misp?index=a"));
+}
+
+#[tokio::test]
+async fn the_preset_for_fluent_bit_sends_what_its_input_takes() {
+    let receiver = FakeReceiver::start().await.unwrap();
+    let given = |more: &str| {
+        let text = format!(
+            r#"{{"url": "{}", "preset": "fluent-bit"{more}}}"#,
+            receiver.url()
+        );
+        serde_json::from_str::<HttpOptions>(&text).unwrap()
+    };
+    let output = HttpOutput::open("out", &given("")).unwrap();
+    output.write(&puts(2)).await.unwrap();
+    let requests = receiver.requests();
+    let [request] = requests.as_slice() else {
+        panic!("{} requests", requests.len());
+    };
+    assert_eq!(request.headers["content-type"], "application/json");
+    // What is said of the format itself counts more.
+    assert_eq!(
+        given(r#", "format": "ndjson""#).format(),
+        HttpFormat::Ndjson
+    );
 }

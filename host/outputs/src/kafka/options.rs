@@ -18,6 +18,8 @@ pub struct KafkaOptions {
     /// Brokers to begin with, `host:port` each; the others are found through them.
     pub brokers: Vec<String>,
     /// The topic. It must be there; `cleanup.policy=compact` keeps the newest of each document.
+    /// The state knows this output by its name and its topic: brokers may be added and moved; for
+    /// another cluster give the output another name.
     pub topic: String,
     /// How connections are secured. Default: not at all; `tls: {}` for TLS with the
     /// certificates of the system.

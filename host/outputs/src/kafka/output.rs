@@ -292,8 +292,9 @@ impl Output for KafkaOutput {
         &self.name
     }
 
+    /// The topic alone: brokers come and go, and the client does not give the cluster's id.
     fn target(&self) -> String {
-        self.target.clone()
+        self.options.topic.clone()
     }
 
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {

@@ -430,3 +430,17 @@ async fn settings_that_make_no_connection_are_fatal_and_show_no_secret() {
         serde_json::from_str(r#"{"brokers":["192.0.2.1:9092"],"topic":"topic"}"#).unwrap();
     assert_eq!(read, base());
 }
+
+#[test]
+fn the_target_is_the_topic_whatever_the_brokers() {
+    let target = |brokers: &[&str], topic: &str| {
+        let brokers = brokers.iter().map(|broker| (*broker).to_owned());
+        KafkaOutput::new("out", &KafkaOptions::new(brokers, topic)).target()
+    };
+    let one = target(&["a.example.org:9092"], "misp");
+    assert_eq!(
+        one,
+        target(&["b.example.org:9092", "a.example.org:9092"], "misp")
+    );
+    assert_ne!(one, target(&["a.example.org:9092"], "other"));
+}

@@ -24,11 +24,14 @@ pub struct NatsOptions {
     #[serde(default = "subject")]
     pub subject: String,
     /// The stream that must take the messages; another one that takes the subject refuses them.
-    /// It is looked for at the start, which needs the permission to ask for its state. Default:
-    /// any.
+    /// It is looked for at the start and before each poll, which needs the permission to ask for
+    /// its state: one that was deleted and made again, or is on another cluster, gets everything
+    /// again. Default: any.
+    /// The state knows this output by its name, subject and stream: servers may be added and moved;
+    /// for another cluster give `stream`, or give the output another name.
     #[serde(default)]
     pub stream: Option<String>,
-    /// A credentials file (`.creds`) with a user's JWT and key.
+    /// A credentials file (`.creds`) with a user's JWT and key. It is read again when it changes.
     #[serde(default)]
     pub credentials_file: Option<PathBuf>,
     /// A file with a token and nothing else; it is read for every connection.
@@ -90,6 +93,11 @@ impl NatsOptions {
             deletes: true,
             envelope_field: true,
         }
+    }
+
+    /// The files that are read once for a connection.
+    pub(crate) fn renewable_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.credentials_file.iter().chain(self.tls.files())
     }
 
     /// Every file that is named, to be resolved against the configuration's folder.

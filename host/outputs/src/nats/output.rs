@@ -1,7 +1,7 @@
 //! NATS JetStream as an [`Output`].
 
 use std::future::IntoFuture;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -9,13 +9,14 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{
     ContextBuilder, GetStreamErrorKind, PublishAckFuture, PublishError, PublishErrorKind,
 };
+use async_nats::jetstream::stream::Stream;
 use async_nats::{Auth, AuthError, ConnectError, ConnectErrorKind, ConnectOptions, ServerAddr};
 use async_trait::async_trait;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use pipeline::{Delivery, Output, OutputError, Verdict};
+use pipeline::{Delivery, Output, OutputError, TargetIdentity, Verdict};
 use tokio::sync::Mutex;
-use transport::is_tls;
+use transport::{FileStamps, is_tls};
 
 use super::error::{AtStart, NatsError};
 use super::message::{Message, messages};
@@ -34,7 +35,13 @@ pub struct NatsOutput {
     options: NatsOptions,
     /// Made when first needed. It is kept when the server goes away: it then connects again by
     /// itself, and what waits in it goes out before what is newer.
-    context: Mutex<Option<Context>>,
+    context: Mutex<Option<Connected>>,
+}
+
+/// A connection, and the files it was made with.
+struct Connected {
+    context: Context,
+    files: FileStamps,
 }
 
 impl NatsOutput {
@@ -119,11 +126,30 @@ impl NatsOutput {
     }
 
     async fn context(&self) -> Result<Context, NatsError> {
-        let mut context = self.context.lock().await;
-        if let Some(context) = context.as_ref() {
-            return Ok(context.clone());
-        }
-        Ok(context.insert(self.connect().await?).clone())
+        let mut kept = self.context.lock().await;
+        let files = self.options.renewable_files();
+        // Before they are read: what changes meanwhile is seen the next time.
+        let files = FileStamps::of(files.map(PathBuf::as_path));
+        let earlier = match kept.as_ref() {
+            Some(connected) if connected.files == files => return Ok(connected.context.clone()),
+            Some(connected) => Some(connected.context.clone()),
+            None => None,
+        };
+        let context = match (self.connect().await, earlier) {
+            (Ok(context), _) => context,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(earlier)) => {
+                tracing::warn!(
+                    output = self.name,
+                    %error,
+                    "credentials or certificates have changed and make no connection, keeping the \
+                     earlier connection"
+                );
+                return Ok(earlier);
+            }
+        };
+        let connected = kept.insert(Connected { context, files });
+        Ok(connected.context.clone())
     }
 
     fn unconnected(&self, error: &ConnectError) -> NatsError {
@@ -234,11 +260,33 @@ impl NatsOutput {
         Subject::parse(&self.options.subject)?;
         // A connection of its own: files may have been put right since the last one.
         let context = self.connect().await?;
-        let Some(stream) = &self.options.stream else {
-            return Ok(());
+        match &self.options.stream {
+            Some(stream) => self.stream(&context, stream).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// What is known of the stream is the stream's own: one that was made again is another one.
+    async fn identity(&self) -> Result<Option<TargetIdentity>, NatsError> {
+        let Some(name) = &self.options.stream else {
+            return Ok(None);
         };
+        let context = self.context().await?;
+        let stream = self.stream(&context, name).await?;
+        let info = stream.cached_info();
+        let cluster = info.cluster.as_ref();
+        Ok(Some(TargetIdentity {
+            cluster: cluster
+                .and_then(|cluster| cluster.name.clone())
+                .unwrap_or_default(),
+            index: info.created.unix_timestamp_nanos().to_string(),
+            earlier: Vec::new(),
+        }))
+    }
+
+    async fn stream(&self, context: &Context, stream: &str) -> Result<Stream, NatsError> {
         match context.get_stream(stream).await {
-            Ok(_) => Ok(()),
+            Ok(found) => Ok(found),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(failed)
                     if failed.error_code() == ErrorCode::STREAM_NOT_FOUND =>
@@ -326,8 +374,16 @@ impl Output for NatsOutput {
         &self.name
     }
 
+    /// The subject, and the stream if one is demanded: servers come and go.
     fn target(&self) -> String {
-        self.target.clone()
+        match &self.options.stream {
+            Some(stream) => format!("{} in {stream}", self.options.subject),
+            None => self.options.subject.clone(),
+        }
+    }
+
+    async fn prepare(&self, _mapping: &str) -> Result<Option<TargetIdentity>, OutputError> {
+        self.identity().await.map_err(OutputError::new)
     }
 
     async fn write(&self, batch: &[Delivery]) -> Result<Vec<Verdict>, OutputError> {

@@ -387,3 +387,20 @@ async fn settings_that_make_no_connection_are_fatal_and_show_no_secret() {
         serde_json::from_str(r#"{"servers":["nats://192.0.2.1:4222"]}"#).unwrap();
     assert_eq!(read, base());
 }
+
+#[test]
+fn the_target_is_subject_and_stream_whatever_the_servers() {
+    let target = |servers: &[&str], subject: &str, stream: Option<&str>| {
+        let options = NatsOptions {
+            subject: subject.to_owned(),
+            stream: stream.map(str::to_owned),
+            ..NatsOptions::new(servers.iter().map(|server| (*server).to_owned()))
+        };
+        NatsOutput::new("out", &options).target()
+    };
+    let one = target(&["nats://a.example.org"], "misp", None);
+    let more = ["nats://b.example.org", "nats://a.example.org"];
+    assert_eq!(one, target(&more, "misp", None));
+    assert_ne!(one, target(&more, "other", None));
+    assert_ne!(one, target(&more, "misp", Some("stream")));
+}
