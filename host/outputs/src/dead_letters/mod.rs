@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use units::{ByteSize, Duration};
 
-use crate::line_file::{Fsync, LineFile, LineFileError, Rotation, Settings};
+use crate::line_file::{FileMode, Fsync, LineFile, LineFileError, Rotation, Settings};
 use crate::lines::Lines;
 
 pub use read::{LetterStanding, ReadLettersError, Replayed, each_letter};
@@ -58,6 +58,7 @@ impl DeadLetterFile {
                 keep: options.keep,
             },
             fsync: Fsync::Batch,
+            mode: FileMode::OWNER,
             private: true,
         };
         Self {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use units::{ByteSize, Duration};
 
-use crate::line_file::{Fsync, Rotation, Settings};
+use crate::line_file::{FileMode, Fsync, Rotation, Settings};
 use crate::lines::Common;
 
 /// NDJSON in a file: one document a line, appended.
@@ -30,6 +30,10 @@ pub struct FileOptions {
     /// When the file is forced to the disk. Default: batch.
     #[serde(default)]
     pub fsync: Fsync,
+    /// The mode of new files, also after a rotation, in octal digits and quotes: `"0640"` lets the
+    /// group read them. Existing files keep theirs. Default: `"0600"`, only the owner.
+    #[serde(default)]
+    pub mode: Option<FileMode>,
     /// Given, this output is optional: when it has failed for so long, the others go on without
     /// it, and it gets what it missed, by a walk of its own, when it answers again. Default: the
     /// output is required, every page waits for it.
@@ -62,6 +66,7 @@ impl FileOptions {
             rotate_age: default_rotate_age(),
             keep: 0,
             fsync: Fsync::default(),
+            mode: None,
             optional_after: None,
             deletes: false,
             envelope_field: false,
@@ -84,6 +89,7 @@ impl FileOptions {
                 keep: self.keep,
             },
             fsync: self.fsync,
+            mode: self.mode.unwrap_or(FileMode::OWNER),
             private: false,
         }
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use pipeline::{Class, Classify, Output, Verdict};
 
 use super::{FileOptions, FileOutput};
-use crate::Fsync;
 use crate::contract::{self, Subject, fixtures::put};
 use crate::lines::Common;
+use crate::{FileMode, Fsync};
 
 struct Folder {
     folder: tempfile::TempDir,
@@ -116,5 +116,54 @@ async fn what_is_in_the_way_is_named() {
             assert_eq!(error.class(), class, "{error}");
             assert!(error.to_string().contains(text), "{error}");
         }
+    }
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn new_files_have_the_mode_also_after_a_rotation() {
+    for (given, expected) in [(None, 0o600), (Some("0640"), 0o640), (Some("666"), 0o666)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("documents.ndjson");
+        let options = FileOptions {
+            mode: given.map(|text| FileMode::try_from(text.to_owned()).unwrap()),
+            rotate_size: units::ByteSize(1),
+            ..FileOptions::new(&path)
+        };
+        let output = FileOutput::new("out", &options);
+        for version in 1..=3 {
+            output.write(&[put("a", version)]).await.unwrap();
+        }
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            assert_eq!(mode(&file.unwrap().path()), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_existing_file_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("documents.ndjson");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = FileOutput::new("out", &FileOptions::new(&path));
+    output.write(&[put("a", 1)]).await.unwrap();
+    assert_eq!(mode(&path), 0o644);
+}
+
+#[test]
+fn a_mode_is_three_or_four_octal_digits() {
+    for text in ["0600", "640", "0777"] {
+        assert!(FileMode::try_from(text.to_owned()).is_ok(), "{text}");
+    }
+    for text in ["", "0o600", "+600", "0800", "0400", "4755", "00600", "rw"] {
+        assert!(FileMode::try_from(text.to_owned()).is_err(), "{text}");
     }
 }

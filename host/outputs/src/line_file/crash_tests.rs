@@ -24,6 +24,7 @@ fn writer(folder: &Path) -> Writer {
             ..Rotation::default()
         },
         fsync: Fsync::Never,
+        mode: super::FileMode::OWNER,
         private: false,
     })
 }

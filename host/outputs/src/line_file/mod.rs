@@ -33,13 +33,51 @@ pub enum Fsync {
     Batch,
 }
 
+/// The mode of a file, as `chmod` takes it in octal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct FileMode(u32);
+
+impl FileMode {
+    /// Readable and writable by its owner only.
+    pub const OWNER: Self = Self(0o600);
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// A text that is no mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a file mode: give three or four octal digits in quotes, with read and write for the \
+     owner, such as \"0640\""
+)]
+pub struct FileModeError;
+
+impl TryFrom<String> for FileMode {
+    type Error = FileModeError;
+
+    fn try_from(text: String) -> Result<Self, FileModeError> {
+        let digits = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = u32::from_str_radix(&text, 8).map_err(|_| FileModeError)?;
+        match digits && mode & 0o600 == 0o600 && mode <= 0o777 {
+            true => Ok(Self(mode)),
+            false => Err(FileModeError),
+        }
+    }
+}
+
 /// What a file of lines is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) path: PathBuf,
     pub(crate) rotation: Rotation,
     pub(crate) fsync: Fsync,
-    /// Mode 0600: nobody else reads it.
+    /// The mode of a new file.
+    pub(crate) mode: FileMode,
+    /// Nobody else may read it: an existing file gets mode 0600.
     pub(crate) private: bool,
 }
 

@@ -8,7 +8,7 @@ use pipeline::{Class, Classify};
 use units::ByteSize;
 
 use super::writer::{Disk, Writer};
-use super::{Fsync, LineFileError, Rotation, Settings};
+use super::{FileMode, Fsync, LineFileError, Rotation, Settings};
 use crate::lines::Lines;
 
 /// A disk with a clock of its own that fails as told.
@@ -71,6 +71,7 @@ impl Setup {
             path: self.path(),
             rotation,
             fsync,
+            mode: FileMode::OWNER,
             private: false,
         };
         Writer::on(settings, Box::new(self.disk.clone()))

@@ -166,6 +166,7 @@ impl Writer {
         let Settings {
             path,
             fsync,
+            mode,
             private,
             ..
         } = &self.settings;
@@ -182,9 +183,7 @@ impl Writer {
         };
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        if *private {
-            options.mode(0o600);
-        }
+        options.mode(mode.bits());
         let mut file = options.open(path).context("could not open", path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => LineFileError::Locked { path: path.clone() },
@@ -196,6 +195,11 @@ impl Writer {
         })?;
         repair_tail(&mut file, path)?;
         let metadata = file.metadata().context("could not look at", path)?;
+        if !existed && metadata.mode() & 0o777 != mode.bits() {
+            // The mask of the process took something away.
+            file.set_permissions(fs::Permissions::from_mode(mode.bits()))
+                .context("could not set the mode of", path)?;
+        }
         if *private && metadata.mode() & 0o077 != 0 {
             let owner_only = fs::Permissions::from_mode(0o600);
             file.set_permissions(owner_only)
