@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use flate2::write::MultiGzDecoder;
 use splitter::{Body, Spool, SpoolError};
 
+use crate::disk::DiskSpool;
 use crate::error::ClientError;
 
 /// Where the bytes of an answer end up.
@@ -161,8 +162,8 @@ impl<K: Keep> Intake<K> {
 ///
 /// # Errors
 /// When its temporary file fails.
-pub fn spooled(spool: Spool) -> Result<Body, ClientError> {
-    spool.finish().map_err(kept)
+pub fn spooled(spool: DiskSpool) -> Result<Body, ClientError> {
+    spool.into_spool().finish().map_err(kept)
 }
 
 fn refusal(refused: Option<SpoolError>, error: &io::Error) -> ClientError {

@@ -1,5 +1,6 @@
 //! One request to MISP, and what came of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pipeline::ServerClock;
@@ -7,15 +8,17 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use splitter::{Body, Spool};
-use transport::innermost;
+use splitter::Body;
+use transport::{Renewed, innermost};
 
 use crate::body::{Intake, Keep, Memory, spooled};
+use crate::disk::DiskSpool;
 use crate::error::{ClientError, OptionsError};
 use crate::headers;
 use crate::key::ApiKey;
 use crate::keys::Keys;
 use crate::options::ClientOptions;
+use crate::pace::Pace;
 use crate::setup::{authorization, base, build};
 use crate::trace::Tracer;
 
@@ -88,7 +91,7 @@ pub(crate) struct Small<T> {
 /// Talks to one MISP. Cheap to clone: clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Arc<Renewed<reqwest::Client>>,
     base: Url,
     options: ClientOptions,
     keys: Keys,
@@ -103,7 +106,8 @@ impl Client {
     /// When an address, certificate or key file is not what it should be.
     pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
         let base = base(&options.url)?;
-        let http = build(&options, &base)?;
+        let files = options.tls.files().cloned();
+        let http = Arc::new(Renewed::new(files, || build(&options, &base))?);
         let tracer = options
             .trace_file
             .as_deref()
@@ -196,7 +200,7 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let response = self.send(form, Method::POST, path, Some(body)).await?;
         let headers = response.headers().clone();
-        let spool = Spool::new(self.options.spool.clone());
+        let spool = DiskSpool::new(self.options.spool.clone());
         let (spool, received) = self
             .take_in(response, spool, self.options.max_compressed)
             .await?;
@@ -269,9 +273,10 @@ impl Client {
             .base
             .join(path)
             .map_err(|error| self.unreachable(&error))?;
+        let http = self.http.current(|| build(&self.options, &self.base));
         let request = |key: &ApiKey| {
             let header = authorization(key).map_err(|error| self.unreachable(&error))?;
-            let request = self.http.request(method.clone(), url.clone());
+            let request = http.request(method.clone(), url.clone());
             let request = request.header(AUTHORIZATION, header);
             Ok(match body {
                 Some(body) => request
@@ -322,9 +327,14 @@ impl Client {
     ) -> Result<(K, u64), ClientError> {
         let encoding = headers::text(response.headers(), CONTENT_ENCODING.as_str());
         let mut intake = Intake::new(encoding, keep, most)?;
+        let mut pace = Pace::new(self.options.pace);
         loop {
-            match response.chunk().await {
-                Ok(Some(piece)) => intake.push(&piece)?,
+            let came = pace.wait(response.chunk()).await;
+            match came.map_err(ClientError::TooSlow)? {
+                Ok(Some(piece)) => {
+                    pace.came(piece.len());
+                    intake.push(&piece)?;
+                }
                 Ok(None) => break,
                 Err(error) if error.is_timeout() => return Err(self.timeout()),
                 Err(error) => {

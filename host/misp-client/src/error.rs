@@ -7,6 +7,8 @@ use pipeline::{Class, Classify};
 use splitter::SpoolError;
 use transport::TransportError;
 
+use crate::pace::TooSlow;
+
 /// A request that brought no usable answer. No text in here ever holds the key.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -131,6 +133,9 @@ pub enum ClientError {
         /// After or before decompression?
         unpacked: bool,
     },
+    /// Its bytes come too slowly.
+    #[error("the answer comes too slowly: {0}")]
+    TooSlow(#[source] TooSlow),
     /// It ended before its end.
     #[error("the answer was cut after {received} bytes: {reason}")]
     Truncated {
@@ -162,6 +167,7 @@ impl Classify for ClientError {
             | Self::Unreadable { .. }
             | Self::UnexpectedStatus { .. }
             | Self::Truncated { .. }
+            | Self::TooSlow(_)
             | Self::Encoding { .. }
             | Self::Spool(_) => Class::Transient { after: None },
             Self::RateLimited { wait } => Class::Transient { after: Some(*wait) },
@@ -187,6 +193,7 @@ impl ClientError {
                 | Self::Encoding { .. }
                 | Self::OtherForm { .. }
                 | Self::Spool(_)
+                | Self::TooSlow(_)
         )
     }
 }

@@ -7,6 +7,7 @@ use splitter::SpoolLimits;
 use transport::{ProxyChoice, TlsOptions};
 
 use crate::key::ApiKey;
+use crate::pace::PaceLimits;
 
 /// How a MISP is reached.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct ClientOptions {
     /// How long nothing may come. MISP sends the first byte when the whole page is built, so
     /// this is the time a page may take. Default 300 s, PHP's usual limit in MISP.
     pub read_timeout: Duration,
+    /// How slowly an answer may come once it has begun.
+    pub pace: PaceLimits,
     /// By which way. Default: as the environment says.
     pub proxy: ProxyChoice,
     /// Whom to trust, and who we are.
@@ -47,6 +50,7 @@ impl ClientOptions {
             api_key,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(300),
+            pace: PaceLimits::default(),
             proxy: ProxyChoice::default(),
             tls: TlsOptions::default(),
             user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")).to_owned(),
