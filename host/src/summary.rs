@@ -132,7 +132,7 @@ fn write_summary(
     if counts.unread > 0 {
         writeln!(
             out,
-            "  NOT READ  {}: MISP could not serve {}; asked for again later, see the log or `misp-ecs status`",
+            "  NOT READ  {}: the server could not give {}; asked for again later, see the log or `misp-ecs status`",
             events(counts.unread),
             if counts.unread == 1 { "it" } else { "them" }
         )?;

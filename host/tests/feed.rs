@@ -165,3 +165,26 @@ fn a_feed_that_is_not_there_says_where_it_was_looked_for() {
         "{said}"
     );
 }
+
+#[test]
+fn an_event_that_cannot_be_read_is_counted_and_fails_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("misp-ecs.yaml"), CONFIG).unwrap();
+    let events = [(1, 10, vec![11]), (2, 20, vec![21])];
+    write(folder, &events);
+    // The file of event 1 holds event 2 with another value.
+    let file = |number: u32| folder.join(format!("feed/{}.json", uuid(number)));
+    let other = std::fs::read_to_string(file(2)).unwrap();
+    std::fs::write(file(1), other.replace("192.0.2.21", "192.0.2.99")).unwrap();
+    for _ in 0..2 {
+        let ran = run(folder, &["run", "--once"]);
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        assert!(said.contains("not the event it is named after"), "{said}");
+        assert_eq!(output(folder), (set(&[21]), 1));
+    }
+    write(folder, &events);
+    runs(folder, &["run", "--once"]);
+    assert_eq!(output(folder), (set(&[11, 21]), 2));
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use misp_client::ClientError;
+use misp_client::{ClientError, TooSlow};
 use pipeline::{Class, Classify};
 use splitter::SplitError;
 use transport::TransportError;
@@ -80,6 +80,25 @@ pub enum FeedError {
         file: String,
         /// What it is instead, or where it is broken.
         reason: String,
+    },
+    /// A file that holds another event than the one it is named after.
+    #[error(
+        "{file} holds {found}, not the event it is named after: it is refused, because it could \
+         replace an event of another source; ask the publisher of the feed to fix it"
+    )]
+    OtherEvent {
+        /// Its name.
+        file: String,
+        /// What it holds.
+        found: String,
+    },
+    /// Its bytes come too slowly.
+    #[error("{file} comes too slowly: {reason}")]
+    TooSlow {
+        /// Its name.
+        file: String,
+        /// How slowly.
+        reason: TooSlow,
     },
     /// A file that is not the one its manifest describes.
     #[error(
@@ -223,11 +242,15 @@ impl FeedError {
             Self::Gone { .. }
             | Self::File { .. }
             | Self::NotAnEvent { .. }
+            | Self::OtherEvent { .. }
             | Self::Integrity { .. }
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Encoding { .. } => Blame::Event,
+            // Small files need no disk.
             Self::Timeout { .. }
+            | Self::TooSlow { .. }
+            | Self::Kept { .. }
             | Self::ServerError { .. }
             | Self::UnexpectedStatus { .. }
             | Self::Truncated { .. } => Blame::Either,
@@ -241,7 +264,6 @@ impl FeedError {
             | Self::Tls { .. }
             | Self::Refused { .. }
             | Self::RateLimited { .. }
-            | Self::Kept { .. }
             | Self::Reader(_) => Blame::Feed,
         }
     }
@@ -306,6 +328,8 @@ impl Classify for FeedError {
             | Self::Gone { .. }
             | Self::File { .. }
             | Self::NotAnEvent { .. }
+            | Self::OtherEvent { .. }
+            | Self::TooSlow { .. }
             | Self::Integrity { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }

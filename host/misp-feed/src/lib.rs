@@ -33,8 +33,8 @@
 //! - An event that is changed under the same timestamp comes with the next sweep only, unless the
 //!   manifest has its digest.
 //! - `hashes.csv`, signatures (`*.asc`), and feeds of other formats (CSV, plain lists).
-//! - A file that holds another event than it is named after is handed out, with a warning; by its
-//!   own uuid, `named_page` does not find it.
+//! - A file that holds another event than it is named after is refused: it could replace an event
+//!   of another source.
 //!
 //! # The cursor
 //! 24 bytes an event that the manifest names, as Base64: 32 characters, so 320 kB for 10,000
@@ -61,5 +61,5 @@ mod walk;
 
 pub use error::FeedError;
 pub use headers::{Headers, HeadersError};
-pub use options::{FeedOptions, FeedPlace};
+pub use options::{FEED_FILE, FeedOptions, FeedPlace};
 pub use source::{FeedFacts, FeedSource};

@@ -1,6 +1,6 @@
 //! Events that are asked for by name, whatever the place of the walk.
 
-use pipeline::Page;
+use pipeline::{Page, UnreadEvent};
 use splitter::SplitLimits;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub(crate) async fn named(
         manifest: None,
     };
     let mut draft = Draft::default();
-    let mut failed = Vec::new();
+    let (mut failed, mut unread) = (Vec::new(), Vec::new());
     let mut first_error = None;
     let mut handled = 0;
     for name in events.iter() {
@@ -40,6 +40,10 @@ pub(crate) async fn named(
                 first_error = Some(error);
                 break;
             }
+            Err(error) if error.blame() == Blame::Event => unread.push(UnreadEvent {
+                uuid: name.clone(),
+                error: error.to_string(),
+            }),
             Err(error) => {
                 failed.push(name.clone());
                 first_error.get_or_insert(error);
@@ -47,14 +51,15 @@ pub(crate) async fn named(
         }
         handled += 1;
     }
-    let page = match (draft.is_empty(), first_error) {
+    let page = match (draft.is_empty() && unread.is_empty(), first_error) {
         (true, Some(error)) => return Err(error),
         (true, None) => None,
         (false, error) => {
             if let Some(error) = error {
                 tracing::info!(%error, "an event that was asked for is tried again");
             }
-            Some(draft.page(split, None, None).await?)
+            let page = draft.page(split, None, None).await?;
+            Some(Page { unread, ..page })
         }
     };
     // What failed keeps none of the others waiting.
@@ -66,7 +71,7 @@ pub(crate) async fn named(
 struct Search<'a> {
     place: &'a Place,
     split: SplitLimits,
-    /// Asked for when there is a reason only.
+    /// Asked for once.
     manifest: Option<Manifest>,
 }
 
@@ -77,36 +82,30 @@ impl Search<'_> {
         let Some(uuid) = manifest::uuid(name) else {
             return Ok(None);
         };
-        let wanted = Wanted {
-            file: manifest::file(name),
-            uuid: Some(uuid),
-            sha256: None,
+        let listed = self.manifest().await?.entries.get(&uuid).cloned();
+        let wanted = match &listed {
+            Some(entry) => Wanted::of(uuid, entry),
+            None => Wanted {
+                file: manifest::file(name),
+                uuid: Some(uuid),
+                sha256: None,
+            },
         };
-        let gone = match load(self.place, wanted, self.split).await {
-            Err(error @ FeedError::Gone { .. }) => error,
-            came => return came.map(Some),
-        };
+        match load(self.place, wanted, self.split).await {
+            Err(FeedError::Gone { .. }) if listed.is_none() => self.elsewhere(uuid).await,
+            came => came.map(Some),
+        }
+    }
+
+    async fn manifest(&mut self) -> Result<&Manifest, FeedError> {
         let manifest = match self.manifest.take() {
             Some(manifest) => manifest,
             None => match self.place.manifest(None).await? {
                 Some(listed) => listed.manifest,
-                None => return Err(gone),
+                None => Manifest::default(),
             },
         };
-        let manifest = self.manifest.insert(manifest);
-        let spelt = manifest.entries.get(&uuid).map(|entry| entry.file.clone());
-        match spelt {
-            Some(file) if file != manifest::file(name) => {
-                let wanted = Wanted {
-                    file,
-                    uuid: Some(uuid),
-                    sha256: None,
-                };
-                load(self.place, wanted, self.split).await.map(Some)
-            }
-            Some(_) => Err(gone),
-            None => self.elsewhere(uuid).await,
-        }
+        Ok(self.manifest.insert(manifest))
     }
 
     /// In a folder without a manifest a file may have any name.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use misp_client::PaceLimits;
 use splitter::SplitLimits;
 use transport::{ProxyChoice, TlsOptions};
 
@@ -31,6 +32,9 @@ impl From<&str> for FeedPlace {
     }
 }
 
+/// The most bytes a file of a feed has by default.
+pub const FEED_FILE: u64 = 256 << 20;
+
 /// How a feed is read.
 #[derive(Debug, Clone)]
 pub struct FeedOptions {
@@ -42,14 +46,16 @@ pub struct FeedOptions {
     pub connect_timeout: Duration,
     /// How long nothing may come. Files are served as they lie there. Default 60 s.
     pub read_timeout: Duration,
+    /// How slowly a file may come once it has begun.
+    pub pace: PaceLimits,
     /// By which way. Default: as the environment says.
     pub proxy: ProxyChoice,
     /// Whom to trust, and who we are.
     pub tls: TlsOptions,
     /// The header `User-Agent`. Default `misp-ecs/VERSION`.
     pub user_agent: String,
-    /// The most bytes a file may have, on the wire and unpacked. Default 1 GiB, as a page
-    /// of MISP. The manifest is kept in memory and may have 64 MiB at most: some 150,000 events.
+    /// The most bytes a file may have, on the wire and unpacked. Default 256 MiB.
+    /// The manifest is kept in memory and may have 64 MiB at most: some 150,000 events.
     pub max_answer: u64,
     /// A larger file goes to a temporary file here. Default: the system's place.
     pub temporary: Option<PathBuf>,
@@ -69,10 +75,11 @@ impl FeedOptions {
             headers: Headers::default(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(60),
+            pace: PaceLimits::default(),
             proxy: ProxyChoice::default(),
             tls: TlsOptions::default(),
             user_agent: concat!("misp-ecs/", env!("CARGO_PKG_VERSION")).to_owned(),
-            max_answer: 1 << 30,
+            max_answer: FEED_FILE,
             temporary: None,
             lookback: None,
             split: SplitLimits::default(),

@@ -164,7 +164,7 @@ fn pieces(body: &Body, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> st
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) file: String,
-    /// The uuid that its event should have.
+    /// The uuid that its only event must have.
     pub(crate) uuid: Option<Uuid>,
     pub(crate) sha256: Option<[u8; 32]>,
 }
@@ -224,16 +224,18 @@ fn look(body: Body, wanted: &Wanted, split: SplitLimits) -> Result<Loaded, FeedE
     if let Some(expected) = wanted.uuid
         && uuids != [Some(expected)]
     {
-        tracing::warn!(
-            file,
-            events = uuids.len(),
-            found = uuids
-                .first()
-                .copied()
-                .flatten()
-                .map(tracing::field::display),
-            "the file holds another event than the one it is named after; it is taken all the same"
-        );
+        let mut found = uuids.iter().map(|uuid| match uuid {
+            Some(uuid) => format!("event {uuid}"),
+            None => "an event without a uuid".to_owned(),
+        });
+        let first = found.next().unwrap_or_default();
+        return Err(FeedError::OtherEvent {
+            file: file.to_owned(),
+            found: match found.count() {
+                0 => first,
+                more => format!("{first} and {more} more"),
+            },
+        });
     }
     let beginning = body.read_range(0..PIECE as u64, 64).map_err(unread)?;
     Ok(Loaded {
@@ -285,15 +287,24 @@ mod tests {
         let page = format!(r#"{{"response": [{}]}}"#, event(A));
         assert!(!look_at(&page).unwrap().joinable);
         assert!(
-            !look_at(&format!("[{},{}]", event(A), event(A)))
-                .unwrap()
-                .joinable
-        );
-        assert!(
             !look_at(&format!("\u{feff}{}", event(A).trim()))
                 .unwrap()
                 .joinable
         );
+    }
+
+    #[test]
+    fn a_file_of_another_event_is_refused() {
+        const B: &str = "22222222-2222-4222-8222-222222222222";
+        for (text, found) in [
+            (event(B), B),
+            (event("x"), "without a uuid"),
+            (format!("[{},{}]", event(A), event(B)), "and 1 more"),
+        ] {
+            let error = look_at(&text).unwrap_err();
+            assert!(matches!(error, FeedError::OtherEvent { .. }), "{error}");
+            assert!(error.to_string().contains(found), "{error}");
+        }
     }
 
     #[test]

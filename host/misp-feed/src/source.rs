@@ -95,7 +95,7 @@ impl FeedSource {
             }
         }
         let changed = walk.changed();
-        let Some((draft, after)) = walk.page(position) else {
+        let Some((draft, after, unread)) = walk.page(position) else {
             walk.end();
             self.walk = None;
             return Ok(None);
@@ -105,7 +105,7 @@ impl FeedSource {
         match page {
             Ok(page) => {
                 *position = after;
-                Ok(Some(page))
+                Ok(Some(Page { unread, ..page }))
             }
             Err(error) => {
                 // Its files are lost with it: the manifest says again which they are.

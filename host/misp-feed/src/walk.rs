@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use pipeline::UnreadEvent;
 use uuid::Uuid;
 
 use crate::error::{Blame, FeedError};
@@ -13,8 +14,6 @@ use crate::position::{Position, Validators};
 const TRIES: u32 = 3;
 /// Events named in one line of the log.
 const NAMED: usize = 10;
-/// Events that could not be read, told one by one; after them they are only counted.
-const TOLD: u64 = 20;
 
 /// An event that is to be read.
 #[derive(Debug)]
@@ -44,6 +43,8 @@ pub(crate) struct Walk {
     validators: Option<Validators>,
     changed: u64,
     unread: u64,
+    /// Of them, those that no page has reported.
+    unreported: Vec<UnreadEvent>,
     /// Without a page of its own, where this read began would be forgotten.
     begins: bool,
 }
@@ -88,6 +89,7 @@ impl Walk {
             carried: None,
             validators,
             unread: 0,
+            unreported: Vec::new(),
             begins: left_out > 0,
         };
         position.validators = walk.validators_if_done();
@@ -136,15 +138,21 @@ impl Walk {
             return After::Stop(error);
         }
         self.unread += 1;
-        if self.unread <= TOLD {
-            tracing::warn!(%error, "an event could not be read; the next poll tries it again");
-        }
+        self.unreported.push(UnreadEvent {
+            uuid: todo.uuid.to_string(),
+            error: error.to_string(),
+        });
         After::Next
     }
 
-    /// What makes the next page, and the position once it is done; `None` at the end.
-    pub(crate) fn page(&mut self, position: &Position) -> Option<(Draft, Position)> {
-        if self.draft.is_empty() && !std::mem::take(&mut self.begins) {
+    /// What makes the next page, the position once it is done, and the events that could not be
+    /// read since the last one; `None` at the end.
+    pub(crate) fn page(
+        &mut self,
+        position: &Position,
+    ) -> Option<(Draft, Position, Vec<UnreadEvent>)> {
+        let unread = std::mem::take(&mut self.unreported);
+        if self.draft.is_empty() && unread.is_empty() && !self.begins {
             return None;
         }
         self.begins = false;
@@ -155,7 +163,7 @@ impl Walk {
             after.known.insert(uuid, stamp);
         }
         after.validators = self.validators_if_done();
-        Some((draft, after))
+        Some((draft, after, unread))
     }
 
     /// Only a manifest of which nothing is left to read needs no other look.
@@ -260,7 +268,7 @@ mod tests {
                             _ => walk.read(Loaded::empty(uuid, joinable)),
                         }
                     }
-                    let Some((draft, after)) = walk.page(&position) else {
+                    let Some((draft, after, _)) = walk.page(&position) else {
                         break false;
                     };
                     for uuid in draft.uuids() {

@@ -8,8 +8,9 @@
 
 mod common;
 
-use common::{Reading, Reply, Server, event, events, gzip, manifest, path, uuid};
-use misp_feed::{FeedFacts, FeedSource, Headers};
+use common::{Reading, Reply, Server, event, events, gzip, manifest, path, unread, uuid};
+use misp_client::PaceLimits;
+use misp_feed::{FeedFacts, FeedOptions, FeedSource, Headers};
 use pipeline::{Class, Classify, Source};
 use serde_json::json;
 use std::time::Duration;
@@ -275,12 +276,59 @@ async fn a_hostile_manifest_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn another_event_under_a_name_is_handed_out_all_the_same() {
-    let server = Server::with(&[(1, 100)]).await;
+async fn another_event_under_a_name_is_refused_and_counted() {
+    let server = Server::with(&[(1, 100), (2, 200)]).await;
     server.put(&path(1), Reply::ok(event(7, 100)));
     let mut reading = Reading::new(server.options());
-    assert_eq!(reading.poll().await, [(7, 100)]);
-    assert_eq!(reading.poll().await, []);
+    assert_eq!(reading.poll().await, [(2, 200)]);
+    assert_eq!(reading.unread, [uuid(1)]);
+    let mut names = vec![uuid(1)];
+    let page = reading.source.named_page(&mut names).await;
+    assert_eq!(unread(&page.unwrap().unwrap()), [uuid(1)]);
+    server.event(1, 100);
+    assert_eq!(reading.poll().await, [(1, 100)]);
+    assert!(reading.unread.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_read_by_name_is_checked_against_its_digest() {
+    let server = Server::with(&[(1, 100)]).await;
+    let entry = json!({"timestamp": 100, "integrity:sha256": "00".repeat(32)});
+    server.put(MANIFEST, Reply::ok(json!({uuid(1): entry}).to_string()));
+    let mut reading = Reading::new(server.options());
+    let mut names = vec![uuid(1)];
+    let page = reading.source.named_page(&mut names).await;
+    let page = page.unwrap().unwrap();
+    assert_eq!(unread(&page), [uuid(1)]);
+    assert!(page.unread[0].error.contains("integrity:sha256"));
+    assert_eq!(events(page), []);
+}
+
+#[tokio::test]
+async fn a_file_that_never_ends_does_not_hold_the_others() {
+    let server = Server::with(&[(1, 100), (2, 200)]).await;
+    server.put(&path(1), Reply::ok(event(1, 100)).stalling());
+    let mut reading = Reading::new(FeedOptions {
+        pace: PaceLimits {
+            total: Duration::from_millis(100),
+            ..PaceLimits::default()
+        },
+        ..server.options()
+    });
+    let mut read = Vec::new();
+    let mut failures = 0;
+    loop {
+        match reading.page().await {
+            Ok(Some(events)) => read.extend(events),
+            Ok(None) => break,
+            Err(error) => {
+                assert!(error.to_string().contains("download_timeout"), "{error}");
+                failures += 1;
+            }
+        }
+    }
+    assert_eq!(read, [(2, 200)]);
+    assert_eq!((failures, &*reading.unread), (2, &[uuid(1)][..]));
 }
 
 #[tokio::test]
@@ -396,10 +444,10 @@ async fn named_events_come_whatever_was_read() {
         .unwrap()
         .unwrap();
     assert!(page.cursor.is_none());
+    assert_eq!(unread(&page), [uuid(2)]);
     assert_eq!(events(page), [(3, 300), (1, 100)]);
-    assert_eq!(names, [uuid(2)]);
-    assert!(reading.source.named_page(&mut names).await.is_err());
-    assert_eq!(names, [uuid(2)]);
+    assert!(names.is_empty());
+    let mut names = vec![uuid(2)];
     server.manifest(&[(1, 100), (3, 300)]);
     assert!(
         reading

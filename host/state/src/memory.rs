@@ -41,6 +41,11 @@ impl State for Store {
             for event in commit.no_longer_wanted {
                 wanted::remove(transaction, instance, event)?;
             }
+            if commit.walk == commit.instance {
+                for event in commit.whole {
+                    wanted::was_read(transaction, instance, &event.uuid)?;
+                }
+            }
             for event in commit.unread {
                 wanted::add_unread(transaction, instance, event, now_ms())?;
             }

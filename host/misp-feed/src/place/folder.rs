@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use splitter::{Body, Spool, SpoolError, SpoolLimits};
+use misp_client::{DiskSpool, Keep as _, spooled};
+use splitter::{Body, SpoolError, SpoolLimits};
 use uuid::Uuid;
 
 use super::{Listed, MANIFEST, spool};
@@ -144,7 +145,7 @@ impl Folder {
             return Err(failed(io::Error::other("it is no plain file")));
         }
         let mut opened = File::open(&path).map_err(failed)?;
-        let mut spool = Spool::new(limits);
+        let mut spool = DiskSpool::new(limits);
         let mut piece = vec![0; READ];
         loop {
             let read = opened.read(&mut piece).map_err(failed)?;
@@ -155,7 +156,7 @@ impl Folder {
                 .push(piece.get(..read).unwrap_or_default())
                 .map_err(|error| kept(file, error))?;
         }
-        spool.finish().map_err(|error| kept(file, error))
+        spooled(spool).map_err(|error| FeedError::body(file, error))
     }
 }
 

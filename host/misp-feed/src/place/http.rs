@@ -1,9 +1,10 @@
 //! A feed on a web server.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use misp_client::headers::{date, date_now, text, wait};
-use misp_client::{Intake, Keep, Memory, spooled};
+use misp_client::{DiskSpool, Intake, Keep, Memory, Pace, spooled};
 use pipeline::ServerClock;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
@@ -11,12 +12,11 @@ use reqwest::header::{
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
-use splitter::{Body, Spool, SpoolLimits};
-use transport::{Reach, TransportError, builder, innermost, tls_failure};
+use splitter::{Body, SpoolLimits};
+use transport::{Reach, Renewed, TransportError, builder, innermost, tls_failure};
 
 use super::{Listed, MANIFEST, REDIRECTS, spool};
 use crate::error::FeedError;
-use crate::headers::Headers;
 use crate::manifest::{MANIFEST_BYTES, Manifest};
 use crate::options::FeedOptions;
 use crate::position::Validators;
@@ -33,10 +33,9 @@ const SNIPPET: usize = 200;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: Client,
+    client: Arc<Renewed<Client>>,
     base: Url,
-    headers: Headers,
-    read_timeout: Duration,
+    options: Arc<FeedOptions>,
     spool: SpoolLimits,
     clock: ServerClock,
 }
@@ -50,27 +49,12 @@ impl Http {
         if !options.tls.verify {
             tracing::warn!(url = %base, "the certificate of this feed is not checked");
         }
-        let mut headers = options.headers.map();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let client = builder(Reach {
-            base: &base,
-            user_agent: &options.user_agent,
-            connect_timeout: options.connect_timeout,
-            read_timeout: options.read_timeout,
-            proxy: &options.proxy,
-            tls: &options.tls,
-        })?
-        .default_headers(headers)
-        .redirect(same_origin())
-        .build()
-        .map_err(|error| TransportError::Setup {
-            reason: innermost(&error),
-        })?;
+        let files = options.tls.files().cloned();
+        let client = Renewed::new(files, || client(options, &base))?;
         Ok(Self {
-            client,
+            client: Arc::new(client),
             base,
-            headers: options.headers.clone(),
-            read_timeout: options.read_timeout,
+            options: Arc::new(options.clone()),
             spool: spool(options),
             clock: ServerClock::default(),
         })
@@ -147,7 +131,7 @@ impl Http {
             } => FeedError::Gone { file },
             other => other,
         })?;
-        let spool = Spool::new(self.spool.clone());
+        let spool = DiskSpool::new(self.spool.clone());
         let spool = self
             .take_in(file, response, spool, self.spool.total)
             .await?;
@@ -159,7 +143,8 @@ impl Http {
             url: self.base.to_string(),
             reason: error.to_string(),
         })?;
-        let request = self.client.get(url).headers(headers);
+        let client = self.client.current(|| client(&self.options, &self.base));
+        let request = client.get(url).headers(headers);
         let answer = request.send().await.map_err(|error| {
             let error = error.without_url();
             let place = self.base.to_string();
@@ -219,9 +204,18 @@ impl Http {
         let failed = |error| FeedError::body(file, error);
         let encoding = text(response.headers(), CONTENT_ENCODING.as_str());
         let mut intake = Intake::new(encoding, keep, most).map_err(failed)?;
+        let mut pace = Pace::new(self.options.pace);
         loop {
-            match response.chunk().await {
-                Ok(Some(piece)) => intake.push(&piece).map_err(failed)?,
+            let came = pace.wait(response.chunk()).await;
+            let came = came.map_err(|reason| FeedError::TooSlow {
+                file: file.to_owned(),
+                reason,
+            })?;
+            match came {
+                Ok(Some(piece)) => {
+                    pace.came(piece.len());
+                    intake.push(&piece).map_err(failed)?;
+                }
                 Ok(None) => return intake.finish().map_err(failed),
                 Err(error) if error.is_timeout() => return Err(self.timeout(file)),
                 Err(error) => {
@@ -238,15 +232,40 @@ impl Http {
     fn timeout(&self, file: &str) -> FeedError {
         FeedError::Timeout {
             file: file.to_owned(),
-            seconds: self.read_timeout.as_secs(),
+            seconds: self.options.read_timeout.as_secs(),
         }
     }
 
     /// A text of the other side as it may be shown: short, on one line, without our headers.
     fn clean(&self, text: &str) -> String {
         let shown: String = text.chars().filter(|letter| !letter.is_control()).collect();
-        self.headers.redact(&shown).chars().take(SNIPPET).collect()
+        self.options
+            .headers
+            .redact(&shown)
+            .chars()
+            .take(SNIPPET)
+            .collect()
     }
+}
+
+/// The HTTP client of these options. Reads the files they name.
+fn client(options: &FeedOptions, base: &Url) -> Result<Client, TransportError> {
+    let mut headers = options.headers.map();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    builder(Reach {
+        base,
+        user_agent: &options.user_agent,
+        connect_timeout: options.connect_timeout,
+        read_timeout: options.read_timeout,
+        proxy: &options.proxy,
+        tls: &options.tls,
+    })?
+    .default_headers(headers)
+    .redirect(same_origin())
+    .build()
+    .map_err(|error| TransportError::Setup {
+        reason: innermost(&error),
+    })
 }
 
 /// Headers may be secret: they go to the server they are meant for and to no other.

@@ -1,6 +1,7 @@
 //! A feed on a web server of our own, and what a source hands out of a feed.
 #![allow(dead_code, reason = "each suite uses its part")]
 
+use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -56,6 +57,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// The connection breaks after the body.
     pub(crate) breaks: bool,
+    /// Nothing comes after the body, and the connection stays.
+    pub(crate) stalls: bool,
 }
 
 impl Reply {
@@ -65,6 +68,7 @@ impl Reply {
             headers: Vec::new(),
             body: Vec::new(),
             breaks: false,
+            stalls: false,
         }
     }
 
@@ -73,6 +77,11 @@ impl Reply {
             body: body.into(),
             ..Self::status(200)
         }
+    }
+
+    pub(crate) fn stalling(mut self) -> Self {
+        self.stalls = true;
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -193,7 +202,11 @@ async fn serve(State(world): State<Arc<Mutex<World>>>, request: Request) -> Resp
     if reply.breaks {
         pieces.push(Err(io::Error::other("cut")));
     }
-    let mut response = Response::new(Body::from_stream(futures_util::stream::iter(pieces)));
+    let pieces = futures_util::stream::iter(pieces);
+    let mut response = Response::new(match reply.stalls {
+        true => Body::from_stream(pieces.chain(futures_util::stream::pending())),
+        false => Body::from_stream(pieces),
+    });
     *response.status_mut() = reply.status.try_into().unwrap();
     for (name, value) in reply.headers {
         let name = HeaderName::from_static(name);
@@ -208,6 +221,8 @@ pub(crate) struct Reading {
     options: FeedOptions,
     /// Of the last page that is done.
     pub(crate) cursor: Option<Cursor>,
+    /// Of the last page.
+    pub(crate) unread: Vec<String>,
 }
 
 impl Reading {
@@ -216,6 +231,7 @@ impl Reading {
             source: FeedSource::new(&options, None).unwrap(),
             options,
             cursor: None,
+            unread: Vec::new(),
         }
     }
 
@@ -231,6 +247,7 @@ impl Reading {
         };
         self.cursor = Some(page.cursor.clone().unwrap());
         assert_eq!(page.whole, Whole::Slices);
+        self.unread = unread(&page);
         Ok(Some(events(page)))
     }
 
@@ -242,6 +259,10 @@ impl Reading {
         }
         came
     }
+}
+
+pub(crate) fn unread(page: &Page) -> Vec<String> {
+    page.unread.iter().map(|event| event.uuid.clone()).collect()
 }
 
 pub(crate) fn events(page: Page) -> Vec<(u32, i64)> {

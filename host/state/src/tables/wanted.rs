@@ -161,6 +161,22 @@ fn unread_table(transaction: &ReadTransaction) -> Result<Option<UnreadTable>, Tr
     }
 }
 
+/// All of an event was read: if it could not be read before, it waits no longer.
+pub(crate) fn was_read(
+    transaction: &WriteTransaction,
+    instance: u32,
+    uuid: &str,
+) -> Result<(), Trouble> {
+    let waits = {
+        let table = transaction.open_table(UNREAD)?;
+        table.get((instance, uuid))?.is_some()
+    };
+    if waits {
+        remove(transaction, instance, uuid)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn remove(
     transaction: &WriteTransaction,
     instance: u32,
