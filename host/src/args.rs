@@ -88,6 +88,12 @@ pub(crate) enum Command {
     },
     /// Print the reference of the configuration file.
     Config,
+    /// Compile the component on standard input, within limits, for the process that started this.
+    #[command(hide = true)]
+    Compile {
+        /// The folder of compiled components.
+        cache: Option<PathBuf>,
+    },
 }
 
 /// Where the configuration is.

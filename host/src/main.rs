@@ -85,6 +85,7 @@ async fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Setup { command } => commands::setup(command).await,
         Command::Reprocess(args) => commands::reprocess(args).await,
         Command::Check(configured) => commands::check(configured).await,
+        Command::Compile { cache } => Ok(ExitCode::from(runtime::compile_stdin(cache.clone())?)),
         Command::Config => {
             io::stdout()
                 .lock()

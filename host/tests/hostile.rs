@@ -128,3 +128,57 @@ async fn a_broken_mapping_moves_no_cursor() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(setup.attributes().len(), 40);
 }
+
+/// A component of 2 MB whose compilation takes memory with the product of its variables and loops.
+fn compile_bomb() -> Vec<u8> {
+    use std::fmt::Write as _;
+    const VARIABLES: usize = 49_000;
+    const LOOPS: usize = 2_000;
+    let mut text = String::from("(component (core module (func (local");
+    text += &" i64".repeat(VARIABLES);
+    text.push(')');
+    text += &"(loop ".repeat(LOOPS);
+    for variable in 0..VARIABLES {
+        let sum = format!("(i64.add (local.get {variable}) (i64.const 1))");
+        write!(text, "(local.set {variable} {sum})").unwrap();
+    }
+    text += &"(br_if 0 (i32.wrap_i64 (local.get 0))))".repeat(LOOPS);
+    text += ")))";
+    wat::parse_str(&text).unwrap()
+}
+
+/// The most memory that a process had, KiB, until it ended; and its output.
+fn run_and_measure(mut command: std::process::Command) -> (u64, Output) {
+    use std::process::Stdio;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        std::thread::yield_now();
+    }
+    (most, child.wait_with_output().unwrap())
+}
+
+#[tokio::test]
+async fn a_component_that_takes_too_much_to_compile_costs_this_process_nothing() {
+    let misp = misp(&[]).await;
+    let bomb = tempfile::tempdir().unwrap();
+    let path = bomb.path().join("bomb.component.wasm");
+    std::fs::write(&path, compile_bomb()).unwrap();
+    let setup = with_mapping(&misp, &path);
+    let command = setup.command(&["run", "--once"]);
+    let measured = tokio::task::spawn_blocking(move || run_and_measure(command));
+    let (most_kib, ran) = measured.await.unwrap();
+    let said = text(&ran.stderr);
+    assert!(!ran.status.success(), "{said}");
+    assert!(said.contains("could not be compiled"), "{said}");
+    assert!(most_kib < 200 << 10, "{most_kib} KiB");
+}

@@ -24,6 +24,24 @@ pub enum LoadError {
         /// What wasmtime said.
         source: wasmtime::Error,
     },
+    /// So large that it is not even compiled.
+    #[error(
+        "it has {bytes} bytes, and a mapping may have {limit}: it holds something else as well"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest.
+        limit: usize,
+    },
+    /// Compiling it takes too much.
+    #[error(
+        "it could not be compiled: {reason}; a mapping compiles in seconds, this one is broken or hostile"
+    )]
+    Compile {
+        /// What it took.
+        reason: String,
+    },
     /// It imports something.
     #[error(
         "it imports {names:?}, and a mapping may import nothing: build it for wasm32-unknown-unknown"

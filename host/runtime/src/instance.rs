@@ -17,7 +17,14 @@ use crate::inside::Inside;
 use crate::options::{RuntimeOptions, TICK};
 use crate::origin::Origin;
 
-/// What a store keeps: how much memory the instance has.
+/// The most bytes that an element of a table takes in the host.
+const TABLE_ELEMENT: usize = 16;
+/// Core instances, tables and memories of a component: it is made of a few modules.
+const MOST_INSTANCES: usize = 64;
+const MOST_TABLES: usize = 16;
+const MOST_MEMORIES: usize = 16;
+
+/// What a store keeps: how much memory the instance has, its tables included.
 pub(crate) struct Host {
     limit: usize,
     used: usize,
@@ -37,7 +44,7 @@ impl ResourceLimiter for Host {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let wanted = self.used - current.min(self.used) + desired;
+        let wanted = (self.used - current.min(self.used)).saturating_add(desired);
         if wanted > self.limit {
             return Err(TooMuchMemory { wanted }.into());
         }
@@ -47,11 +54,24 @@ impl ResourceLimiter for Host {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= 100_000)
+        let bytes = |elements: usize| elements.saturating_mul(TABLE_ELEMENT);
+        self.memory_growing(bytes(current), bytes(desired), maximum.map(bytes))
+    }
+
+    fn instances(&self) -> usize {
+        MOST_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MOST_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MOST_MEMORIES
     }
 }
 
@@ -267,5 +287,47 @@ fn fault(
                 Fault::Trap { text, inside }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Engine, Instance as CoreInstance, Module};
+
+    use super::*;
+
+    fn instantiate(text: &str) -> Result<usize, wasmtime::Error> {
+        let engine = Engine::default();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let host = Host {
+            limit: 1 << 20,
+            used: 0,
+        };
+        let mut store = Store::new(&engine, host);
+        store.limiter(|host| host);
+        CoreInstance::new(&mut store, &module, &[])?;
+        Ok(store.data().used)
+    }
+
+    #[test]
+    fn tables_count_as_memory() {
+        assert_eq!(
+            instantiate("(module (table 1000 funcref))").unwrap(),
+            16_000
+        );
+        let several = "(table 20000 funcref) ".repeat(4);
+        for tables in ["(table 100000 funcref)", &several] {
+            let error = instantiate(&format!("(module {tables})")).unwrap_err();
+            assert!(error.is::<TooMuchMemory>(), "{error:#}");
+        }
+        let both = "(module (memory 15) (table 10000 funcref))";
+        assert!(instantiate(both).unwrap_err().is::<TooMuchMemory>());
+    }
+
+    #[test]
+    fn the_number_of_tables_is_limited() {
+        let module = |tables: usize| format!("(module {})", "(table 1 funcref) ".repeat(tables));
+        instantiate(&module(MOST_TABLES)).unwrap();
+        instantiate(&module(MOST_TABLES + 1)).unwrap_err();
     }
 }

@@ -5,6 +5,7 @@
 //! is looked at.
 
 mod bindings;
+mod bounded;
 mod clock;
 mod collisions;
 mod convert;
@@ -18,8 +19,10 @@ mod options;
 mod origin;
 mod probe;
 
+pub use bounded::{Compiler, compile_stdin};
 pub use engine::{
-    CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LoadedMapping, digest,
+    CONTRACT, Compiled, Description, Engine, Field, FieldOrigin, LARGEST_COMPONENT, LoadedMapping,
+    digest,
 };
 pub use error::{EngineError, Fault, LoadError, RuntimeError, StartError};
 pub use inside::Inside;

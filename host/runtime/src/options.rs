@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bounded::Compiler;
+
 /// How often the clock of the components ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -24,6 +26,8 @@ pub struct RuntimeOptions {
     pub retire_bytes: usize,
     /// A folder for compiled components, so that the next start need not compile.
     pub cache: Option<PathBuf>,
+    /// Compiles a component before this process does, within limits. Default: none.
+    pub compiler: Option<Compiler>,
     /// Attributes in a row that fault, none mapped between them, before the mapping
     /// counts as broken. Default 20: bad data is rare, a bad mapping fails always.
     pub fault_limit: u32,
@@ -38,6 +42,7 @@ impl Default for RuntimeOptions {
             reuse_calls: 1_000,
             retire_bytes: 128 << 20,
             cache: None,
+            compiler: None,
             fault_limit: 20,
         }
     }

@@ -381,3 +381,20 @@ fn the_mapping_of_the_house_imports_nothing_and_says_what_it_is() {
     assert_eq!(loaded.identity().digest.len(), 64);
     assert!(loaded.description().fields.len() > 100);
 }
+
+#[test]
+fn a_component_over_the_largest_size_is_not_compiled() {
+    let engine = Engine::new(&RuntimeOptions::default()).unwrap();
+    let error = engine
+        .compile(&vec![0; runtime::LARGEST_COMPONENT + 1])
+        .err();
+    assert!(
+        matches!(error, Some(LoadError::TooLarge { .. })),
+        "{error:?}"
+    );
+    let error = engine.compile(&vec![0; runtime::LARGEST_COMPONENT]).err();
+    assert!(
+        matches!(error, Some(LoadError::NotAComponent { .. })),
+        "{error:?}"
+    );
+}
