@@ -51,9 +51,12 @@ impl Places {
         folders
     }
 
-    /// The component at a path, or of this name.
+    /// The component at a path, or of this name. A name is a path if it holds a `/` or ends with
+    /// `.wasm`: a folder `ecs-9` that happens to be in the working directory is not a mapping.
     pub(crate) fn find(&self, name: &str) -> anyhow::Result<Found> {
-        if let Some(path) = component_at(Path::new(name)) {
+        if (name.contains('/') || name.ends_with(".wasm"))
+            && let Some(path) = component_at(Path::new(name))
+        {
             return read(&path);
         }
         let file = format!("{name}{ENDING}");
@@ -107,6 +110,17 @@ impl Places {
             add(name, "inside the executable".to_owned());
         }
         list
+    }
+}
+
+/// The component at a path.
+pub(crate) fn at(path: &Path) -> anyhow::Result<Found> {
+    match component_at(path) {
+        Some(path) => read(&path),
+        None => Err(Exit::Usage.error(format!(
+            "there is no component at {}: give a .wasm file or a folder that holds some",
+            path.display()
+        ))),
     }
 }
 

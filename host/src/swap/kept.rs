@@ -246,6 +246,14 @@ impl Kept {
         let path = self.path(digest);
         let bytes = fs::read(&path)
             .with_context(|| format!("the kept mapping {} cannot be read", path.display()))?;
+        let found = runtime::digest(&bytes);
+        if found != digest {
+            anyhow::bail!(
+                "the kept mapping {} was altered: its SHA-256 is {found}; remove it and use \
+                 `misp-ecs mapping use` with the component itself",
+                path.display()
+            );
+        }
         Ok(Found {
             place: path.display().to_string(),
             bytes,
@@ -334,12 +342,17 @@ fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    /// The bytes of a made-up mapping are the letter that it is called by.
+    fn digest(letter: &str) -> String {
+        runtime::digest(letter.as_bytes())
+    }
+
     fn entry(digit: &str, configured: &str) -> Entry {
         Entry {
             mapping: MappingIdentity {
                 name: "made-up".to_owned(),
                 version: "1".to_owned(),
-                digest: digit.repeat(64),
+                digest: digest(digit),
                 settings: String::new(),
             },
             configured: Some(configured.repeat(64)),
@@ -360,21 +373,22 @@ mod tests {
                 .contains("go back to")
         );
         let put = |entry, bytes: &[u8]| kept.put_to_work(entry, Cause::Use, bytes).unwrap();
-        put(entry("a", "a"), b"A");
-        put(entry("a", "a"), b"A");
-        put(entry("b", "a"), b"B");
+        put(entry("a", "a"), b"a");
+        put(entry("a", "a"), b"a");
+        put(entry("b", "a"), b"b");
         assert_eq!(kept.history().unwrap(), [entry("a", "a"), entry("b", "a")]);
-        assert_eq!(kept.find("sha256:bbbbbbbb").unwrap().unwrap().bytes, b"B");
+        let some = format!("sha256:{}", &digest("b")[..8]);
+        assert_eq!(kept.find(&some).unwrap().unwrap().bytes, b"b");
         assert!(kept.find("cccccccc").unwrap().is_none());
         assert!(kept.find("ecs-9").unwrap().is_none());
-        assert_eq!(kept.before_last().unwrap().1.bytes, b"A");
+        assert_eq!(kept.before_last().unwrap().1.bytes, b"a");
         kept.go_back(Some("b".repeat(64)), 7).unwrap();
         assert_eq!(kept.history().unwrap(), [entry("a", "b")]);
         // Put to work as the configured one: nothing to go back to.
-        put(entry("a", "a"), b"A");
+        put(entry("a", "a"), b"a");
         assert_eq!(kept.history().unwrap(), [entry("a", "a")]);
         // The mapping that was rolled back can be used again.
-        assert_eq!(kept.find("bbbbbbbb").unwrap().unwrap().bytes, b"B");
+        assert_eq!(kept.find(&some).unwrap().unwrap().bytes, b"b");
     }
 
     #[test]
@@ -396,7 +410,7 @@ mod tests {
             .map(|change| {
                 (
                     change.cause.word(),
-                    &change.mapping.digest[..1],
+                    change.mapping.digest.clone(),
                     change.at_ms,
                 )
             })
@@ -404,12 +418,12 @@ mod tests {
         assert_eq!(
             log,
             [
-                ("configured", "a", 0),
-                ("use", "b", 0),
-                ("rollback", "a", 1),
-                ("use", "c", 0),
-                ("rollback", "a", 2),
-                ("fallback", "a", 3),
+                ("configured", digest("a"), 0),
+                ("use", digest("b"), 0),
+                ("rollback", digest("a"), 1),
+                ("use", digest("c"), 0),
+                ("rollback", digest("a"), 2),
+                ("fallback", digest("a"), 3),
             ]
         );
         assert_eq!(kept.history().unwrap().len(), 1);
@@ -432,20 +446,31 @@ mod tests {
     }
 
     #[test]
+    fn an_altered_mapping_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_state(folder.path());
+        kept.put_to_work(entry("a", "a"), Cause::Use, b"a").unwrap();
+        assert_eq!(kept.bytes(&digest("a")).unwrap().bytes, b"a");
+        fs::write(kept.path(&digest("a")), b"another").unwrap();
+        let error = kept.bytes(&digest("a")).unwrap_err().to_string();
+        assert!(error.contains("was altered"), "{error}");
+    }
+
+    #[test]
     fn a_bounded_number_of_mappings_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept::in_state(folder.path());
         for turn in 0..KEPT + 5 {
             let digit = ["a", "b"][turn % 2];
-            kept.put_to_work(entry(digit, "a"), Cause::Use, b"bytes")
+            kept.put_to_work(entry(digit, "a"), Cause::Use, digit.as_bytes())
                 .unwrap();
         }
         for digit in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"] {
-            kept.put_to_work(entry(digit, "a"), Cause::Use, b"bytes")
+            kept.put_to_work(entry(digit, "a"), Cause::Use, digit.as_bytes())
                 .unwrap();
         }
         assert_eq!(kept.history().unwrap().len(), KEPT);
-        assert!(kept.bytes(&"a".repeat(64)).is_err());
-        assert!(kept.bytes(&"0".repeat(64)).is_ok());
+        assert!(kept.bytes(&digest("a")).is_err());
+        assert!(kept.bytes(&digest("0")).is_ok());
     }
 }

@@ -18,6 +18,31 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The folder is another user's.
+    #[error(
+        "the folder {} belongs to the user {owner} and this process runs as {user}: run it as that \
+         user, change the owner, or give this host its own folder (--state)",
+        folder.display()
+    )]
+    OtherOwner {
+        /// The folder.
+        folder: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+        /// This process's user.
+        user: u32,
+    },
+    /// Everybody can put files into the folder.
+    #[error(
+        "every user can write to the folder {}, which belongs to root: use a folder below it, such \
+         as {}/misp-ecs (--state)",
+        folder.display(),
+        folder.display()
+    )]
+    WritableByAll {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Another host has this state.
     #[error(
         "the state in {} is held by {}: stop it, or give this host its own folder (--state)",
@@ -84,7 +109,9 @@ fn holder(pid: Option<u32>) -> String {
 impl Classify for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::Held { .. }
+            Self::OtherOwner { .. }
+            | Self::WritableByAll { .. }
+            | Self::Held { .. }
             | Self::Damaged { .. }
             | Self::FromTheFuture { .. }
             | Self::VersionsUsedUp { .. } => Class::Fatal,

@@ -11,6 +11,7 @@ mod instances;
 mod lock;
 mod memory;
 mod precedence;
+mod private;
 mod schema;
 mod sorted;
 mod store;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use error::{FolderError, StoreError};
 pub use folder::state_folder;
+pub use private::private_folder;
 pub use store::Store;
 pub use tables::cursors::InstanceState;
 pub use tables::documents::KnownDocument;

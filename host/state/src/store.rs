@@ -1,8 +1,8 @@
 //! The store: one database, one host, one transaction a commit.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,7 @@ use crate::error::{IoContext, Trouble};
 use crate::lock::Lock;
 use crate::memory;
 use crate::precedence::Configured;
+use crate::private::private_folder;
 use crate::schema::{STEPS, Step, upgrade};
 use crate::tables::cursors::{self, InstanceState};
 use crate::tables::documents::{self, KnownDocument, NewIds};
@@ -62,11 +63,7 @@ impl Store {
     }
 
     pub(crate) fn open_with(folder: &Path, steps: &[Step]) -> Result<Self, StoreError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .context("could not create the state folder", folder)?;
+        private_folder(folder)?;
         let lock = Lock::take(folder)?;
         let path = folder.join(FILE);
         if !path.try_exists().context("could not look for", &path)? {
