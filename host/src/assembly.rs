@@ -87,7 +87,7 @@ pub(crate) async fn assemble(
     };
     let (mut instances, mut members) = (Vec::new(), Vec::new());
     for ((instance, credential), mapper) in chosen.into_iter().zip(ready.mappers) {
-        let server = Server::of(instance, credential, folder);
+        let server = Server::of(instance, credential, config.spool_folder(folder));
         let running = server.and_then(|server| assembly.instance(instance, server, &mapper));
         let running = running.with_context(|| format!("instance {}", instance.label()))?;
         members.push(Member {

@@ -57,7 +57,9 @@ pub(crate) async fn why_nothing(
         return lines;
     };
     for (instance, credential) in instances {
-        let Ok(Server::Misp(client)) = Server::of(instance, credential, folder) else {
+        let Ok(Server::Misp(client)) =
+            Server::of(instance, credential, loaded.config.spool_folder(folder))
+        else {
             continue;
         };
         match tokio::time::timeout(PATIENCE, findings(&client, instance)).await {

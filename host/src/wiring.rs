@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use misp_client::{AttributesWalk, Client, ClientOptions, EventsWalk, TlsOptions, WalkOptions};
+use misp_client::{
+    AttributesWalk, Client, ClientOptions, EventsWalk, PaceLimits, TlsOptions, WalkOptions,
+};
 use misp_feed::{FeedOptions, FeedPlace, FeedSource, Headers};
 use outputs::{OutputOptions, StdoutOptions, StdoutOutput};
 use pipeline::{BeginWalk, Output, OutputKey, SourceError, Transform as _};
@@ -113,12 +115,11 @@ pub(crate) fn find_mapping(
     mapping: &MappingConfig,
     directory: Option<&Path>,
 ) -> anyhow::Result<Found> {
-    let name = match (&mapping.path, &mapping.name) {
-        (Some(path), _) => path.display().to_string(),
-        (None, Some(name)) => name.clone(),
-        (None, None) => mappings::DEFAULT.to_owned(),
-    };
-    Places::new(directory.map(Path::to_owned)).find(&name)
+    if let Some(path) = &mapping.path {
+        return mappings::at(path);
+    }
+    let name = mapping.name.as_deref().unwrap_or(mappings::DEFAULT);
+    Places::new(directory.map(Path::to_owned)).find(name)
 }
 
 /// The digest of what the configuration names; `None` if that cannot be read.
@@ -204,7 +205,7 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    /// The server of an instance; nothing is asked yet.
+    /// The server of an instance; nothing is asked yet. `folder`: for temporary files.
     pub(crate) fn of(
         instance: &Instance,
         credential: &Credential,
@@ -256,11 +257,12 @@ fn client_options(instance: &Instance, key: misp_client::ApiKey, folder: &Path) 
     ClientOptions {
         connect_timeout: instance.connect_timeout.get(),
         read_timeout: instance.read_timeout.get(),
+        pace: pace(instance),
         proxy: instance.proxy.clone().into(),
         tls: tls_options(&instance.tls),
         trace_file: instance.trace_file.clone(),
         spool: SpoolLimits {
-            total: instance.max_answer.bytes(),
+            total: instance.max_answer(),
             directory: Some(folder.to_owned()),
             ..SpoolLimits::default()
         },
@@ -276,10 +278,18 @@ fn feed_options(instance: &Instance, headers: Headers, folder: &Path) -> FeedOpt
         read_timeout: instance.read_timeout.get(),
         proxy: instance.proxy.clone().into(),
         tls: tls_options(&instance.tls),
-        max_answer: instance.max_answer.bytes(),
+        max_answer: instance.max_answer(),
+        pace: pace(instance),
         temporary: Some(folder.to_owned()),
         lookback: lookback(instance),
         ..FeedOptions::new(FeedPlace::from(instance.url.as_str()))
+    }
+}
+
+fn pace(instance: &Instance) -> PaceLimits {
+    PaceLimits {
+        min_throughput: instance.min_throughput.bytes(),
+        total: instance.download_timeout.get(),
     }
 }
 

@@ -345,6 +345,7 @@ impl Config {
         }
         resolve(&mut self.mapping.path);
         resolve(&mut self.state.path);
+        resolve(&mut self.state.spool_path);
         resolve(&mut self.dead_letters.path);
         for output in self.outputs.values_mut() {
             for path in output.files_mut() {

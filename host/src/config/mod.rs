@@ -11,7 +11,7 @@ mod unknown_keys;
 mod wording;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use misp_client::{ApiKey, CursorKind};
 use misp_feed::Headers;
@@ -56,6 +56,13 @@ pub(crate) struct Config {
     /// differ from what went out, or `all`.
     #[serde(default)]
     pub(crate) resend: Resend,
+}
+
+impl Config {
+    /// The folder for temporary files, given that of the state.
+    pub(crate) fn spool_folder<'c>(&'c self, state: &'c Path) -> &'c Path {
+        self.state.spool_path.as_deref().unwrap_or(state)
+    }
 }
 
 /// Which documents go out again.
@@ -146,9 +153,16 @@ pub(crate) struct Instance {
     /// How the connection is secured.
     #[serde(default)]
     pub(crate) tls: Tls,
-    /// The largest answer that is taken, after decompression.
-    #[serde(default = "four_gibibytes")]
-    pub(crate) max_answer: ByteSize,
+    /// The largest answer that is taken, after decompression. Default: 4GiB, for a file of a feed
+    /// 256MiB.
+    pub(crate) max_answer: Option<ByteSize>,
+    /// The fewest bytes that an answer may bring in a second, averaged over each minute from its
+    /// first byte on; a slower one is given up and asked for again. 0: any.
+    #[serde(default = "a_kibibyte")]
+    pub(crate) min_throughput: ByteSize,
+    /// The longest time that an answer may take from its first byte to its last. 0: any.
+    #[serde(default = "an_hour")]
+    pub(crate) download_timeout: Duration,
     /// A file to which every request and the head of every answer is written, the
     /// key redacted. For finding out what a server does; it grows without limit.
     pub(crate) trace_file: Option<PathBuf>,
@@ -249,8 +263,9 @@ impl Default for Tls {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MappingConfig {
-    /// A mapping by name, such as `ecs-9` or `ecs-1.12`: looked for as a path, beside this
-    /// file, beside the executable (`mappings/`), in `share/misp-ecs/mappings` of
+    /// A mapping by name, such as `ecs-9` or `ecs-1.12`: looked for as a path if it holds a `/` or
+    /// ends with `.wasm`, beside this file, beside the executable (`mappings/`), in
+    /// `share/misp-ecs/mappings` of
     /// its prefix, and among those inside the executable. Default: `ecs-9`.
     pub(crate) name: Option<String>,
     /// A component file, instead of a name, or a folder of versions: the one whose name comes
@@ -270,6 +285,9 @@ pub(crate) struct StateConfig {
     /// The folder of the state. Default: `$STATE_DIRECTORY` (systemd sets it), else
     /// `$XDG_STATE_HOME/misp-ecs`, else `~/.local/state/misp-ecs`.
     pub(crate) path: Option<PathBuf>,
+    /// The folder for temporary files of answers over 16MiB. A tenth of its disk, at most 1GiB,
+    /// is never filled with them. Default: the folder of the state.
+    pub(crate) spool_path: Option<PathBuf>,
 }
 
 /// Limits of the mapping component. A record that passes one is refused, alone.
@@ -312,6 +330,15 @@ impl Instance {
             "filters": self.filters,
         });
         runtime::digest(selection.to_string().as_bytes())
+    }
+
+    /// The largest answer that is taken, bytes.
+    pub(crate) fn max_answer(&self) -> u64 {
+        let default = match self.endpoint {
+            Endpoint::Feed => misp_feed::FEED_FILE,
+            Endpoint::Events | Endpoint::Attributes => 4 << 30,
+        };
+        self.max_answer.map_or(default, |size| size.bytes())
     }
 }
 
@@ -362,6 +389,10 @@ fn fifty() -> u32 {
     50
 }
 
-fn four_gibibytes() -> ByteSize {
-    ByteSize::gib(4)
+fn a_kibibyte() -> ByteSize {
+    ByteSize::kib(1)
+}
+
+fn an_hour() -> Duration {
+    Duration::from_hours(1)
 }

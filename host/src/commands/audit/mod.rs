@@ -123,7 +123,7 @@ pub(crate) async fn report(
     let (mut text, mut differs) = (String::new(), false);
     for (instance, credential) in chosen(loaded, only)? {
         let name = instance.label();
-        let server = Server::of(instance, credential, folder)?;
+        let server = Server::of(instance, credential, loaded.config.spool_folder(folder))?;
         let facts = Facts::default();
         let mapper = wiring::start_mapper(&engine, &mapping, &loaded.config, instance, &facts)?;
         // The listing is bound by where the first walk began: the cursor knows.

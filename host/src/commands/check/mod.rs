@@ -73,7 +73,7 @@ pub(crate) async fn check(configured: &Configured) -> anyhow::Result<ExitCode> {
             }
         }
         report.title(instance.label());
-        match Server::of(instance, credential, &folder) {
+        match Server::of(instance, credential, loaded.config.spool_folder(&folder)) {
             Err(error) => report.bad("connection", &crate::explain(&error)),
             Ok(Server::Feed(options)) => feed::check(&options, &mut report).await,
             Ok(Server::Misp(client)) => {
