@@ -21,7 +21,7 @@ use serde_json::json;
 const NOW_MS: i64 = 1_767_225_600_000;
 
 /// Everything of a document, of either side.
-macro_rules! facts {
+macro_rules! parts {
     ($document:expr) => {{
         let document = $document;
         let notes = document.notes.iter();
@@ -119,8 +119,11 @@ fn same(what: &str, native: Result<Outcome, Rejection>, wasm: Mapped) -> usize {
         (native, wasm) => panic!("{what}: {native:?}, and in wasm {wasm:?}"),
     };
     assert_eq!(native.event, wasm.event, "{what}");
-    for (native, wasm) in native.documents.iter().zip(&wasm.documents) {
-        assert_eq!(facts!(native), facts!(wasm), "{what}");
+    for (one, other) in native.documents.iter().zip(&wasm.documents) {
+        assert_eq!(parts!(one), parts!(other), "{what}");
+        let (one, other) = (native.facts_of(one).unwrap(), &other.facts);
+        // Two types with the same members.
+        assert_eq!(format!("{one:?}"), format!("{other:?}"), "{what}");
     }
     assert_eq!(native.documents.len(), wasm.documents.len(), "{what}");
     let refused = native.refused.iter();

@@ -204,6 +204,7 @@ impl<'m, 'a> Maker<'m, 'a> {
             timestamp_ms,
             modified_ms: timestamp_ms,
             expires_ms: None,
+            facts: 0,
             fingerprint: fingerprint.finish(),
             body: event.prefilled.render(&self.mapper.template, leaves),
             notes,

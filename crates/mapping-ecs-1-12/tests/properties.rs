@@ -10,9 +10,9 @@
 mod common;
 
 use common::support::any::{anything, attributes_in, event, slices};
-use common::support::no_canary;
+use common::support::{no_canary, with_facts};
 use common::{NOW_MS, checker, mapper, mapper_with};
-use mapping::{Document, Mapping, Outcome};
+use mapping::{Mapping, Outcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -74,8 +74,8 @@ proptest! {
         prop_assume!(attributes_in(&event) > 0);
         let whole = map(&event);
         let parts: Vec<Outcome> = slices(&event, size).iter().map(map).collect();
-        let documents: Vec<Document> = parts.iter().flat_map(|part| part.documents.clone()).collect();
-        prop_assert_eq!(&whole.documents, &documents, "{}", event);
+        let documents: Vec<_> = parts.iter().flat_map(with_facts).collect();
+        prop_assert_eq!(with_facts(&whole), documents, "{}", event);
         let refused: Vec<_> = parts.iter().flat_map(|part| part.refused.clone()).collect();
         prop_assert_eq!(whole.refused, refused);
     }

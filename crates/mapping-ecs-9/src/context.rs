@@ -1,10 +1,10 @@
 //! What tags and galaxies say: markings, confidence, techniques, groups, software.
 
 use ecs_model::{FieldId, Leaves, json};
+use mapping::confidence;
 use mapping::tags::{self, MachineTag};
 use misp_model::Object;
 
-use crate::confidence;
 use crate::fields::CATALOGUE;
 use crate::galaxies::{self, Attack, Cluster, Found, Named};
 use crate::unique::{Keyed, Unique};

@@ -4,7 +4,6 @@
 //! lists where ECS has lists, dates as ISO 8601 in UTC. [`Ecs9`] is the way in; its
 //! README says how to add an attribute type.
 
-mod confidence;
 mod context;
 mod document;
 mod event;

@@ -97,6 +97,42 @@ pub struct Note {
     pub text: String,
 }
 
+/// The Traffic Light Protocol; the greater is the stricter. TLP 1's white is clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tlp {
+    /// `tlp:clear` and `tlp:white`.
+    Clear,
+    /// `tlp:green`
+    Green,
+    /// `tlp:amber`
+    Amber,
+    /// `tlp:amber+strict`
+    AmberStrict,
+    /// `tlp:red`
+    Red,
+}
+
+/// What filters select by, as MISP has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// MISP's attribute type; `None` for the document of an event without attributes.
+    pub attribute_type: Option<String>,
+    /// MISP's category; `None` for the document of an event without attributes.
+    pub category: Option<String>,
+    /// `to_ids`
+    pub to_ids: Option<bool>,
+    /// The names of the attribute's tags, then of its event's; local tags too.
+    pub tags: Vec<String>,
+    /// The attribute's own marking, else the event's; the strictest of several.
+    pub tlp: Option<Tlp>,
+    /// The name of the organisation that created the event.
+    pub organisation: Option<String>,
+    /// Its uuid.
+    pub organisation_uuid: Option<String>,
+    /// 0 to 100; `None` if no tag states it.
+    pub confidence: Option<u8>,
+}
+
 /// One document and what the host needs to act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
@@ -116,6 +152,8 @@ pub struct Document {
     pub modified_ms: i64,
     /// When the indicator stops being valid, UNIX milliseconds.
     pub expires_ms: Option<i64>,
+    /// Which entry of [`Outcome::facts`] describes this document.
+    pub facts: u32,
     /// Equal for two bodies that differ only in what moves by itself.
     pub fingerprint: u64,
     /// One JSON object, UTF-8, no newline.
@@ -168,6 +206,15 @@ pub struct Outcome {
     pub refused: Vec<Refused>,
     /// Counts by type.
     pub tallies: Vec<Tally>,
+    /// The facts of the documents; documents with equal facts share an entry.
+    pub facts: Vec<Facts>,
+}
+
+impl Outcome {
+    /// Returns the facts of one of the documents; `None` if its index is wrong.
+    pub fn facts_of(&self, document: &Document) -> Option<&Facts> {
+        self.facts.get(usize::try_from(document.facts).ok()?)
+    }
 }
 
 /// A mapping: output is a function of settings, origin, record and time, of nothing else.

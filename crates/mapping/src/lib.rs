@@ -2,7 +2,9 @@
 //! that no layout changes.
 
 pub mod compact;
+pub mod confidence;
 mod contract;
+mod facts;
 pub mod fingerprint;
 pub mod id;
 pub mod members;
@@ -19,8 +21,8 @@ pub mod url;
 pub mod value;
 
 pub use contract::{
-    Description, Document, Field, FieldOrigin, Mapping, Note, NoteKind, Operation, Origin, Outcome,
-    Refused, Rejection, SettingsError, Tally,
+    Description, Document, Facts, Field, FieldOrigin, Mapping, Note, NoteKind, Operation, Origin,
+    Outcome, Refused, Rejection, SettingsError, Tally, Tlp,
 };
 pub use misp_model::prefix;
 pub use misp_model::redaction::REDACTED;

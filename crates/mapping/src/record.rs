@@ -6,6 +6,7 @@ use ecs_model::{Catalogue, Leaves};
 use misp_model::{Event, Item, Json, Object};
 
 use crate::compact::Attributes;
+use crate::facts::{self, EventFacts, FactsTable};
 use crate::members::{self, Copier, Member};
 use crate::original::{Around, Original, Source};
 use crate::privacy::{self, Identities, Identity, Private};
@@ -211,8 +212,10 @@ pub fn map<L: Layout>(layout: &L, bytes: &[u8], now_ms: i64) -> Result<Outcome, 
                 let same = loose
                     .take()
                     .filter(|last| last.is_of(layout, event, attribute));
-                let head =
-                    same.unwrap_or_else(|| Loose::new(layout, event, attribute, &none, now_ms));
+                let head = same.unwrap_or_else(|| {
+                    run.facts.start_event();
+                    Loose::new(layout, event, attribute, &none, now_ms)
+                });
                 run.loose(&head, attribute, object);
                 loose = Some(head);
             }
@@ -231,6 +234,7 @@ struct Run<'m, 'a, L> {
     scratch: Scratch<'a>,
     outcome: Outcome,
     tallies: Tallies,
+    facts: FactsTable,
     /// The events seen, as far as it matters: the first, and whether there are others.
     event: Option<(String, bool)>,
 }
@@ -244,6 +248,7 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
             scratch: Scratch::new::<L>(),
             outcome: Outcome::default(),
             tallies: Tallies::default(),
+            facts: FactsTable::default(),
             event: None,
         }
     }
@@ -251,7 +256,12 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
     /// The documents of an event; `whole` is the record, if it is nothing but this event.
     fn event(&mut self, event: Event<'_, 'a>, whole: Option<Source<'_, 'a>>) {
         let names = tags::of(event.0, |tag| self.layout.tag(tag));
-        let head = self.layout.head(event.0, &names, self.now_ms);
+        let entries: Vec<_> = facts::entries(event.0).iter().collect();
+        let head = Prepared {
+            layout: self.layout.head(event.0, &names, self.now_ms),
+            facts: EventFacts::new(event.0, &entries, |tag| self.layout.tag(tag).is_some()),
+        };
+        self.facts.start_event();
         let original = Original::new(event.0);
         self.saw(uuid(event.0).as_deref());
         let before = self.count();
@@ -298,14 +308,15 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
             let source = whole.unwrap_or(Source::Event(&original));
             let made = self
                 .layout
-                .event(&head, source, &mut self.scratch, self.now_ms);
-            self.made("", made);
+                .event(&head.layout, source, &mut self.scratch, self.now_ms);
+            let facts = self.facts.of_event(&head.facts);
+            self.made("", made, facts);
         }
     }
 
     fn attributes(
         &mut self,
-        head: &L::Head,
+        head: &Prepared<L>,
         entries: &[misp_model::Entry<'_, 'a>],
         object: Option<&Object<'a>>,
         siblings: &[&Object<'a>],
@@ -350,17 +361,25 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
         self.attribute(&loose.head, &subject);
     }
 
-    fn attribute(&mut self, head: &L::Head, subject: &Subject<'_, 'a>) {
+    fn attribute(&mut self, head: &Prepared<L>, subject: &Subject<'_, 'a>) {
         let made = self
             .layout
-            .attribute(head, subject, &mut self.scratch, self.now_ms);
+            .attribute(&head.layout, subject, &mut self.scratch, self.now_ms);
+        let layout = self.layout;
+        let counts = |tag: &Json<'_>| layout.tag(tag).is_some();
+        let facts = self
+            .facts
+            .of_attribute(&head.facts, subject.attribute, counts);
         let attribute_type = subject.attribute.some("type").and_then(Json::text);
-        self.made(&attribute_type.unwrap_or_default(), made);
+        self.made(&attribute_type.unwrap_or_default(), made, facts);
     }
 
-    fn made(&mut self, attribute_type: &str, made: Made) {
+    fn made(&mut self, attribute_type: &str, made: Made, facts: u32) {
         self.tallies.add(attribute_type, made.indicator_type);
-        self.outcome.documents.push(made.document);
+        self.outcome.documents.push(Document {
+            facts,
+            ..made.document
+        });
     }
 
     fn refuse(&mut self, reason: Rejection) {
@@ -387,16 +406,23 @@ impl<'m, 'a, L: Layout> Run<'m, 'a, L> {
         Outcome {
             event: one.map(|(uuid, _)| uuid).unwrap_or_default(),
             tallies: self.tallies.finish(),
+            facts: self.facts.finish(),
             ..self.outcome
         }
     }
+}
+
+/// An event that is ready for its attributes.
+struct Prepared<L: Layout> {
+    layout: L::Head,
+    facts: EventFacts,
 }
 
 /// What loose attributes of one event share.
 struct Loose<'j, 'a, L: Layout> {
     event: Option<&'j Object<'a>>,
     tags: Vec<String>,
-    head: L::Head,
+    head: Prepared<L>,
     original: Original<'j, 'a>,
 }
 
@@ -410,9 +436,15 @@ impl<'j, 'a, L: Layout> Loose<'j, 'a, L> {
     ) -> Self {
         let tags = Self::tags(layout, event, attribute);
         let of = event.unwrap_or(none);
+        let inherited = facts::entries(attribute);
+        let inherited = inherited.iter().filter(|tag| tags::is_inherited(tag));
+        let entries: Vec<_> = facts::entries(of).iter().chain(inherited).collect();
         Self {
             event,
-            head: layout.head(of, &tags, now_ms),
+            head: Prepared {
+                layout: layout.head(of, &tags, now_ms),
+                facts: EventFacts::new(of, &entries, |tag| layout.tag(tag).is_some()),
+            },
             tags,
             original: Original::new(of),
         }

@@ -15,10 +15,14 @@ pub fn of(holder: &Object<'_>, name: impl Fn(&Json<'_>) -> Option<String>) -> Ve
 
 /// The name of one entry, as it stands.
 pub fn name(tag: &Json<'_>) -> Option<String> {
+    name_text(tag).map(Into::into)
+}
+
+/// As [`name`], without a copy.
+pub fn name_text<'j>(tag: &'j Json<'_>) -> Option<std::borrow::Cow<'j, str>> {
     tag.as_object()
         .map_or(Some(tag), |tag| tag.get("name"))?
         .text()
-        .map(Into::into)
 }
 
 /// A name without `\` and `"`.

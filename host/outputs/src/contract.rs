@@ -49,6 +49,7 @@ pub(crate) mod fixtures {
                 timestamp_ms: 0,
                 modified_ms: 0,
                 expires_ms: None,
+                facts: Arc::default(),
                 fingerprint: 0,
                 body: body.into(),
                 notes: Vec::new(),

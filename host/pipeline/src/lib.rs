@@ -43,9 +43,9 @@ pub use memory::{
 pub use options::Options;
 pub use plan::Resend;
 pub use record::{
-    Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, ListedAttribute, ListedEvent, Mapped,
-    MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince, Reason,
-    RefusalKind, Refused, Tally, UnreadEvent, Verdict, WaitingEvent, Whole,
+    Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, Facts, ListedAttribute, ListedEvent,
+    Mapped, MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince, Reason,
+    RefusalKind, Refused, Tally, Tlp, UnreadEvent, Verdict, WaitingEvent, Whole,
 };
 pub use remove::Removal;
 pub use retry::Backoff;

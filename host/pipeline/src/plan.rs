@@ -97,6 +97,7 @@ mod tests {
             timestamp_ms: 0,
             modified_ms: 0,
             expires_ms,
+            facts: Arc::default(),
             fingerprint: 7,
             body: Bytes::from_static(b"{}"),
             notes: Vec::new(),

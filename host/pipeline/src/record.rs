@@ -161,6 +161,47 @@ pub struct Note {
     pub text: String,
 }
 
+/// The Traffic Light Protocol; the greater is the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tlp {
+    /// No limit on sharing; TLP 1 calls it white.
+    #[serde(rename = "clear", alias = "white")]
+    Clear,
+    /// Within the community.
+    #[serde(rename = "green")]
+    Green,
+    /// Within the organisation and its clients.
+    #[serde(rename = "amber")]
+    Amber,
+    /// Within the organisation.
+    #[serde(rename = "amber+strict")]
+    AmberStrict,
+    /// For the named recipients only.
+    #[serde(rename = "red")]
+    Red,
+}
+
+/// What filters select by (`facts` in wit/mapping.wit).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// MISP's attribute type; `None` for the document of an event without attributes.
+    pub attribute_type: Option<String>,
+    /// MISP's category; `None` for the document of an event without attributes.
+    pub category: Option<String>,
+    /// `to_ids`
+    pub to_ids: Option<bool>,
+    /// The names of the attribute's tags and of its event's tags.
+    pub tags: Vec<String>,
+    /// The marking that applies.
+    pub tlp: Option<Tlp>,
+    /// The name of the organisation that created the event.
+    pub organisation: Option<String>,
+    /// Its uuid.
+    pub organisation_uuid: Option<String>,
+    /// 0 to 100, if known.
+    pub confidence: Option<u8>,
+}
+
 /// One document of a mapping, with what the host needs to act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
@@ -180,6 +221,8 @@ pub struct Document {
     pub modified_ms: i64,
     /// When the indicator stops being valid, UNIX milliseconds.
     pub expires_ms: Option<i64>,
+    /// What filters select by; shared by the documents of a record that have the same.
+    pub facts: Arc<Facts>,
     /// Equal for two bodies that differ only in what moves by itself.
     pub fingerprint: u64,
     /// One JSON object, UTF-8, no newline.
@@ -201,6 +244,7 @@ impl Document {
             timestamp_ms: now_ms,
             modified_ms: now_ms,
             expires_ms: None,
+            facts: Arc::default(),
             fingerprint: 0,
             body: Bytes::from_static(b"{}"),
             notes: Vec::new(),

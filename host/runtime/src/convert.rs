@@ -1,8 +1,11 @@
 //! Takes the answer of a component apart and holds it against the contract.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pipeline::{
-    Document, Mapped, Note, NoteKind, Operation, Outcome, Reason, RefusalKind, Refused, Tally,
+    Document, Facts, Mapped, Note, NoteKind, Operation, Outcome, Reason, RefusalKind, Refused,
+    Tally, Tlp,
 };
 
 use crate::bindings::wit;
@@ -24,10 +27,11 @@ pub(crate) fn mapped(
             text: format!("{went} attributes in, {came} documents and refusals out"),
         });
     }
+    let facts: Vec<_> = outcome.facts.into_iter().map(facts).collect();
     let documents = outcome
         .documents
         .into_iter()
-        .map(document)
+        .map(|one| document(one, &facts))
         .collect::<Result<_, _>>()?;
     Ok(Ok(Outcome {
         event: outcome.event,
@@ -52,7 +56,26 @@ pub(crate) fn mapped(
     }))
 }
 
-fn document(document: wit::Document) -> Result<Document, Fault> {
+fn facts(facts: wit::Facts) -> Arc<Facts> {
+    Arc::new(Facts {
+        attribute_type: facts.attribute_type,
+        category: facts.category,
+        to_ids: facts.to_ids,
+        tags: facts.tags,
+        tlp: facts.tlp.map(|tlp| match tlp {
+            wit::Tlp::Clear => Tlp::Clear,
+            wit::Tlp::Green => Tlp::Green,
+            wit::Tlp::Amber => Tlp::Amber,
+            wit::Tlp::AmberStrict => Tlp::AmberStrict,
+            wit::Tlp::Red => Tlp::Red,
+        }),
+        organisation: facts.organisation,
+        organisation_uuid: facts.organisation_uuid,
+        confidence: facts.confidence,
+    })
+}
+
+fn document(document: wit::Document, facts: &[Arc<Facts>]) -> Result<Document, Fault> {
     let broken = |text: &str| Fault::Contract {
         text: format!("the document {:?} {text}", document.id),
     };
@@ -69,7 +92,18 @@ fn document(document: wit::Document) -> Result<Document, Fault> {
     if std::str::from_utf8(body).is_err() {
         return Err(broken("is not UTF-8"));
     }
+    let Some(facts) = usize::try_from(document.facts)
+        .ok()
+        .and_then(|index| facts.get(index))
+    else {
+        return Err(broken(&format!(
+            "refers to facts {}, but the outcome has {}",
+            document.facts,
+            facts.len()
+        )));
+    };
     Ok(Document {
+        facts: Arc::clone(facts),
         id: document.id,
         attribute: document.attribute,
         attribute_timestamp: document.attribute_timestamp,

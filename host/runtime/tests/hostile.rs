@@ -181,6 +181,7 @@ async fn what_breaks_the_contract_costs_its_attribute() {
     one_bad("newline", "holds a newline").await;
     one_bad("no-object", "is no JSON object").await;
     one_bad("no-id", "has no id").await;
+    one_bad("no-facts", "but the outcome has 1").await;
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ fn put(by: &str, fingerprint: u64) -> Delivery {
             timestamp_ms: 0,
             modified_ms: 0,
             expires_ms: None,
+            facts: Arc::default(),
             fingerprint,
             body: Bytes::from_static(b"{}"),
             notes: Vec::new(),

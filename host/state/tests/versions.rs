@@ -35,6 +35,7 @@ fn put(fingerprint: u64) -> Delivery {
             timestamp_ms: 0,
             modified_ms: 0,
             expires_ms: None,
+            facts: Arc::default(),
             fingerprint,
             body: Bytes::from_static(b"{}"),
             notes: Vec::new(),

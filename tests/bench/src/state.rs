@@ -259,6 +259,7 @@ fn deliveries(number: u32, attributes: u32, mapping: &Arc<MappingIdentity>) -> V
                     timestamp_ms: NOW_MS,
                     modified_ms: NOW_MS,
                     expires_ms: None,
+                    facts: Arc::default(),
                     fingerprint: u64::from(number) << 32 | u64::from(part),
                     body: Bytes::from_static(b"{}"),
                     notes: Vec::new(),

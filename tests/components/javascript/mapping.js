@@ -24,6 +24,9 @@ const FIELDS = [
 
 const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 
+// Least strict first.
+const TLP = ["clear", "green", "amber", "amber-strict", "red"];
+
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
@@ -67,7 +70,15 @@ class Mapper {
       ? [record]
       : [event, ...list(event.Object)].flatMap((holder) => list(members(holder).Attribute));
     const uuid = text(event.uuid);
-    const outcome = { event: uuid ?? "", documents: [], refused: [], tallies: [] };
+    const outcome = { event: uuid ?? "", documents: [], refused: [], tallies: [], facts: [] };
+    // Documents with equal facts share an entry.
+    const known = new Map();
+    const facts = (attribute) => {
+      const entry = this.facts(event, attribute);
+      const key = JSON.stringify(entry);
+      if (!known.has(key)) known.set(key, outcome.facts.push(entry) - 1);
+      return known.get(key);
+    };
     // Once a record: hashing is slow without a compiler, and the head may be long.
     this.head = hash(JSON.stringify(this.body(event).misp), this.start);
     const tallies = new Map();
@@ -83,12 +94,13 @@ class Mapper {
         continue;
       }
       const { document, indicator } = this.attribute(event, attribute);
-      outcome.documents.push(document);
+      outcome.documents.push({ ...document, facts: facts(attribute) });
       tally(text(attribute.type) ?? "", indicator);
     }
     if (attributes.length === 0) {
       if (uuid === undefined) throw { tag: "unsupported", val: "neither an event nor an attribute" };
-      outcome.documents.push(this.document(uuid, event, undefined, this.body(event), []));
+      const document = this.document(uuid, event, undefined, this.body(event), []);
+      outcome.documents.push({ ...document, facts: facts(undefined) });
       tally("", undefined);
     }
     outcome.tallies = [...tallies.values()];
@@ -126,6 +138,24 @@ class Mapper {
     if (indicator) body.threat = { indicator };
     const document = this.document(text(attribute.uuid), event, attribute, body, notes);
     return { document, indicator: indicator?.type };
+  }
+
+  /** What the host's filters select by. */
+  facts(event, attribute) {
+    const names = (of) => list(of?.Tag).map((tag) => text(members(tag).name)).filter((name) => name);
+    const strictest = (tags) => tags.map(marking).sort((a, b) => TLP.indexOf(b) - TLP.indexOf(a))[0];
+    const own = names(attribute);
+    const creator = members(event.Orgc);
+    return {
+      attributeType: text(attribute?.type),
+      category: text(attribute?.category),
+      toIds: boolean(attribute?.to_ids),
+      tags: own.concat(names(event)),
+      tlp: strictest(own) ?? strictest(names(event)),
+      organisation: text(creator.name),
+      organisationUuid: text(creator.uuid),
+      confidence: undefined,
+    };
   }
 
   /** What all documents hold. JSON leaves out what is undefined. */
@@ -207,6 +237,21 @@ function list(value) {
 function text(value) {
   if (typeof value === "number") return String(value);
   return typeof value === "string" && value !== "" ? value.toWellFormed() : undefined;
+}
+
+/** MISP sends booleans as 0 and 1 too, and as text. */
+function boolean(value) {
+  if (["true", "1"].includes(String(value))) return true;
+  return ["false", "0"].includes(String(value)) ? false : undefined;
+}
+
+/** The marking that a tag states. */
+function marking(tag) {
+  const [, name] = /^tlp:(.*)$/i.exec(tag) ?? [];
+  const known = { white: "clear", "amber+strict": "amber-strict" };
+  const lower = name?.trim().toLowerCase();
+  const tlp = known[lower] ?? lower;
+  return TLP.includes(tlp) ? tlp : undefined;
 }
 
 function integer(value) {

@@ -107,6 +107,26 @@ fn outcome(outcome: mapping::Outcome) -> wit::Outcome {
                 count: tally.count,
             })
             .collect(),
+        facts: outcome.facts.into_iter().map(facts).collect(),
+    }
+}
+
+fn facts(facts: mapping::Facts) -> wit::Facts {
+    wit::Facts {
+        attribute_type: facts.attribute_type,
+        category: facts.category,
+        to_ids: facts.to_ids,
+        tags: facts.tags,
+        tlp: facts.tlp.map(|tlp| match tlp {
+            mapping::Tlp::Clear => wit::Tlp::Clear,
+            mapping::Tlp::Green => wit::Tlp::Green,
+            mapping::Tlp::Amber => wit::Tlp::Amber,
+            mapping::Tlp::AmberStrict => wit::Tlp::AmberStrict,
+            mapping::Tlp::Red => wit::Tlp::Red,
+        }),
+        organisation: facts.organisation,
+        organisation_uuid: facts.organisation_uuid,
+        confidence: facts.confidence,
     }
 }
 
@@ -123,6 +143,7 @@ fn document(document: mapping::Document) -> wit::Document {
         timestamp_ms: document.timestamp_ms,
         modified_ms: document.modified_ms,
         expires_ms: document.expires_ms,
+        facts: document.facts,
         fingerprint: document.fingerprint,
         body: document.body,
         notes: document.notes.into_iter().map(note).collect(),

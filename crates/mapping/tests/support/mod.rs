@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ecs_model::DataType;
 use ecs_model::check::Checker;
-use mapping::{Document, Mapping, NoteKind, Operation, Origin, Outcome, Rejection};
+use mapping::{Document, Facts, Mapping, NoteKind, Operation, Origin, Outcome, Rejection, Tlp};
 use serde_json::{Value, json};
 
 /// `now` of every test, UNIX milliseconds.
@@ -85,6 +85,17 @@ pub(crate) fn checker<M: Mapping>() -> Checker {
     )
 }
 
+/// The documents, each with its facts instead of their index.
+pub(crate) fn with_facts(outcome: &Outcome) -> Vec<(Document, Facts)> {
+    let with_facts = |document: &Document| {
+        let facts = outcome.facts_of(document).unwrap().clone();
+        let mut document = document.clone();
+        document.facts = 0;
+        (document, facts)
+    };
+    outcome.documents.iter().map(with_facts).collect()
+}
+
 pub(crate) fn body(document: &Document) -> Value {
     serde_json::from_slice(&document.body).unwrap()
 }
@@ -120,7 +131,9 @@ pub(crate) fn no_canary(mapper: &impl Mapping, kind: &str) {
 
 /// One line a document, and one for the rest.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<Value> {
-    let mut lines: Vec<_> = outcome.documents.iter().map(document).collect();
+    let documents = with_facts(outcome);
+    let documents = documents.iter();
+    let mut lines: Vec<_> = documents.map(|(one, facts)| document(one, facts)).collect();
     let refused = outcome.refused.iter().map(|refused| {
         let (kind, text) = match &refused.reason {
             Rejection::Malformed(text) => ("malformed", text),
@@ -142,7 +155,27 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<Value> {
     lines
 }
 
-fn document(document: &Document) -> Value {
+fn facts(facts: &Facts) -> Value {
+    let tlp = facts.tlp.map(|tlp| match tlp {
+        Tlp::Clear => "clear",
+        Tlp::Green => "green",
+        Tlp::Amber => "amber",
+        Tlp::AmberStrict => "amber+strict",
+        Tlp::Red => "red",
+    });
+    json!({
+        "attribute_type": facts.attribute_type,
+        "category": facts.category,
+        "to_ids": facts.to_ids,
+        "tags": facts.tags,
+        "tlp": tlp,
+        "organisation": facts.organisation,
+        "organisation_uuid": facts.organisation_uuid,
+        "confidence": facts.confidence,
+    })
+}
+
+fn document(document: &Document, of_document: &Facts) -> Value {
     let notes = document.notes.iter().map(|note| {
         let kind = match note.kind {
             NoteKind::UnmappedType => "unmapped-type",
@@ -162,6 +195,7 @@ fn document(document: &Document) -> Value {
         "timestamp_ms": document.timestamp_ms,
         "modified_ms": document.modified_ms,
         "expires_ms": document.expires_ms,
+        "facts": facts(of_document),
         "fingerprint": format!("{:016x}", document.fingerprint),
         "notes": notes.collect::<Vec<_>>(),
         "body": body(document),

@@ -73,6 +73,7 @@ fn delivery(id: &str, version: u64, operation: Operation, body: &Value) -> Deliv
             timestamp_ms: 0,
             modified_ms: 0,
             expires_ms: None,
+            facts: Arc::default(),
             fingerprint: 0xab,
             body: body.to_string().into(),
             notes: Vec::new(),

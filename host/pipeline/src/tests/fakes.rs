@@ -350,6 +350,7 @@ fn document(id: String) -> Document {
         timestamp_ms: 0,
         modified_ms: 0,
         expires_ms: None,
+        facts: Arc::default(),
         fingerprint: 0,
         body: Bytes::from_static(b"{}"),
         notes: Vec::new(),

@@ -531,6 +531,7 @@ fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) ->
         timestamp_ms: 0,
         modified_ms: 0,
         expires_ms: mapping.expires_ms,
+        facts: Arc::default(),
         fingerprint: hasher.finish(),
         body: Bytes::copy_from_slice(value.as_bytes()),
         notes: Vec::new(),

@@ -5,7 +5,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use mapping::{
-    Description, Document, Field, FieldOrigin, Mapping, Operation, Origin, Outcome, Rejection,
+    Description, Document, Facts, Field, FieldOrigin, Mapping, Operation, Origin, Outcome, Rejection,
     SettingsError, Tally,
 };
 use serde_json::{Value, json};
@@ -107,6 +107,7 @@ impl Mapping for Hostile {
         }
         let mut outcome = Outcome {
             event: text(&event, "uuid"),
+            facts: vec![Facts::default()],
             ..Outcome::default()
         };
         if attributes.is_empty() {
@@ -153,6 +154,7 @@ fn map(attribute: &Value, outcome: &mut Outcome) {
         timestamp_ms: 0,
         modified_ms: 0,
         expires_ms: None,
+        facts: if value == "no-facts" { u32::MAX } else { 0 },
         fingerprint: 0,
         body,
         notes: Vec::new(),

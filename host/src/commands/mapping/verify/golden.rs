@@ -148,6 +148,7 @@ fn document(document: &Document) -> anyhow::Result<Value> {
         "timestamp_ms": document.timestamp_ms,
         "modified_ms": document.modified_ms,
         "expires_ms": document.expires_ms,
+        "facts": *document.facts,
         "fingerprint": format!("{:016x}", document.fingerprint),
         "notes": document.notes,
         "body": body,

@@ -58,6 +58,7 @@ fn delivery(random: &mut Rng, event: &str, mapping: &Arc<MappingIdentity>) -> De
             timestamp_ms: 0,
             modified_ms: 0,
             expires_ms: random.bool().then(|| random.i64(..4)),
+            facts: Arc::default(),
             fingerprint: random.u64(..3),
             body: Bytes::from_static(b"{}"),
             notes: Vec::new(),

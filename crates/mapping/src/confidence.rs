@@ -1,10 +1,10 @@
-//! How sure the tags are: 0 to 100.
+//! The confidence that tags state: 0 to 100.
 //!
 //! The numbers are those of MISP's taxonomies; where a value of `estimative-language`
 //! or `admiralty-scale` has only a range or a letter, the middle of it.
 //! What says that there is no judgement gives no number.
 
-use mapping::tags::MachineTag;
+use crate::tags::MachineTag;
 
 /// A predicate and the numbers of its values.
 struct Scale {
@@ -80,8 +80,9 @@ const SCALES: [&[Scale]; 4] = [
     }],
 ];
 
-/// The number of the first scale that any of these tags is of; the lowest, where several are.
-pub(crate) fn of(names: &[String]) -> Option<u8> {
+/// Returns the number of the first scale that any of these tags belongs to; the lowest of several.
+#[must_use]
+pub fn of(names: &[String]) -> Option<u8> {
     let tags = || names.iter().filter_map(|name| MachineTag::parse(name));
     SCALES.iter().find_map(|scales| {
         let number = |tag: MachineTag<'_>| {
@@ -99,8 +100,9 @@ pub(crate) fn of(names: &[String]) -> Option<u8> {
     })
 }
 
-/// The STIX scale that ECS uses.
-pub(crate) fn name(number: u8) -> &'static str {
+/// Returns the name of a number on the STIX scale, which ECS uses.
+#[must_use]
+pub fn name(number: u8) -> &'static str {
     match number {
         0 => "None",
         1..=29 => "Low",
