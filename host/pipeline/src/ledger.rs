@@ -34,6 +34,9 @@ pub struct Counts {
     pub documents: u64,
     /// Those of them that say: delete.
     pub deletes: u64,
+    /// Documents that were not delivered, or were deleted, because `only` or `except` excludes
+    /// them.
+    pub filtered: u64,
     /// What the mapping, the splitter or an output refused; each has its dead letter.
     pub refused: u64,
     /// Received and neither acknowledged nor refused yet.
@@ -292,12 +295,15 @@ impl Ledger {
         counts.in_flight = counts.in_flight.saturating_sub(batch.expected);
         let documents = batch.deliveries.len() as u64;
         counts.documents += documents;
+        counts.filtered += batch.filtered;
+        let mut deletes = 0;
         for Delivery { document, .. } in batch.deliveries {
-            counts.deletes += u64::from(document.operation == Operation::Delete);
+            deletes += u64::from(document.operation == Operation::Delete);
             for note in &document.notes {
                 *counts.notes.entry(note.kind).or_default() += 1;
             }
         }
+        counts.deletes += deletes - batch.filtered.min(deletes);
         for tally in batch.mapped.iter().flatten().flat_map(|one| &one.tallies) {
             *counts
                 .mapped
@@ -398,6 +404,8 @@ pub(crate) struct Settled<'a> {
     pub(crate) mapped: &'a [Mapped],
     /// The documents.
     pub(crate) deliveries: &'a [Delivery],
+    /// How many of them the instance's `only` and `except` exclude.
+    pub(crate) filtered: u64,
     /// What was refused, and how many units each refusal stands for.
     pub(crate) refused: &'a [(RefusalKind, u64)],
     /// The verdicts of each output.

@@ -19,6 +19,7 @@ mod record;
 mod remove;
 mod retry;
 mod run;
+mod selection;
 mod send;
 mod sink;
 mod slot;
@@ -44,12 +45,13 @@ pub use options::Options;
 pub use plan::Resend;
 pub use record::{
     Batch, Cursor, DeadLetter, Delivery, Document, EventSeen, Facts, ListedAttribute, ListedEvent,
-    Mapped, MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince, Reason,
-    RefusalKind, Refused, Tally, Tlp, UnreadEvent, Verdict, WaitingEvent, Whole,
+    Mapped, MappingIdentity, Note, NoteKind, Operation, Outcome, Page, PageFacts, PublishedSince,
+    Reason, RefusalKind, Refused, Tally, Tlp, UnreadEvent, Verdict, WaitingEvent, Whole,
 };
 pub use remove::Removal;
 pub use retry::Backoff;
 pub use run::Pipeline;
+pub use selection::{Criteria, Selection, UnknownTlp};
 pub use sink::Sink;
 pub use slot::Slot;
 pub use sweep::is_too_much;

@@ -1,10 +1,12 @@
 //! How an instance runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::BatchLimits;
 use crate::plan::Resend;
 use crate::retry::Backoff;
+use crate::selection::Selection;
 
 /// How an instance runs.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Options {
     pub batch: BatchLimits,
     /// Which documents go out again.
     pub resend: Resend,
+    /// Which attributes are delivered; the documents of the others are deleted.
+    pub attributes: Arc<Selection>,
     /// How often what went out is compared with what is there; `None`: never.
     pub sweep: Option<Duration>,
     /// The largest share of what is held that a sweep withdraws without being told to, 0 to 1.
@@ -37,6 +41,7 @@ impl Default for Options {
             backoff: Backoff::ONE_PASS,
             batch: BatchLimits::default(),
             resend: Resend::Changed,
+            attributes: Arc::default(),
             sweep: Some(Duration::from_secs(24 * 3_600)),
             sweep_share: 0.2,
             sweep_confirmed: false,

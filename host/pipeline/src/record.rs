@@ -162,10 +162,10 @@ pub struct Note {
 }
 
 /// The Traffic Light Protocol; the greater is the stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Tlp {
     /// No limit on sharing; TLP 1 calls it white.
-    #[serde(rename = "clear", alias = "white")]
+    #[serde(rename = "clear")]
     Clear,
     /// Within the community.
     #[serde(rename = "green")]

@@ -191,6 +191,7 @@ pub(super) fn count(
         expected,
         mapped: &batch.mapped,
         deliveries: &batch.deliveries,
+        filtered: batch.filtered,
         refused,
         verdicts: &verdicts,
         missed: &missed,

@@ -77,6 +77,7 @@ impl Map<'_> {
                     transform.private_types(),
                     (piece.records, piece.broken),
                     mapped,
+                    &self.0.options.attributes,
                 );
                 if work.send(Work::Mapped(batch)).await.is_err() {
                     return Ok(false);

@@ -7,6 +7,7 @@ use splitter::Record;
 
 use crate::batch::Broken;
 use crate::record::{Delivery, Mapped, MappingIdentity};
+use crate::selection::Selection;
 
 /// A batch, mapped.
 #[derive(Debug)]
@@ -21,17 +22,22 @@ pub(crate) struct MappedBatch {
     /// What came of each record, without its documents: they are the deliveries.
     pub(crate) mapped: Vec<Mapped>,
     pub(crate) deliveries: Arc<Vec<Delivery>>,
+    /// How many documents became deletes because the instance's `only` and `except` exclude them.
+    pub(crate) filtered: u64,
 }
 
 impl MappedBatch {
-    /// Takes the documents out of what was mapped: nothing of them is copied.
+    /// Takes the documents out of what was mapped, without copying any of them. Those that the
+    /// selection excludes become deletes.
     pub(crate) fn new(
         (version, now_ms): (u64, i64),
         mapping: Arc<MappingIdentity>,
         redact: Arc<BTreeSet<String>>,
         (records, broken): (Vec<Record>, Vec<Broken>),
         mut mapped: Vec<Mapped>,
+        selection: &Selection,
     ) -> Self {
+        let filtered = selection.apply(&mut mapped);
         let mut deliveries = Vec::new();
         for outcome in mapped.iter_mut().flatten() {
             let event: Arc<str> = Arc::from(outcome.event.as_str());
@@ -54,6 +60,7 @@ impl MappedBatch {
             broken,
             mapped,
             deliveries: Arc::new(deliveries),
+            filtered,
         }
     }
 }

@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{
     Backoff, Batch, BatchLimits, Class, Classify, Cursor, DeadLetter, DeadLetters, Document,
-    EventSeen, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity, Operation,
-    Options, Outcome, OutputError, Page, PageFacts, Pipeline, PublishedSince, Reason, RefusalKind,
-    Refused, Removal, ServerClock, Sink, Slot, Source, SourceError, State, Transform,
+    EventSeen, Facts, Ledger, ListedAttribute, ListedEvent, Listing, Mapped, MappingIdentity,
+    Operation, Options, Outcome, OutputError, Page, PageFacts, Pipeline, PublishedSince, Reason,
+    RefusalKind, Refused, Removal, ServerClock, Sink, Slot, Source, SourceError, State, Transform,
     TransformError, Whole,
 };
 use serde_json::{Map, Value, json};
@@ -531,7 +531,11 @@ fn document(mapping: &Mapping, id: &str, timestamp: Option<i64>, value: &str) ->
         timestamp_ms: 0,
         modified_ms: 0,
         expires_ms: mapping.expires_ms,
-        facts: Arc::default(),
+        // The type is the value: filters select by it.
+        facts: Arc::new(Facts {
+            attribute_type: timestamp.map(|_| value.to_owned()),
+            ..Facts::default()
+        }),
         fingerprint: hasher.finish(),
         body: Bytes::copy_from_slice(value.as_bytes()),
         notes: Vec::new(),
