@@ -24,7 +24,10 @@ pub use check::{KeyFacts, Me, Version};
 pub use client::{Answer, Client, Endpoint};
 pub use disk::DiskSpool;
 pub use error::{ClientError, OptionsError};
-pub use filters::{FilterWarning, Filters, unknown_filters};
+pub use filters::{
+    ATTRIBUTE_TYPES, CATEGORIES, FilterError, FilterWarning, Filters, Nearest, check_filters,
+    unknown_filters,
+};
 pub use key::{ApiKey, KeyError};
 pub use options::ClientOptions;
 pub use pace::{Pace, PaceLimits, TooSlow};

@@ -40,6 +40,18 @@ pub(super) fn tagged(request: &Request, event: &Value) -> bool {
     one_of(anywhere, &all) && one_of(request.get("event_tags"), &own)
 }
 
+/// `tags` of a search for attributes: those of the attribute and of its event.
+pub(super) fn tagged_attribute(request: &Request, attribute: &Value, event: &Value) -> bool {
+    let names = |holder: &Value| -> Vec<String> {
+        list(holder, "Tag")
+            .iter()
+            .map(|t| text(t, "name"))
+            .collect()
+    };
+    let all: Vec<String> = names(attribute).into_iter().chain(names(event)).collect();
+    one_of(request.get("tags"), &all)
+}
+
 pub(super) fn has_attribute(request: &Request, event: &Value) -> bool {
     let asks = ["type", "value", "category", "to_ids", "deleted"]
         .iter()
@@ -51,7 +63,7 @@ pub(super) fn has_attribute(request: &Request, event: &Value) -> bool {
 }
 
 pub(super) fn matches_attribute(request: &Request, attribute: &Value) -> bool {
-    ["type", "value", "category"]
+    ["type", "value", "category", "object_relation"]
         .iter()
         .all(|key| one_of(request.get(*key), &[text(attribute, key)]))
         && for_ids(request.get("to_ids"), attribute)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::faults::Habits;
 use super::filters::{
     after_paging, deletion, for_ids, has_attribute, matches_attribute, number, one_of, published,
-    second, tagged, uuid, wants,
+    second, tagged, tagged_attribute, uuid, wants,
 };
 use super::store::{Store, attributes, list, map_mut, text};
 use super::times::TimeFilter;
@@ -109,6 +109,11 @@ pub(super) fn loose_attributes(
             .filter(|ids| ids.as_array().is_none_or(|ids| !ids.is_empty()));
         if !one_of(ids, &[text(event, "id"), uuid(event)])
             || !published(request.get("published"), event)
+            || !one_of(
+                request.get("threat_level_id"),
+                &[text(event, "threat_level_id")],
+            )
+            || !one_of(request.get("eventinfo"), &[text(event, "info")])
             || !published_at.lets(second(event, "publish_timestamp"))
         {
             continue;
@@ -117,6 +122,7 @@ pub(super) fn loose_attributes(
             if changed_at.lets(second(attribute, "timestamp"))
                 && one_of(request.get("uuid"), &[uuid(attribute)])
                 && matches_attribute(request, attribute)
+                && tagged_attribute(request, attribute, event)
                 && deletion(request.get("deleted"), attribute)
             {
                 found.push(with_event(attribute, event, request));

@@ -138,7 +138,7 @@ fn search(shared: &Shared, path: &str, parameters: &Map<String, Value>) -> Respo
     if !of_events && format == "count" {
         return shared.with_store(|store| count(store));
     }
-    if format != "json" && !(of_events && format == "csv") {
+    if format != "json" && format != "csv" {
         return error(404, "Invalid output format.", path);
     }
     let habits = shared.habits();
@@ -208,7 +208,7 @@ fn is_unservable(
     whole && infos.any(|event| text(event, "info").contains(marked))
 }
 
-/// `returnFormat: csv` on events: a line for each attribute, a header before them, and an empty
+/// `returnFormat: csv`: a line for each attribute, a header before them, and an empty
 /// line at the end. The timestamp's column is headed `date`.
 fn csv(found: &search::Found, parameters: &Map<String, Value>) -> Response<Body> {
     let columns: Vec<&str> = match parameters.get("requested_attributes") {
@@ -220,8 +220,13 @@ fn csv(found: &search::Found, parameters: &Map<String, Value>) -> Response<Body>
         .map(|name| if *name == "timestamp" { "date" } else { name })
         .collect();
     let mut body = heads.join(",") + "\n";
-    for event in found.items.iter().filter_map(|item| item.get("Event")) {
-        for attribute in super::store::attributes(event) {
+    for item in &found.items {
+        let none = Value::Null;
+        let event = item.get("Event").unwrap_or(&none);
+        // A loose attribute has its event inside.
+        let loose = item.get("value").map(|_| item);
+        let inside = super::store::attributes(event).filter(|_| loose.is_none());
+        for attribute in inside.chain(loose) {
             let cells: Vec<String> = columns
                 .iter()
                 .map(|name| match *name {
@@ -237,7 +242,8 @@ fn csv(found: &search::Found, parameters: &Map<String, Value>) -> Response<Body>
     body.push('\n');
     let mut response = answer(200, "text/csv; charset=UTF-8", &body);
     insert_named(&mut response, "x-result-count", &found.count.to_string());
-    insert_named(&mut response, "x-skipped-elements-count", "0");
+    let skipped = found.skipped.to_string();
+    insert_named(&mut response, "x-skipped-elements-count", &skipped);
     response
 }
 

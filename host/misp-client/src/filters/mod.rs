@@ -1,7 +1,9 @@
 //! What the user wants found: any filter of `events/restSearch`, made safe to send.
 
 mod ids;
+mod known;
 mod names;
+mod refuse;
 #[cfg(test)]
 mod tests;
 
@@ -9,12 +11,22 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::client::Endpoint;
 use crate::walk::CursorKind;
+
+pub use known::{ATTRIBUTE_TYPES, CATEGORIES};
+pub use refuse::{FilterError, Nearest, check_filters};
 
 /// The user's filters as they are sent: integers where MISP misreads booleans, and without the
 /// names that the walk sets itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filters(Map<String, Value>);
+pub struct Filters {
+    /// Those that choose events.
+    of_events: Map<String, Value>,
+    /// Those that are sent to `attributes/restSearch` only: they select attributes, or add to
+    /// them. Empty for a walk of `events/restSearch`.
+    of_attributes: Map<String, Value>,
+}
 
 /// Something a person should know about a filter, told before the first poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +109,19 @@ impl Filters {
     /// [`Self::new`] for a walk by this clock, which is then no filter: the walk would not keep
     /// to it, and a sweep would withdraw what the walk delivers.
     pub fn for_walk(given: &Map<String, Value>, cursor: CursorKind) -> (Self, Vec<FilterWarning>) {
+        Self::for_endpoint(given, cursor, Endpoint::Events)
+    }
+
+    /// [`Self::for_walk`] of this endpoint. With [`Endpoint::Attributes`], the filters that select
+    /// attributes on `attributes/restSearch` are kept from the search for events: there, `type`
+    /// or `!tag` would choose whole events by any of their attributes.
+    pub fn for_endpoint(
+        given: &Map<String, Value>,
+        cursor: CursorKind,
+        endpoint: Endpoint,
+    ) -> (Self, Vec<FilterWarning>) {
         let mut filters = Map::new();
-        let mut warnings: Vec<FilterWarning> = unknown(given);
+        let mut warnings: Vec<FilterWarning> = unknown(given, endpoint);
         for (name, value) in given {
             let clock =
                 cursor == CursorKind::Timestamp && names::EVENT_CLOCK.contains(&name.as_str());
@@ -124,14 +147,55 @@ impl Filters {
             }
             filters.insert(name.clone(), value);
         }
-        (Self(filters), warnings)
+        let mut of_attributes = Map::new();
+        if endpoint == Endpoint::Attributes {
+            // The other name that events/restSearch has for `tags`.
+            if let Some(tag) = filters.remove("tag") {
+                filters.entry("tags").or_insert(tag);
+            }
+            for (name, value) in std::mem::take(&mut filters) {
+                let is_unknown = !names::KNOWN.contains(&name.as_str())
+                    && !names::KNOWN_TO_ATTRIBUTES.contains(&name.as_str())
+                    && !name.starts_with("galaxy.");
+                if is_unknown {
+                    // Allowed by the user: which of the two searches knows it is not known here.
+                    filters.insert(name.clone(), value.clone());
+                    of_attributes.insert(name, value);
+                    continue;
+                }
+                let is_theirs = names::SELECT_ATTRIBUTES.contains(&name.as_str())
+                    || names::OF_ATTRIBUTES.contains(&name.as_str())
+                    || name.starts_with("include");
+                if is_theirs {
+                    of_attributes.insert(name, value);
+                } else {
+                    filters.insert(name, value);
+                }
+            }
+        }
+        let filters = Self {
+            of_events: filters,
+            of_attributes,
+        };
+        (filters, warnings)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let of_attributes = || self.of_attributes.get(name);
+        self.of_events.get(name).or_else(of_attributes)
+    }
+
+    /// Are attributes selected by what only `attributes/restSearch` selects them by?
+    pub(crate) fn select_attributes(&self) -> bool {
+        let mut names = self.of_attributes.keys();
+        names.any(|name| names::SELECT_ATTRIBUTES.contains(&name.as_str()))
     }
 
     /// The names of tags that are asked for, without those that are refused (`!`) or patterns.
     pub fn tag_names(&self) -> Vec<String> {
         let mut found = Vec::new();
         for name in ["tags", "tag", "event_tags"] {
-            if let Some(value) = self.0.get(name) {
+            if let Some(value) = self.get(name) {
                 collect_names(value, &mut found);
             }
         }
@@ -152,7 +216,7 @@ impl Filters {
             body.insert("published".to_owned(), Value::from(1));
         }
         body.extend(as_integers(flags));
-        body.extend(self.0.clone());
+        body.extend(self.of_events.clone());
         body
     }
 }
@@ -161,7 +225,21 @@ impl Filters {
     /// What is found, and not what it looks like: the body of a listing of live attributes.
     pub(crate) fn selection(&self, cursor: CursorKind) -> Map<String, Value> {
         let mut body = self.body(&Map::new(), cursor);
+        let cut = self.of_attributes.iter();
+        let cut = cut.filter(|(name, _)| names::CUT.contains(&name.as_str()));
+        body.extend(cut.map(|(name, value)| (name.clone(), value.clone())));
         // What is deleted is not there, whoever asks for it.
+        body.remove("deleted");
+        body.retain(|name, _| {
+            !names::SHAPES.contains(&name.as_str()) && !name.starts_with("include")
+        });
+        body
+    }
+
+    /// As [`Self::selection`], of the attributes of events that are already chosen: the body of a
+    /// search of `attributes/restSearch`.
+    pub(crate) fn selection_of_attributes(&self) -> Map<String, Value> {
+        let mut body = self.of_attributes.clone();
         body.remove("deleted");
         body.retain(|name, _| {
             !names::SHAPES.contains(&name.as_str()) && !name.starts_with("include")
@@ -172,7 +250,7 @@ impl Filters {
     /// Are live attributes left out?
     pub(crate) fn only_deleted(&self) -> bool {
         let is_live = |one: &Value| integer(one) == Some(0);
-        match self.0.get("deleted") {
+        match self.get("deleted") {
             None | Some(Value::Null) => false,
             Some(Value::Array(list)) => !list.is_empty() && !list.iter().any(is_live),
             Some(one) => !is_live(one),
@@ -185,7 +263,7 @@ impl Filters {
             return true;
         };
         let by_default = Value::from(1);
-        let wanted = match self.0.get("published") {
+        let wanted = match self.get("published") {
             None if cursor == CursorKind::Publish => &by_default,
             None | Some(Value::Null) => return true,
             Some(wanted) => wanted,
@@ -200,7 +278,7 @@ impl Filters {
     /// A name by which events can be asked for beside the user's filters: MISP looks for an
     /// event's uuid under both. If the user has taken both, [`Self::lets_event`] holds one.
     pub(crate) fn free_name_for_events(&self) -> &'static str {
-        if self.0.contains_key("uuid") {
+        if self.of_events.contains_key("uuid") {
             "eventid"
         } else {
             "uuid"
@@ -210,24 +288,22 @@ impl Filters {
     /// Does the user's `eventid` let this event through, where it cannot be sent because both
     /// names are taken?
     pub(crate) fn lets_event(&self, id: &str, uuid: &str) -> bool {
-        match self.0.get("eventid") {
-            Some(wanted) if self.0.contains_key("uuid") => ids::let_through(wanted, [id, uuid]),
+        match self.of_events.get("eventid") {
+            Some(wanted) if self.of_events.contains_key("uuid") => {
+                ids::let_through(wanted, [id, uuid])
+            }
             _ => true,
         }
     }
 
     /// For the attributes of events that are already chosen: `flags`, and of the user's filters
-    /// those that cut an event's list of attributes, or add to it. The others choose events on
-    /// `events/restSearch` and attributes on `attributes/restSearch`: sent here, they would cut
-    /// what comes whole there. Deleted ones are among them, so that pages keep still.
+    /// those that select attributes or add to them. Deleted attributes are among them, so that
+    /// pages keep still.
     pub(crate) fn of_attributes(&self, flags: &Map<String, Value>) -> Map<String, Value> {
         let mut body = as_integers(flags);
         body.remove("published");
-        let own = self.0.iter().filter(|(name, _)| {
-            names::OF_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("include")
-        });
-        body.extend(own.map(|(name, value)| (name.clone(), value.clone())));
-        let deleted = self.0.get("deleted").filter(|_| self.only_deleted());
+        body.extend(self.of_attributes.clone());
+        let deleted = self.get("deleted").filter(|_| self.only_deleted());
         let both = || Value::from(vec![0, 1]);
         body.insert("deleted".to_owned(), deleted.cloned().unwrap_or_else(both));
         body
@@ -259,7 +335,7 @@ fn integer(value: &Value) -> Option<i64> {
 pub fn unknown_filters(filters: &Value) -> Vec<(String, Option<String>)> {
     filters
         .as_object()
-        .map(unknown)
+        .map(|filters| unknown(filters, Endpoint::Events))
         .unwrap_or_default()
         .into_iter()
         .filter_map(|warning| match warning {
@@ -270,10 +346,13 @@ pub fn unknown_filters(filters: &Value) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-fn unknown(filters: &Map<String, Value>) -> Vec<FilterWarning> {
+fn unknown(filters: &Map<String, Value>, endpoint: Endpoint) -> Vec<FilterWarning> {
+    let of_attributes =
+        |name: &str| endpoint == Endpoint::Attributes && names::KNOWN_TO_ATTRIBUTES.contains(&name);
     filters
         .keys()
         .filter(|name| !names::KNOWN.contains(&name.as_str()) && !name.starts_with("galaxy."))
+        .filter(|name| !of_attributes(name))
         .map(|name| {
             let name = name.clone();
             if names::IGNORED.contains(&name.as_str()) {
@@ -289,19 +368,23 @@ fn unknown(filters: &Map<String, Value>) -> Vec<FilterWarning> {
 }
 
 fn nearest(name: &str) -> Option<String> {
-    let name = name.to_lowercase();
-    names::KNOWN
-        .iter()
+    let known = names::KNOWN.iter().chain(names::KNOWN_TO_ATTRIBUTES);
+    nearest_of(name, known.copied())
+}
+
+fn nearest_of<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    let word = word.to_lowercase();
+    known
         .map(|known| {
             (
-                strsim::damerau_levenshtein(&name, &known.to_lowercase()),
+                strsim::damerau_levenshtein(&word, &known.to_lowercase()),
                 known,
             )
         })
         .min_by_key(|(distance, _)| *distance)
         // A third of the letters wrong is another word.
         .filter(|(distance, known)| distance * 3 <= known.len().max(3))
-        .map(|(_, known)| (*known).to_owned())
+        .map(|(_, known)| known.to_owned())
 }
 
 /// What a boolean, or the word for one, should have been.

@@ -52,12 +52,40 @@ pub(super) const SHAPES: &[&str] = &[
     "extensionList",
 ];
 
+/// Every name that `attributes/restSearch` takes.
+#[rustfmt::skip]
+pub(super) const KNOWN_TO_ATTRIBUTES: &[&str] = &[
+    "returnFormat", "value", "value1", "value2", "type", "category", "org", "tags", "from", "to",
+    "last", "eventid", "withAttachments", "uuid", "publish_timestamp", "published", "timestamp",
+    "enforceWarninglist", "to_ids", "deleted", "includeEventUuid", "event_timestamp",
+    "threat_level_id", "includeEventTags", "includeProposals", "limit", "page",
+    "requested_attributes", "includeContext", "headerless", "includeWarninglistHits",
+    "attackGalaxy", "object_relation", "includeSightings", "includeCorrelations",
+    "includeDecayScore", "decayingModel", "excludeDecayed", "modelOverrides", "includeFullModel",
+    "score", "attribute_timestamp", "first_seen", "last_seen", "eventinfo", "sharinggroup",
+    "allow_proposal_blocking", "flatten", "includeAllTags", "includeAttributeUuid",
+    "includeGalaxy", "order",
+];
+
+/// Names that select attributes on `attributes/restSearch`. On `events/restSearch` they select
+/// events by their attributes, or nothing.
+#[rustfmt::skip]
+pub(super) const SELECT_ATTRIBUTES: &[&str] = &[
+    "value", "value1", "value2", "type", "category", "tags", "uuid", "timestamp",
+    "attribute_timestamp", "first_seen", "last_seen", "object_relation", "excludeDecayed",
+    "score", "allow_proposal_blocking",
+];
+
 /// Names that cut an event's list of attributes on both searches, or add to each attribute; so
 /// do those that begin with `include`.
 pub(super) const OF_ATTRIBUTES: &[&str] = &[
     "to_ids",
     "enforceWarninglist",
+    "deleted",
     "withAttachments",
     "decayingModel",
     "modelOverrides",
 ];
+
+/// Those of them that select attributes.
+pub(super) const CUT: &[&str] = &["to_ids", "enforceWarninglist"];

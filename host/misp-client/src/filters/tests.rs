@@ -67,20 +67,95 @@ fn a_listing_is_of_live_attributes_whatever_an_answer_looks_like() {
 }
 
 #[test]
-fn attributes_of_chosen_events_are_not_chosen_again() {
+fn filters_of_attributes_are_kept_from_the_search_for_events() {
     let given = json!({"type": "md5", "tags": ["x"], "published": 0, "to_ids": true,
-                       "withAttachments": 1, "includeDecayScore": 0, "deleted": 0});
+                       "withAttachments": 1, "includeDecayScore": 0, "deleted": 0,
+                       "eventinfo": "y"});
     let flags = json!({"includeDecayScore": 1, "deleted": false, "enforceWarninglist": 1});
-    let (filters, _) = Filters::new(given.as_object().unwrap());
+    let of_attributes = |given: &Value| {
+        let (clock, endpoint) = (CursorKind::Publish, Endpoint::Attributes);
+        Filters::for_endpoint(given.as_object().unwrap(), clock, endpoint).0
+    };
+    let filters = of_attributes(&given);
     assert_eq!(
         Value::Object(filters.of_attributes(flags.as_object().unwrap())),
-        json!({"to_ids": 1, "withAttachments": 1, "includeDecayScore": 0, "deleted": [0, 1],
-               "enforceWarninglist": 1})
+        json!({"type": "md5", "tags": ["x"], "to_ids": 1, "withAttachments": 1,
+               "includeDecayScore": 0, "deleted": [0, 1], "enforceWarninglist": 1})
     );
-    let (only, _) = Filters::new(json!({"deleted": 1}).as_object().unwrap());
+    assert_eq!(
+        Value::Object(filters.body(&Map::new(), CursorKind::Publish)),
+        json!({"published": 0, "eventinfo": "y"})
+    );
+    assert!(filters.select_attributes());
+    let only = of_attributes(&json!({"deleted": 1}));
     assert_eq!(
         Value::Object(only.of_attributes(&Map::new())),
         json!({"deleted": 1})
+    );
+    assert!(!only.select_attributes());
+    let alias = of_attributes(&json!({"tag": "x"}));
+    assert_eq!(
+        Value::Object(alias.selection_of_attributes()),
+        json!({"tags": "x"})
+    );
+}
+
+#[test]
+fn filters_that_misp_would_ignore_are_refused() {
+    let check = |given: Value, endpoint| {
+        let checked = check_filters(given.as_object().unwrap(), endpoint, false);
+        checked.map_err(|error| error.to_string())
+    };
+    let (events, attributes) = (Endpoint::Events, Endpoint::Attributes);
+    for (given, endpoint, text) in [
+        (json!({"tagz": "x"}), events, "did you mean `tags`?"),
+        (json!({"foo": "x"}), attributes, "unknown filter `foo`"),
+        (
+            json!({"first_seen": "1d"}),
+            events,
+            "use `endpoint: attributes`",
+        ),
+        (json!({"analysis": 1}), attributes, "no effect"),
+        (
+            json!({"type": {"NOT": ["ip-dest"]}}),
+            events,
+            "did you mean `ip-dst`?",
+        ),
+        (
+            json!({"type": "md5||!shq1"}),
+            events,
+            "did you mean `sha1`?",
+        ),
+        (
+            json!({"category": "network activity"}),
+            events,
+            "did you mean `Network activity`?",
+        ),
+        (
+            json!({"threat_level_id": [1, 5]}),
+            events,
+            "unknown value `5`",
+        ),
+        (json!({"published": "maybe"}), events, "it takes 0 and 1"),
+    ] {
+        let error = check(given.clone(), endpoint).unwrap_err();
+        assert!(error.contains(text), "{given}: {error}");
+    }
+    for (given, endpoint) in [
+        (json!({"first_seen": "1d", "event_tags": "x"}), attributes),
+        (
+            json!({"type": ["ip-src", "!md5"], "category": {"OR": ["Other"]}, "to_ids": "1",
+                   "published": false, "threat_level_id": "!4", "galaxy.type": "x",
+                   "deleted": [0, 1]}),
+            events,
+        ),
+    ] {
+        assert_eq!(check(given, endpoint), Ok(()));
+    }
+    let allowed = json!({"new": 1});
+    assert_eq!(
+        check_filters(allowed.as_object().unwrap(), events, true),
+        Ok(())
     );
 }
 

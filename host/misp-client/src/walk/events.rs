@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::cursor::CursorError;
 use super::finder::{Finder, Found, WalkOptions};
 use super::listing::MispListing;
-use crate::client::Client;
+use crate::client::{Client, Endpoint};
 
 /// Walks `events/restSearch`: whole events with their objects.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl EventsWalk {
         options: WalkOptions,
         cursor: Option<&Cursor>,
     ) -> Result<Self, CursorError> {
-        let finder = Finder::new(client, options, cursor, Map::new())?;
+        let finder = Finder::new(client, options, cursor, Endpoint::Events, Map::new())?;
         Ok(Self { finder })
     }
 }

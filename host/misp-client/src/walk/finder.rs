@@ -160,9 +160,10 @@ impl Finder {
         client: Client,
         options: WalkOptions,
         cursor: Option<&Cursor>,
+        endpoint: Endpoint,
         extra: Map<String, Value>,
     ) -> Result<Self, CursorError> {
-        let (filters, warnings) = Filters::for_walk(&options.filters, options.cursor);
+        let (filters, warnings) = Filters::for_endpoint(&options.filters, options.cursor, endpoint);
         for warning in warnings {
             tracing::warn!(%warning, "a filter does not do what it seems to");
         }

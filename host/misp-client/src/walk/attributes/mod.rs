@@ -21,7 +21,7 @@ use super::finder::{Finder, Found, WalkError, WalkOptions};
 use super::isolate::{Tries, no_records};
 use super::listing::MispListing;
 use super::size::{PageSize, Smaller};
-use crate::client::Client;
+use crate::client::{Client, Endpoint};
 use event::{Event, lists};
 use reading::{Part, Reading};
 
@@ -59,7 +59,13 @@ impl AttributesWalk {
         ]);
         let size = PageSize::new(options.attributes_page);
         Ok(Self {
-            finder: Finder::new(client, options, cursor, without_attributes)?,
+            finder: Finder::new(
+                client,
+                options,
+                cursor,
+                Endpoint::Attributes,
+                without_attributes,
+            )?,
             size,
             lists: VecDeque::new(),
             reading: None,

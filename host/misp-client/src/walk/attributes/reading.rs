@@ -1,4 +1,6 @@
-//! Step B: reads the attributes of a list of events.
+//! Step B: reads the attributes of a list of events that the user's filters select, as
+//! `attributes/restSearch` does. Step A does not see these filters: it finds every event that
+//! changed, also one whose last matching attribute no longer matches, which is then deleted.
 //!
 //! Neither `published` nor a clock is sent, and `deleted` always is: an event that is edited, or
 //! an attribute that is deleted, while pages are read would move everything behind it up by one,

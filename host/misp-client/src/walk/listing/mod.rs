@@ -33,6 +33,8 @@ const EVENTS_AT_ONCE: usize = 20_000;
 /// Events whose attributes are asked for in one answer; fewer if a server caps it, or if so many
 /// are too much for it.
 const IDS_AT_ONCE: u32 = 200;
+/// Attributes asked for in one answer of `attributes/restSearch`.
+const SELECTED_AT_ONCE: u32 = 20_000;
 /// Attributes that are handed out at once.
 const ATTRIBUTES_AT_ONCE: usize = 10_000;
 
@@ -47,7 +49,8 @@ pub(super) struct MispListing {
     at_once: AtOnce,
     /// Events that are still to be asked for; `None` before the first call.
     to_ask: Option<VecDeque<ListedEvent>>,
-    rows: Option<Rows>,
+    /// Answers that are not read to their end.
+    rows: VecDeque<Rows>,
     tries: Tries,
     /// Events whose attributes MISP cannot list, by uuid.
     unlisted: BTreeSet<String>,
@@ -76,7 +79,7 @@ impl MispListing {
             filters: finder.filters.clone(),
             at_once: AtOnce::new(IDS_AT_ONCE),
             to_ask: None,
-            rows: None,
+            rows: VecDeque::new(),
             tries: Tries::default(),
             unlisted: BTreeSet::new(),
             events: None,
@@ -85,9 +88,11 @@ impl MispListing {
 
     async fn next_attributes(&mut self) -> Result<Option<Vec<ListedAttribute>>, WalkError> {
         loop {
-            if let Some(rows) = self.rows.take() {
+            if let Some(rows) = self.rows.pop_front() {
                 let (rows, some) = tokio::task::spawn_blocking(move || take(rows)).await??;
-                self.rows = rows;
+                if let Some(rest) = rows {
+                    self.rows.push_front(rest);
+                }
                 if !some.is_empty() {
                     return Ok(Some(some));
                 }
@@ -127,7 +132,7 @@ impl MispListing {
                 Ok(Some(body)) => {
                     self.tries = Tries::default();
                     to_ask_done(&mut self.to_ask, some);
-                    self.rows = Some(body);
+                    self.rows = body;
                 }
                 // A sweep tries few times: fewer are asked for at once, unless the server wants
                 // to be left alone.
@@ -165,7 +170,7 @@ impl MispListing {
 
     /// The rows of these events; `None` if the server gave fewer of them than match: it is then
     /// asked for fewer at once.
-    async fn ask(&mut self, asked: &[Value]) -> Result<Option<Rows>, WalkError> {
+    async fn ask(&mut self, asked: &[Value]) -> Result<Option<VecDeque<Rows>>, WalkError> {
         let mut body = self.body.clone();
         body.insert("limit".to_owned(), json!(limit(asked.len())));
         body.insert(self.key.to_owned(), json!(asked));
@@ -175,7 +180,8 @@ impl MispListing {
             .await?;
         let whole = answer.body.clone();
         // Events without attributes have no row: they look as if a cap had cut them off.
-        let events = tokio::task::spawn_blocking(move || count_events(whole)).await??;
+        let found = tokio::task::spawn_blocking(move || events_of(whole)).await??;
+        let events = found.len() as u64;
         let (client, matched) = (&self.client, answer.result_count);
         let at_once = &mut self.at_once;
         if !at_once
@@ -185,7 +191,45 @@ impl MispListing {
             return Ok(None);
         }
         at_once.succeeded();
-        Ok(Some(rows(answer.body)))
+        if !self.filters.select_attributes() || found.is_empty() {
+            return Ok(Some(VecDeque::from([rows(answer.body)])));
+        }
+        Ok(Some(self.selected(&found).await?))
+    }
+
+    /// The rows of the attributes of these events that the user's filters select: nearly always
+    /// one answer. Slower than by events (1.1 s instead of 0.04 s per 1,000, MISP 2.5.1), but only
+    /// `attributes/restSearch` selects attributes.
+    async fn selected(&self, events: &BTreeSet<String>) -> Result<VecDeque<Rows>, WalkError> {
+        let mut body = self.filters.selection_of_attributes();
+        body.extend([
+            ("returnFormat".to_owned(), json!("csv")),
+            ("requested_attributes".to_owned(), json!(COLUMNS)),
+            ("eventid".to_owned(), json!(events)),
+            ("limit".to_owned(), json!(SELECTED_AT_ONCE)),
+            ("order".to_owned(), json!("Attribute.id asc")),
+        ]);
+        let mut found = VecDeque::new();
+        loop {
+            body.insert("page".to_owned(), json!(found.len() + 1));
+            let answer = self
+                .client
+                .post_csv(Endpoint::Attributes, &Value::Object(body.clone()))
+                .await?;
+            let whole = answer.body.clone();
+            let items = tokio::task::spawn_blocking(move || rows(whole).count()).await? as u64;
+            found.push_back(rows(answer.body));
+            // The count is no total: it is the rows of the page, and one more if the page came
+            // out full or empty.
+            let ended = answer.skipped.unwrap_or(0) == 0
+                && match answer.result_count {
+                    Some(count) => (items > 0 && count == items) || (items == 0 && count <= 1),
+                    None => items == 0,
+                };
+            if ended {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -230,13 +274,13 @@ fn rows(body: Body) -> Rows {
         .into_records()
 }
 
-/// How many different events have a row.
-fn count_events(body: Body) -> Result<u64, WalkError> {
+/// The events that have a row, by their ids.
+fn events_of(body: Body) -> Result<BTreeSet<String>, WalkError> {
     let mut known = BTreeSet::new();
     for row in rows(body) {
         known.insert(attribute(&row.map_err(|error| unreadable(&error))?)?.event_id);
     }
-    Ok(known.len() as u64)
+    Ok(known)
 }
 
 /// Some attributes, and the rows after them.
