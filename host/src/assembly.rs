@@ -213,6 +213,7 @@ impl Assembly<'_> {
                 Resend::Changed => pipeline::Resend::Changed,
                 Resend::All => pipeline::Resend::All,
             },
+            attributes: Arc::new(instance.attributes()),
             sweep: if mode.sweep {
                 Some(Duration::ZERO)
             } else {

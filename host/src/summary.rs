@@ -86,6 +86,13 @@ fn write_summary(
             names.join(", ")
         )?;
     }
+    if counts.filtered > 0 {
+        writeln!(
+            out,
+            "  filtered  {} excluded by `only` or `except`",
+            thousands(counts.filtered)
+        )?;
+    }
     for (kind, count) in &counts.notes {
         let what = match kind {
             NoteKind::UnmappedType => continue,

@@ -128,7 +128,9 @@ async fn filtered(
 ) -> Result<(), ClientError> {
     let what = "filters";
     let kind = CursorKind::from(instance.cursor);
-    let (filters, warnings) = Filters::for_walk(&instance.filters, kind);
+    // Events are counted: filters of attributes count the events that have such an attribute.
+    let (filters, _) = Filters::for_walk(&instance.filters, kind);
+    let (_, warnings) = Filters::for_endpoint(&instance.filters, kind, instance.search());
     for warning in warnings {
         findings.note(what, warning.to_string());
     }

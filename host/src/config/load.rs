@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use misp_client::ApiKey;
+use misp_client::{ApiKey, FilterError};
 use misp_feed::{FeedPlace, Headers, HeadersError};
 use outputs::DeadLetterOptions;
 use schemars::schema_for;
@@ -16,7 +16,7 @@ use super::unknown_keys::{self, UnknownKey};
 use super::wording::in_plain_words;
 use super::{
     Config, Credential, Endpoint, Instance, Limits, Loaded, MappingConfig, Resend, StateConfig,
-    StaticFields,
+    StaticFields, selecting,
 };
 
 /// A configuration that cannot be used. Each says what to do about it.
@@ -91,6 +91,19 @@ pub(crate) enum ConfigError {
         instance: String,
         key: &'static str,
         endpoint: &'static str,
+    },
+    /// A filter that MISP would ignore, or that can find nothing.
+    #[error("`filters` of {instance}: {error}")]
+    Filter {
+        instance: String,
+        error: FilterError,
+    },
+    /// `only` or `except` selects by what does not exist.
+    #[error("`{key}` of {instance}: {text}")]
+    Criteria {
+        instance: String,
+        key: &'static str,
+        text: String,
     },
     /// Two instances share their state.
     #[error(
@@ -217,6 +230,7 @@ fn finish(
         if instance.name.is_none() {
             instance.name = Some(default_name(&instance.url));
         }
+        problems.extend(selecting::check(instance).err());
         if !names.insert(instance.label().to_owned()) {
             problems.push(ConfigError::SameName {
                 name: instance.label().to_owned(),
@@ -250,6 +264,7 @@ fn only_what_has_a_meaning(instance: &Instance) -> Result<(), ConfigError> {
             ("api_key_file", instance.api_key_file.is_some()),
             ("filters", !instance.filters.is_empty()),
             ("trace_file", instance.trace_file.is_some()),
+            ("allow_unknown_filters", instance.allow_unknown_filters),
         ]
         .into_iter()
         .find_map(|(key, given)| given.then_some(key))
@@ -417,6 +432,54 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("did you mean `mapping`?"), "{error}");
+    }
+
+    #[test]
+    fn filters_and_criteria_that_select_by_nothing_known_are_refused() {
+        let refused = |keys: &str| {
+            let config = parsed(&format!("instances: [{{name: lab, url: u, {keys}}}]"));
+            let loaded = config.and_then(|config| {
+                finish(config, None, environment(&[("MISP_API_KEY", KEY)])).map(|_| ())
+            });
+            loaded.unwrap_err().to_string()
+        };
+        for (keys, text) in [
+            (
+                "filters: {tagz: x}",
+                "unknown filter `tagz`; did you mean `tags`?",
+            ),
+            (
+                "filters: {type: [ip-src, ip-dest]}",
+                "`ip-dest`; did you mean `ip-dst`?",
+            ),
+            (
+                "filters: {to_ids: maybe}",
+                "unknown value `maybe`; it takes 0, 1 and `exclude`",
+            ),
+            (
+                "only: {types: [ip-dest]}",
+                "`only` of lab: `types`: MISP has no attribute type",
+            ),
+            (
+                "except: {categories: [Network]}",
+                "did you mean `Network activity`?",
+            ),
+            ("only: {tlp: [gren]}", "`gren` is not a TLP marking"),
+            ("only: {min_confidence: 101}", "more than 100"),
+            ("only: {}", "no key is given"),
+            ("only: {type: [url]}", "did you mean `types`?"),
+        ] {
+            let error = refused(keys);
+            assert!(error.contains(text), "{keys}: {error}");
+        }
+        let passed_on =
+            parsed("instances: [{url: u, filters: {new: 1}, allow_unknown_filters: true}]");
+        finish(
+            passed_on.unwrap(),
+            None,
+            environment(&[("MISP_API_KEY", KEY)]),
+        )
+        .unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod default_name;
 mod load;
 mod problems;
 mod reference;
+mod selecting;
 mod static_fields;
 mod unknown_keys;
 mod wording;
@@ -16,8 +17,9 @@ use std::path::{Path, PathBuf};
 use misp_client::{ApiKey, CursorKind};
 use misp_feed::Headers;
 use outputs::{DeadLetterOptions, OutputOptions};
+use pipeline::Criteria;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use units::{ByteSize, Duration};
 
@@ -134,10 +136,24 @@ pub(crate) struct Instance {
     /// byte; after a server error or a time-out the host halves this by itself.
     #[serde(default = "fifty")]
     pub(crate) page_size: u32,
-    /// Filters of MISP's search, passed on as they are: `tags`, `type`, `to_ids`,
-    /// `threat_level_id`, `eventinfo` and so on.
+    /// Filters of MISP's search: `tags`, `type`, `to_ids`, `threat_level_id`, `eventinfo` and so
+    /// on. With `endpoint: events` they select events: `type: [ip-src]` selects each event that
+    /// has an ip-src, and delivers all of its attributes (`to_ids` and `enforceWarninglist` cut
+    /// them too). To select attributes use `only`, or `endpoint: attributes`, where `type`,
+    /// `category`, `value`, `to_ids`, `tags`, warninglists and decay select attributes.
     #[serde(default)]
     pub(crate) filters: Map<String, Value>,
+    /// Sends filters whose names misp-ecs does not know. MISP ignores those that it does not know
+    /// either, and then returns everything.
+    #[serde(default)]
+    pub(crate) allow_unknown_filters: bool,
+    /// Delivers only attributes that match every key given here. The host selects them after the
+    /// mapping, for each endpoint; an attribute that no longer matches is deleted from the outputs.
+    #[serde(default)]
+    pub(crate) only: Option<Criteria>,
+    /// Drops attributes that match any key given here.
+    #[serde(default)]
+    pub(crate) except: Option<Criteria>,
     /// Tags to add to every document, after MISP's own.
     #[serde(default)]
     pub(crate) tags: Vec<String>,
@@ -169,7 +185,7 @@ pub(crate) struct Instance {
 }
 
 /// What is read from an instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Endpoint {
     /// Whole events with their objects and galaxies (`events/restSearch`).
@@ -182,7 +198,7 @@ pub(crate) enum Endpoint {
 }
 
 /// The clock that polls go by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CursorClock {
     /// `publish_timestamp`
@@ -318,18 +334,6 @@ impl Instance {
     /// The name; the URL until the configuration is read whole.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.url)
-    }
-
-    /// A hash of everything that selects what is read: if it changes, what was delivered before
-    /// is read again and compared.
-    pub(crate) fn selection(&self) -> String {
-        let selection = serde_json::json!({
-            "endpoint": format!("{:?}", self.endpoint),
-            "cursor": format!("{:?}", self.cursor),
-            "lookback": format!("{:?}", self.lookback),
-            "filters": self.filters,
-        });
-        runtime::digest(selection.to_string().as_bytes())
     }
 
     /// The largest answer that is taken, bytes.

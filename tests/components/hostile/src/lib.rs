@@ -5,8 +5,8 @@
 #![cfg(target_arch = "wasm32")]
 
 use mapping::{
-    Description, Document, Facts, Field, FieldOrigin, Mapping, Operation, Origin, Outcome, Rejection,
-    SettingsError, Tally,
+    Description, Document, Facts, Field, FieldOrigin, Mapping, Operation, Origin, Outcome,
+    Rejection, SettingsError, Tally,
 };
 use serde_json::{Value, json};
 
