@@ -99,7 +99,7 @@ async fn delete(
             _ => Some((held, fate)),
         })
         .collect();
-    let of_former = |held: &&Held| {
+    let of_former = |(held, _): &&(Held, Fate)| {
         let place = held.places.last();
         is_mapped_again && place.is_some_and(|place| place.name != mapping.name)
     };
