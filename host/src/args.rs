@@ -189,15 +189,22 @@ pub(crate) struct Letters {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Setup {
-    /// Templates, alias and lifecycle for every output of the type `elasticsearch`, from the
-    /// catalogue of the mapping. The same again changes nothing; what is somebody else's is never
-    /// replaced.
+    /// Make the templates and the index behind its write alias, or the data stream, for each output
+    /// of the type `elasticsearch`, from the catalogue of the mapping. Running it again changes
+    /// nothing; what somebody else made is never replaced.
     Elasticsearch {
         #[command(flatten)]
         configured: Configured,
-        /// Only show what would be put.
+        /// Only show what would be done. Needs no server.
         #[arg(long)]
         dry_run: bool,
+        /// Only this output.
+        #[arg(long, value_name = "NAME")]
+        output: Option<String>,
+        /// Delete an index that was made without its template, or has wrong field types, and make
+        /// it anew; the next poll sends everything again.
+        #[arg(long)]
+        recreate: bool,
         /// For this mapping; may be repeated. Default: the configured one and the one at work.
         #[arg(long, value_name = "NAME|PATH|DIGEST")]
         mapping: Vec<String>,

@@ -119,6 +119,7 @@ fn write_summary(
         let others = [
             (verdicts.unchanged, "unchanged"),
             (verdicts.withdrawn, "withdrawn"),
+            (verdicts.replaced, "of the former mapping deleted"),
             (verdicts.duplicate, "already there"),
             (verdicts.stale, "older than what is there"),
             (verdicts.skipped, "deletes left out"),
@@ -142,6 +143,12 @@ fn write_summary(
             "  NOT READ  {}: the server could not give {}; asked for again later, see the log or `misp-ecs status`",
             events(counts.unread),
             if counts.unread == 1 { "it" } else { "them" }
+        )?;
+    }
+    for (name, why) in &counts.refilled {
+        writeln!(
+            out,
+            "  REFILLED  {name}: {why}; everything is sent to it again"
         )?;
     }
     if let Some(sweep) = &counts.sweep {

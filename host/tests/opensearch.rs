@@ -65,13 +65,16 @@ async fn misp() -> FakeMisp {
 
 fn setup(misp: &FakeMisp, node: &OpenSearchNode, namespace: &str) -> Setup {
     let setup = Setup::new(misp, ", interval: 1s");
-    let output = format!(
-        "{{siem: {{type: elasticsearch, urls: ['{}'], proxy: none, namespace: {namespace}, \
-         max_bulk_count: 50, in_flight: 6, retry_wait: 50ms}}}}",
-        node.url()
-    );
-    setup.set("outputs", &output);
+    setup.set("outputs", &outputs(node, namespace, ""));
     setup
+}
+
+fn outputs(node: &OpenSearchNode, namespace: &str, more: &str) -> String {
+    format!(
+        "{{siem: {{type: elasticsearch, urls: ['{}'], proxy: none, namespace: {namespace}, \
+         max_bulk_count: 50, in_flight: 6, retry_wait: 50ms{more}}}}}",
+        node.url()
+    )
 }
 
 /// What a fresh walk into a file makes of the same MISP, by id.
@@ -230,7 +233,22 @@ async fn a_real_opensearch_ends_with_what_misp_has() {
     assert!(said.contains("written   0 to siem"), "{said}");
 
     what_somebody_did_to_the_index(&main, &node, &edited).await;
+    an_index_that_was_deleted(&main, &node, &edited).await;
     what_an_index_does_not_take(&misp, &node, &edited).await;
+}
+
+/// The whole index is deleted.
+async fn an_index_that_was_deleted(
+    main: &Setup,
+    node: &OpenSearchNode,
+    expected: &BTreeMap<String, Value>,
+) {
+    let index = format!("{ALIAS}-main-ecs-9-000001");
+    let deleted = node.ask(Method::DELETE, &index, None).await.unwrap();
+    assert_eq!(deleted["acknowledged"], true, "{deleted:#}");
+    let said = runs(main, &["run", "--once"]).await;
+    assert!(said.contains("REFILLED  siem"), "{said}");
+    same(&held(node, "main").await, expected);
 }
 
 /// A document is deleted behind the host's back, another one appears.
@@ -239,11 +257,17 @@ async fn what_somebody_did_to_the_index(
     node: &OpenSearchNode,
     expected: &BTreeMap<String, Value>,
 ) {
-    let index = format!("{ALIAS}-main-ecs-9");
+    let index = format!("{ALIAS}-main-ecs-9-000001");
     let (gone, document) = expected.iter().next().unwrap();
     let path = format!("{index}/_doc/{gone}");
     let deleted = node.ask(Method::DELETE, &path, None).await.unwrap();
     assert_eq!(deleted["result"], "deleted", "{deleted:#}");
+    // Somebody updates a document, which has a newer version then.
+    let altered = expected.keys().nth(1).unwrap();
+    let path = format!("{index}/_update/{altered}");
+    let update = json!({"doc": {"message": "altered"}});
+    let updated = node.ask(Method::POST, &path, Some(&update)).await.unwrap();
+    assert_eq!(updated["result"], "updated", "{updated:#}");
     let path = format!("{index}/_doc/foreign");
     let made = node.ask(Method::PUT, &path, Some(document)).await.unwrap();
     assert_eq!(made["result"], "created", "{made:#}");
@@ -251,6 +275,7 @@ async fn what_somebody_did_to_the_index(
     let said = text(&audit.stdout);
     assert_eq!(audit.status.code(), Some(1), "{said}");
     assert!(said.contains("         1  missing: acknowledged"), "{said}");
+    assert!(said.contains("         1  altered: there"), "{said}");
     assert!(
         said.contains("         1  orphaned: there, and not"),
         "{said}"
@@ -270,10 +295,24 @@ async fn what_an_index_does_not_take(
     runs(&conflict, &["setup", "elasticsearch"]).await;
     let number = json!({"type": "long", "ignore_malformed": false});
     let fields = json!({"threat": {"properties": {"indicator": {"properties": {"ip": number}}}}});
-    let index = format!("{ALIAS}-conflict-ecs-9");
-    let made = json!({"mappings": {"properties": fields}});
+    let alias = format!("{ALIAS}-conflict-ecs-9");
+    let index = format!("{alias}-000001");
+    node.ask(Method::DELETE, &index, None).await.unwrap();
+    let made = json!({"mappings": {"properties": fields}, "aliases": {alias: {}}});
     let made = node.ask(Method::PUT, &index, Some(&made)).await.unwrap();
     assert_eq!(made["acknowledged"], true, "{made:#}");
+    let refused = output(conflict.command(&["run", "--once"])).await;
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(
+        said.contains("`misp-ecs setup elasticsearch --recreate`"),
+        "{said}"
+    );
+    // Who makes the index says so.
+    conflict.set(
+        "outputs",
+        &outputs(node, "conflict", ", require_templates: false"),
+    );
     // On a slow machine a queue of one can be full for longer than a run tries.
     let mut said = String::new();
     for _ in 0..10 {

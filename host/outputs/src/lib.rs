@@ -33,7 +33,8 @@ pub use dead_letters::{
     DeadLetterFile, DeadLetterOptions, LetterStanding, ReadLettersError, Replayed, each_letter,
 };
 pub use elasticsearch::{
-    ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupReport, SetupStep,
+    ElasticError, ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupAct, SetupMode,
+    SetupReport, SetupStep,
 };
 pub use file::{FileOptions, FileOutput};
 pub use http::{

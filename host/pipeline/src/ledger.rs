@@ -92,6 +92,8 @@ pub struct Verdicts {
     /// Withdrawn because it is no longer there, or has expired. No documents of a record: not
     /// part of the total.
     pub withdrawn: u64,
+    /// Deleted because another mapping had made it, before this one did. Not part of the total.
+    pub replaced: u64,
 }
 
 impl Verdicts {
@@ -351,13 +353,12 @@ impl Ledger {
         self.works(&output_stage(output));
     }
 
-    pub(crate) fn withdrawn(&self, output: &str, verdicts: &[Verdict]) {
+    /// Documents were deleted: because they are gone, and because a swap replaced them.
+    pub(crate) fn withdrawn(&self, output: &str, gone: u64, replaced: u64) {
         let mut guard = self.lock();
         let output = guard.outputs.entry(output.to_owned()).or_default();
-        let refused = verdicts
-            .iter()
-            .filter(|verdict| matches!(verdict, Verdict::Rejected { .. }));
-        output.withdrawn += (verdicts.len() - refused.count()) as u64;
+        output.withdrawn += gone;
+        output.replaced += replaced;
     }
 
     pub(crate) fn swept(&self, counts: DifferenceCounts) {

@@ -117,6 +117,8 @@ pub enum Act {
     Sent(Fate),
     /// The output has something newer, which is not this instance's; this was to become of it.
     Stale(Fate),
+    /// The output has it, and what it stores has this hash ([`Output::stored_hash`]).
+    Stored(u64),
     /// It is there already as it is.
     Unchanged,
     /// It is not to be there for this instance, and nothing had to be sent.

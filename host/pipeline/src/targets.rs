@@ -4,7 +4,8 @@
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::error::{Class, Classify, RunError};
+use crate::error::RunError;
+use crate::ledger::output_stage;
 use crate::memory::TargetIdentity;
 use crate::sink::Sink;
 
@@ -53,41 +54,30 @@ async fn prepared(
     mapping: &str,
 ) -> Result<Option<TargetIdentity>, RunError> {
     let name = &sink.key.name;
-    let mut attempts = context.attempts(format!("output {name}"));
+    let mut attempts = context.attempts(output_stage(name));
     if let Some(after) = sink.patience() {
         attempts.not_after(Instant::now() + after);
     }
-    let mut has_failed = false;
     loop {
         let prepared = tokio::select! {
             prepared = sink.output.prepare(mapping) => prepared,
             () = context.stop.cancelled() => return Err(RunError::Stopped {
-                stage: format!("output {name}"),
+                stage: output_stage(name),
                 error: "it was being asked whether it is ready".to_owned(),
             }),
         };
         let error = match prepared {
             Ok(target) => {
-                if has_failed {
-                    attempts.succeeded();
-                }
+                attempts.recovered();
                 return Ok(target);
             }
             Err(error) => error,
         };
-        has_failed = true;
         let give_up = |error| RunError::Output {
             name: name.clone(),
             error,
         };
-        // Whoever asked for one pass wants to hear now what does not pass by itself.
-        let at_once = context.options.interval.is_none() && error.class() == Class::Fatal;
-        let failed = if at_once {
-            Err(give_up(error))
-        } else {
-            attempts.failed(error, give_up).await
-        };
-        match failed {
+        match attempts.failed(error, give_up).await {
             Ok(()) => {}
             Err(RunError::Output { error, .. }) if sink.is_optional() => {
                 context.leave_behind(sink, &error).await?;

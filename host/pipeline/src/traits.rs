@@ -136,6 +136,12 @@ pub trait Output: Send + Sync {
         Ok(None)
     }
 
+    /// The hash of the bytes that this output stores of a put; `None` if its inventory lists no
+    /// hashes.
+    fn stored_hash(&self, _delivery: &Delivery) -> Option<u64> {
+        None
+    }
+
     /// What is there, for an audit; `None` if this output cannot say.
     fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {
         None
@@ -159,6 +165,8 @@ pub struct StoredDocument {
     pub version: u64,
     /// The name of the mapping under which it is there; `None` if the place tells none.
     pub mapping: Option<String>,
+    /// The hash of its bytes, as [`Output::stored_hash`] gives it for what was delivered.
+    pub hash: Option<u64>,
 }
 
 /// Lists what an output has, without reading it.

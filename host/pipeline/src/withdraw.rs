@@ -34,7 +34,9 @@ pub(crate) async fn older(
             if held.is_empty() {
                 return Ok(());
             }
-            if !these(context, sink, held, Fate::Deleted, version, now_ms).await? {
+            // What it holds now was made just now: what another mapping made makes room for that.
+            let deleted = delete(context, sink, held, Fate::Deleted, version, now_ms, true);
+            if !deleted.await? {
                 return Ok(());
             }
         }
@@ -52,6 +54,19 @@ pub(crate) async fn these(
     fate: Fate,
     version: u64,
     now_ms: i64,
+) -> Result<bool, RunError> {
+    delete(context, sink, held, fate, version, now_ms, false).await
+}
+
+/// As [`these`]. `is_mapped_again`: what another mapping made is deleted because of the swap.
+async fn delete(
+    context: &Context<'_>,
+    sink: &Sink,
+    held: Vec<Held>,
+    fate: Fate,
+    version: u64,
+    now_ms: i64,
+    is_mapped_again: bool,
 ) -> Result<bool, RunError> {
     let mapping = context.mapping.current().identity();
     let (deletes, rest): (Vec<Held>, Vec<Held>) = held
@@ -84,18 +99,33 @@ pub(crate) async fn these(
             _ => Some((held, fate)),
         })
         .collect();
-    context.ledger.withdrawn(&sink.key.name, &verdicts);
-    tracing::info!(
-        output = sink.key.name,
-        deleted = deletes.len(),
-        let_go = rest.len(),
-        why = if fate == Fate::Expired {
-            "expired"
-        } else {
-            "no longer there"
-        },
-        "withdrawn"
-    );
+    let of_former = |(held, _): &&(Held, Fate)| {
+        let place = held.places.last();
+        is_mapped_again && place.is_some_and(|place| place.name != mapping.name)
+    };
+    let replaced = deletes.iter().filter(of_former).count();
+    let (name, gone) = (&sink.key.name, deletes.len() - replaced);
+    context.ledger.withdrawn(name, gone as u64, replaced as u64);
+    if replaced > 0 {
+        tracing::info!(
+            output = name,
+            deleted = replaced,
+            "documents of the former mapping deleted"
+        );
+    }
+    if gone + rest.len() > 0 {
+        tracing::info!(
+            output = name,
+            deleted = gone,
+            let_go = rest.len(),
+            why = if fate == Fate::Expired {
+                "expired"
+            } else {
+                "no longer there"
+            },
+            "withdrawn"
+        );
+    }
     let (instance, key) = (context.instance.to_owned(), sink.key.clone());
     context
         .on_state(move |state| {

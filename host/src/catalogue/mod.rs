@@ -140,7 +140,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "misp_ecs.id",
         "keyword",
-        "the document's id, with the output's envelope_field",
+        "the document's id, in Elasticsearch and with the output's envelope_field",
     ),
     (
         "misp_ecs.mapping",
@@ -150,7 +150,8 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "misp_ecs.operation",
         "keyword",
-        "put or delete, with the output's envelope_field and in tombstones",
+        "put or delete, in an Elasticsearch data stream, with the output's envelope_field and in \
+         tombstones",
     ),
     (
         "threat.indicator.file.type",
@@ -160,7 +161,8 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "misp_ecs.version",
         "long",
-        "the host's write version, with the output's envelope_field and in tombstones",
+        "the host's write version, in Elasticsearch, with the output's envelope_field and in \
+         tombstones",
     ),
 ];
 

@@ -49,6 +49,10 @@ fn properties(nodes: &BTreeMap<&str, Node<'_>>, epoch_seconds: &BTreeSet<String>
 fn leaf(field: &Field, epoch_seconds: &BTreeSet<String>) -> Value {
     let kind = field.data_type.as_str();
     match kind {
+        // As ECS has it: it is kept, not searched.
+        "keyword" if field.name == "event.original" => {
+            json!({ "type": kind, "index": false, "doc_values": false })
+        }
         "keyword" => json!({ "type": kind, "ignore_above": IGNORE_ABOVE }),
         "date" if epoch_seconds.contains(&field.name) => {
             json!({ "type": kind, "format": "epoch_second" })
@@ -86,6 +90,7 @@ mod tests {
             field("a.b", "keyword"),
             field("a.c.d", "ip"),
             field("at", "date"),
+            field("event.original", "keyword"),
             field("labels", "object"),
             field("labels.below", "keyword"),
         ];
@@ -99,6 +104,9 @@ mod tests {
                     "c": {"properties": {"d": {"type": "ip", "ignore_malformed": true}}},
                 }},
                 "at": {"type": "date", "format": "epoch_second"},
+                "event": {"properties": {
+                    "original": {"type": "keyword", "index": false, "doc_values": false},
+                }},
                 "labels": {"type": "object", "dynamic": true},
             })
         );

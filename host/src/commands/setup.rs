@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use outputs::{ElasticsearchOutput, OutputOptions};
+use outputs::{ElasticsearchOutput, OutputOptions, SetupMode};
 use runtime::Description;
 
 use crate::args::{Configured, Setup};
 use crate::catalogue::{component_template, whole};
-use crate::config::Loaded;
+use crate::config::{Loaded, nearest_or_all};
 use crate::exit::Exit;
 use crate::mappings::Found;
 use crate::swap::{Kept, named};
@@ -21,14 +21,23 @@ pub(crate) async fn setup(command: &Setup) -> anyhow::Result<ExitCode> {
         Setup::Elasticsearch {
             configured,
             dry_run,
+            output,
+            recreate,
             mapping,
-        } => elasticsearch(configured, *dry_run, mapping).await,
+        } => {
+            let mode = SetupMode {
+                dry_run: *dry_run,
+                recreate: *recreate,
+            };
+            elasticsearch(configured, mode, output.as_deref(), mapping).await
+        }
     }
 }
 
 async fn elasticsearch(
     configured: &Configured,
-    dry_run: bool,
+    mode: SetupMode,
+    only: Option<&str>,
     mappings: &[String],
 ) -> anyhow::Result<ExitCode> {
     let loaded = wiring::load_config(configured)?;
@@ -48,25 +57,51 @@ async fn elasticsearch(
         let template = component_template(name, version, &whole(fields), &seconds);
         templates.insert(name.clone(), template);
     }
-    let mut any = false;
-    for (name, options) in &loaded.config.outputs {
-        let OutputOptions::Elasticsearch(options) = options else {
-            continue;
-        };
-        any = true;
-        let output = ElasticsearchOutput::new(name, options);
-        for template in templates.values() {
-            let report = output.setup(template, dry_run).await;
-            let report = report.with_context(|| format!("output {name}"))?;
-            crate::write_out(&format!("output {name}: {report}"))?;
-        }
-    }
-    if !any {
+    let of_the_kind: Vec<_> = loaded
+        .config
+        .outputs
+        .iter()
+        .filter_map(|(name, options)| match options {
+            OutputOptions::Elasticsearch(options) => Some((name, options)),
+            _ => None,
+        })
+        .collect();
+    if of_the_kind.is_empty() {
         return Err(
             Exit::Usage.error("no output of the configuration is of the type `elasticsearch`")
         );
     }
-    Ok(ExitCode::SUCCESS)
+    let is_meant = |name: &str| only.is_none_or(|only| only == name);
+    if let Some(only) = only.filter(|_| !of_the_kind.iter().any(|(name, _)| is_meant(name))) {
+        let names = of_the_kind.iter().map(|(name, _)| name.as_str());
+        let known = nearest_or_all(only, names);
+        let text = format!("no output `{only}` of the type `elasticsearch`{known}");
+        return Err(Exit::Usage.error(text));
+    }
+    let (mut done, mut failed) = (0, 0);
+    for (name, options) in of_the_kind.iter().filter(|(name, _)| is_meant(name)) {
+        let output = ElasticsearchOutput::new(name, options);
+        for template in templates.values() {
+            match output.setup(template, mode).await {
+                Ok(report) => {
+                    done += 1;
+                    crate::write_out(&format!("output {name}: {report}"))?;
+                }
+                // The other outputs are set up all the same.
+                Err(error) => {
+                    crate::say(&format!("error: output {name}: {error}"));
+                    failed += 1;
+                    break;
+                }
+            }
+        }
+    }
+    Ok(match (failed, done) {
+        (0, _) => Exit::Done,
+        (_, 0) => Exit::Failed,
+        _ => Exit::Differs,
+    }
+    .into())
 }
 
 /// The mappings that are named; else the configured one and the one that was put to work last.

@@ -15,14 +15,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::Context as _;
-use pipeline::{MappingIdentity, Slot, Wake};
+use pipeline::{Class, Classify as _, MappingIdentity, Slot, Wake};
 use serde_json::Value;
 use state::{Reprocess, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Instance, Loaded, MappingConfig, nearest_or_all};
+use crate::config::{Config, Instance, Loaded, MappingConfig, nearest_or_all};
 use crate::exit::Exit;
 use crate::mappings::{Found, Places};
 use crate::summary::{plural, thousands};
@@ -161,6 +161,7 @@ impl Swap {
         let kept = &self.setting.kept;
         let (_, found) = kept.before_last()?;
         let ready = self.ready(&configured, &found).await?;
+        ask_outputs(&self.loaded.config, &ready.mapping.identity().name).await?;
         kept.go_back(self.configured_digest(&configured), pipeline::now_ms())?;
         Ok(self.take(ready))
     }
@@ -183,6 +184,7 @@ impl Swap {
         digest: Option<String>,
     ) -> anyhow::Result<String> {
         let ready = self.ready(configured, found).await?;
+        ask_outputs(&self.loaded.config, &ready.mapping.identity().name).await?;
         let entry = Entry {
             mapping: ready.mapping.identity().clone(),
             configured: digest,
@@ -300,6 +302,29 @@ impl Swap {
         }
         Ok(text)
     }
+}
+
+/// Asks each output whether it can take documents of a mapping: without its templates, for one,
+/// an Elasticsearch cannot, and a swap would stop the flow.
+pub(crate) async fn ask_outputs(config: &Config, mapping: &str) -> anyhow::Result<()> {
+    for (name, options) in &config.outputs {
+        let Err(error) = options.build(name).prepare(mapping).await else {
+            continue;
+        };
+        // What passes by itself, such as a node that restarts, is no reason against a swap.
+        if options.optional_after().is_none() && error.class() == Class::Fatal {
+            return Err(error).with_context(|| {
+                format!("output {name} cannot take documents of {mapping}; nothing was changed")
+            });
+        }
+        tracing::warn!(
+            output = name,
+            mapping,
+            %error,
+            "this output cannot take documents of the mapping now"
+        );
+    }
+    Ok(())
 }
 
 /// How many documents that the outputs have were made by other mappings, for people; it goes

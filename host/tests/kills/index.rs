@@ -12,8 +12,9 @@ const STREAM: &str = "logs-ti_misp_ecs.threat-default";
 
 /// What moves by itself, so that a change of it alone is not sent: what an older reading says of
 /// it may stand. `ecs-9` and `ecs-1.12`.
-const MOVING: [&str; 12] = [
+const MOVING: [&str; 13] = [
     "/agent",
+    "/misp_ecs",
     "/event/created",
     "/event/ingested",
     "/event/original",

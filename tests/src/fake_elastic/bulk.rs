@@ -33,6 +33,10 @@ pub(super) struct Operation {
     pub(super) version: Option<u64>,
     /// `None`: no JSON object.
     pub(super) source: Option<Value>,
+    /// Its text.
+    pub(super) text: String,
+    /// Is a put refused if `index` is not an alias?
+    pub(super) require_alias: bool,
 }
 
 /// The actions of a body.
@@ -70,11 +74,12 @@ pub(super) fn operations(body: &[u8]) -> Result<Vec<Operation>, String> {
                 id.len()
             ));
         }
-        let source = match action {
-            Action::Delete => None,
+        let (source, written) = match action {
+            Action::Delete => (None, String::new()),
             _ => {
                 let line = lines.next().ok_or("an action without its source")?;
-                serde_json::from_slice(line).ok().filter(Value::is_object)
+                let source = serde_json::from_slice(line).ok().filter(Value::is_object);
+                (source, String::from_utf8_lossy(line).into_owned())
             }
         };
         operations.push(Operation {
@@ -83,6 +88,8 @@ pub(super) fn operations(body: &[u8]) -> Result<Vec<Operation>, String> {
             id,
             version,
             source,
+            text: written,
+            require_alias: false,
         });
     }
     Ok(operations)

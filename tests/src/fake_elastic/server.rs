@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Response, header};
 use serde_json::{Value, json};
 
 use super::faults::{ElasticFault, ElasticHabits, answer, refusal};
-use super::store::{ElasticStore, matches};
+use super::store::{ElasticStore, matches, merge};
 use super::{ELASTIC_KEY, ElasticRequest, Late, Shared, bulk, lock};
 use crate::weather::turns;
 
@@ -52,15 +52,29 @@ pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
         );
     }
     if bulk {
-        return write(&shared, &habits, &body).await;
+        return write(
+            &shared,
+            &habits,
+            parts.uri.query().unwrap_or_default(),
+            &body,
+        )
+        .await;
     }
     if let Some(instead) = shared.next_fault(None).instead() {
         return instead;
     }
     let mut store = lock(&shared.store);
-    let answered = route(&mut store, &habits, &parts.method, &path, &body);
+    store.open_search = habits.open_search;
+    let method = &parts.method;
+    let answered = match scroll(&mut store, method, &path, &body) {
+        Some(answered) => answered,
+        None => match indices(&mut store, method, &path, &body) {
+            Some(answered) => answered.map(|value| value.to_string()),
+            None => route(&mut store, &habits, method, &path, &body).map(|value| value.to_string()),
+        },
+    };
     match answered {
-        Ok(value) => answer(200, "application/json", value.to_string()),
+        Ok(text) => answer(200, "application/json", text),
         Err((status, kind, reason)) => refusal(status, kind, &reason),
     }
 }
@@ -116,8 +130,17 @@ fn knows_key(headers: &HeaderMap) -> bool {
         .is_some_and(|key| key == ELASTIC_KEY)
 }
 
-async fn write(shared: &Shared, habits: &ElasticHabits, body: &Bytes) -> Response<Body> {
-    let read = bulk::operations(body);
+async fn write(
+    shared: &Shared,
+    habits: &ElasticHabits,
+    query: &str,
+    body: &Bytes,
+) -> Response<Body> {
+    let mut read = bulk::operations(body);
+    if query.contains("require_alias=true") {
+        let operations = read.iter_mut().flatten();
+        operations.for_each(|operation| operation.require_alias = true);
+    }
     let fault = shared.next_fault(Some(read.as_ref().map_or(0, Vec::len)));
     let operations = match read {
         Ok(operations) => operations,
@@ -241,40 +264,10 @@ fn route(
             let template = parse(body)?;
             put_index_template(store, habits, name, template)
         }
-        (method @ ("GET" | "PUT"), [name, "_mapping"]) => {
-            let index = store.indices.get_mut(*name).ok_or_else(|| {
-                let reason = format!("no such index [{name}]");
-                (404, "index_not_found_exception", reason)
-            })?;
-            if method == "PUT" {
-                index.fields = parse(body)?;
-                return Ok(json!({"acknowledged": true}));
-            }
-            let fields = &index.fields;
-            Ok(json!({ *name: {"mappings": fields} }))
-        }
-        ("GET", [name, "_settings"]) if store.indices.contains_key(*name) => {
-            Ok(json!({ *name: {"settings": {"index": {"uuid": "made-up"}}} }))
-        }
-        ("GET", [name, "_settings"]) => {
-            let reason = format!("no such index [{name}]");
-            Err((404, "index_not_found_exception", reason))
-        }
         ("POST", [target, "_refresh"]) if store.behind(target).next().is_some() => {
             Ok(json!({"_shards": {"failed": 0}}))
         }
         ("POST", [_, "_refresh"]) => Err((404, "index_not_found_exception", String::new())),
-        ("POST", ["_search", "scroll"]) => {
-            let asked = parse(body)?;
-            let id = asked.get("scroll_id").and_then(Value::as_str);
-            let page = id.and_then(|id| store.scroll_on(id));
-            page.ok_or((404, "search_context_missing_exception", String::new()))
-        }
-        ("DELETE", ["_search", "scroll"]) => Ok(json!({"succeeded": true})),
-        ("POST", [target, "_search"]) => {
-            let query = parse(body)?;
-            Ok(store.scroll(target, &query))
-        }
         ("POST", [target, "_count"]) => {
             let query = parse(body)?;
             let old = query
@@ -294,6 +287,121 @@ fn route(
             format!("no handler found for {path}"),
         )),
     }
+}
+
+/// The walks.
+fn scroll(
+    store: &mut ElasticStore,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> Option<Result<String, Refusal>> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let asked = || parse(body);
+    Some(match (method.as_str(), parts.as_slice()) {
+        ("POST", ["_search", "scroll"]) => asked().and_then(|asked| {
+            let id = asked.get("scroll_id").and_then(Value::as_str);
+            let page = id.and_then(|id| store.scroll_on(id));
+            page.ok_or((404, "search_context_missing_exception", String::new()))
+        }),
+        ("DELETE", ["_search", "scroll"]) => Ok(json!({"succeeded": true}).to_string()),
+        ("POST", [target, "_search"]) => asked().map(|query| store.scroll(target, &query)),
+        _ => return None,
+    })
+}
+
+/// What is asked of indices, data streams and aliases.
+fn indices(
+    store: &mut ElasticStore,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> Option<Result<Value, Refusal>> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let acknowledged = json!({"acknowledged": true});
+    Some(match (method.as_str(), parts.as_slice()) {
+        ("GET", ["_cluster", "state", "metadata", names]) => Ok(cluster_state(store, names)),
+        ("GET", [name, "_mapping"]) => find(store, name).map(|found| {
+            let fields = store.indices.get(&found).map(|index| &index.fields);
+            json!({ *name: {"mappings": fields} })
+        }),
+        ("PUT", [name, "_mapping"]) => find(store, name).and_then(|found| {
+            let put = parse(body)?;
+            let Some(index) = store.indices.get_mut(&found) else {
+                return Err(missing(name));
+            };
+            let mut fields = index.fields.clone();
+            merge(&mut fields, &put)
+                .map_err(|reason| (400, "illegal_argument_exception", reason))?;
+            index.fields = fields;
+            Ok(acknowledged)
+        }),
+        ("PUT", ["_data_stream", name]) | ("PUT", [name]) => {
+            if store.resolved(name).is_some() {
+                let reason = format!("index [{name}] already exists");
+                return Some(Err((400, "resource_already_exists_exception", reason)));
+            }
+            let asked = parse(body).unwrap_or_default();
+            let aliases = asked.get("aliases").and_then(Value::as_object);
+            let aliases: Vec<&str> = aliases
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            store.make(name, &aliases);
+            Ok(acknowledged)
+        }
+        ("DELETE", ["_data_stream", name]) | ("DELETE", [name]) if !name.starts_with('_') => {
+            let gone = store.indices.remove(*name);
+            gone.map(|_| acknowledged).ok_or_else(|| missing(name))
+        }
+        ("POST", [name, "_rollover"]) if store.indices.contains_key(*name) => {
+            // The documents stay; the fields are those of the template now.
+            let entries = store.indices.remove(*name).map(|index| index.entries);
+            store.make(name, &[]);
+            if let (Some(index), Some(entries)) = (store.indices.get_mut(*name), entries) {
+                index.entries = entries;
+            }
+            Ok(json!({"acknowledged": true, "rolled_over": true}))
+        }
+        ("POST", ["_aliases"]) => parse(body).and_then(|asked| {
+            let actions = asked.get("actions").and_then(Value::as_array);
+            for add in actions
+                .into_iter()
+                .flatten()
+                .filter_map(|action| action.get("add"))
+            {
+                let text = |key| add.get(key).and_then(Value::as_str).unwrap_or_default();
+                let index = store.indices.get_mut(text("index"));
+                let index = index.ok_or_else(|| missing(text("index")))?;
+                index.aliases.push(text("alias").to_owned());
+            }
+            Ok(acknowledged)
+        }),
+        _ => return None,
+    })
+}
+
+fn find(store: &ElasticStore, name: &str) -> Result<String, Refusal> {
+    store.resolved(name).ok_or_else(|| {
+        let reason = format!("no such index [{name}]");
+        (404, "index_not_found_exception", reason)
+    })
+}
+
+/// Who it is, and what is behind names. A data stream is behind its name.
+fn cluster_state(store: &ElasticStore, names: &str) -> Value {
+    let mut found = serde_json::Map::new();
+    for (index, held) in names.split(',').flat_map(|name| store.behind(name)) {
+        let name = match held.data_stream {
+            true => format!(".ds-{index}-000001"),
+            false => index.clone(),
+        };
+        let settings = json!({"index": {"uuid": held.uuid}});
+        found.insert(name, json!({"settings": settings, "aliases": held.aliases}));
+    }
+    let cluster = format!("cluster-{}", store.cluster);
+    json!({"cluster_uuid": cluster, "metadata": {"indices": found}})
 }
 
 fn root(habits: &ElasticHabits) -> Value {

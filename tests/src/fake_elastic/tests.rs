@@ -11,7 +11,11 @@ fn operation(action: Action, index: &str, id: &str, version: Option<u64>) -> Ope
         index: index.to_owned(),
         id: id.to_owned(),
         version,
+        text: source
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
         source,
+        require_alias: false,
     }
 }
 

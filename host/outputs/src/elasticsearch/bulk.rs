@@ -24,6 +24,8 @@ pub(super) struct Limits {
     pub(super) count: usize,
     pub(super) in_flight: usize,
     pub(super) gzip: bool,
+    /// Is a put refused whose target is not an alias?
+    pub(super) require_alias: bool,
     pub(super) backoff: Backoff,
 }
 
@@ -177,7 +179,11 @@ async fn once(client: &Client, limits: Limits, part: &[&Step]) -> Result<Sent, E
         gzip: limits.gzip,
         bytes,
     };
-    let answer = client.ask(Method::POST, PATH, Some(content)).await?;
+    let path = match limits.require_alias {
+        true => format!("{PATH}&require_alias=true"),
+        false => PATH.to_owned(),
+    };
+    let answer = client.ask(Method::POST, &path, Some(content)).await?;
     match answer.status {
         200..300 => Ok(Sent::Items(read(client, part, &answer.body)?)),
         status @ (400 | 413) => Ok(Sent::Whole {

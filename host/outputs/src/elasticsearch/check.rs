@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::error::ElasticError;
 use super::options::ElasticMode;
 use super::output::Core;
+use super::target::Target;
 
 pub(super) const OPEN_SEARCH: &str = "OpenSearch";
 
@@ -55,6 +56,16 @@ impl Server {
         Ok(server)
     }
 
+    /// A server that was not asked.
+    pub(super) fn unknown() -> Self {
+        Self {
+            product: "Elasticsearch",
+            version: "(not asked)".to_owned(),
+            numbers: (9, 0),
+            serverless: false,
+        }
+    }
+
     /// Has it lifecycles of data streams in its templates? Elasticsearch has them for use since
     /// 8.14.
     pub(super) fn has_lifecycle(&self) -> bool {
@@ -88,17 +99,60 @@ impl Core {
         if !self.options.require_templates {
             return Ok(());
         }
-        let name = match self.names.mode {
-            // Which mapping comes is not known here.
+        match self.check_targets().await {
+            Err(ElasticError::Forbidden { .. }) => {
+                tracing::warn!("the credentials may not look at templates and indices");
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+
+    /// Is there a template, and is what was made from each as it says? Which mapping comes is not
+    /// known here.
+    async fn check_targets(&self) -> Result<(), ElasticError> {
+        let pattern = match self.names.mode {
             ElasticMode::Latest => format!("{}-*", self.names.searched),
             ElasticMode::Append => self.names.searched.clone(),
         };
-        match self.template(&name).await {
-            Err(ElasticError::Forbidden { .. }) => {
-                tracing::warn!("the credentials may not look at templates");
-                Ok(())
+        let path = format!("_index_template/{pattern}");
+        let found = self.client.json(Method::GET, &path, None).await?;
+        let templates = found
+            .as_ref()
+            .and_then(|found| found.get("index_templates")?.as_array());
+        let mut is_any = false;
+        let mut missing = None;
+        for template in templates.into_iter().flatten() {
+            is_any = true;
+            let mapping = template.pointer("/index_template/_meta/mapping");
+            let Some(mapping) = mapping.and_then(Value::as_str) else {
+                continue;
+            };
+            let name = self.names.of_mapping(mapping)?;
+            match self.look(&name).await? {
+                Target::Index => return Err(ElasticError::NotAnAlias { name }),
+                Target::Unnamed { index, alias } => {
+                    return Err(ElasticError::NoAlias { index, alias });
+                }
+                // The host makes it from its template.
+                Target::Nothing => {}
+                Target::Found { index, .. } => {
+                    let fields = self.differing(mapping, &index).await?.unwrap_or_default();
+                    if let Some(error) = fields.wrong(self.names.mode, &index) {
+                        return Err(error);
+                    }
+                    missing = missing.or_else(|| fields.missing(&index));
+                }
             }
-            other => other,
+        }
+        match missing {
+            // A data stream has them from its next rollover on.
+            Some(error) if self.names.mode == ElasticMode::Latest => Err(error),
+            _ if !is_any => Err(ElasticError::NoTemplate {
+                name: pattern,
+                mapping: None,
+            }),
+            _ => Ok(()),
         }
     }
 }

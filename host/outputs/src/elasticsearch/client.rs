@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, Url, redirect};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use transport::{ProxyChoice, Reach, Renewed, builder, innermost, tls_failure};
 
@@ -69,11 +70,6 @@ impl Client {
         })
     }
 
-    /// The first node: what the output is known by.
-    pub(super) fn first(&self) -> &str {
-        self.nodes.first().map_or("", Url::as_str)
-    }
-
     /// One try at the current node; the next one is current after a failure.
     ///
     /// # Errors
@@ -101,16 +97,29 @@ impl Client {
         asked
     }
 
-    /// A try at each node until one answers, and the answer as JSON; `None` for 404.
+    /// As [`Self::read`], whatever the answer holds.
     ///
     /// # Errors
-    /// When none answers, or not with JSON and success.
+    /// As [`Self::read`].
     pub(super) async fn json(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<Value>, ElasticError> {
+        self.read(method, path, body).await
+    }
+
+    /// A try at each node until one answers, and the answer, read from JSON; `None` for 404.
+    ///
+    /// # Errors
+    /// When none answers, or not with such JSON and success.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<T>, ElasticError> {
         let content = body.map(|body| Content {
             kind: "application/json",
             gzip: false,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use pipeline::{Delivery, Operation};
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::envelope::BodyError;
 
@@ -113,7 +114,7 @@ pub(super) fn step(names: &Names, place: usize, delivery: &Delivery) -> Result<S
     let version = Some(delivery.version);
     match (names.mode, document.operation) {
         (ElasticMode::Latest, Operation::Put) => {
-            let body = without_data_stream(&document.body).map_err(NoStep::Body)?;
+            let body = latest_body(delivery).map_err(NoStep::Body)?;
             let at = (index, document.id.clone());
             Ok(Step::new(place, Action::Index, at, version, Some(body)))
         }
@@ -124,6 +125,9 @@ pub(super) fn step(names: &Names, place: usize, delivery: &Delivery) -> Result<S
         (ElasticMode::Append, Operation::Put) => {
             let body = without_data_stream(&document.body).map_err(NoStep::Body)?;
             let body = with_member(&body, "data_stream", &data_stream(names));
+            let envelope = json!({"id": document.id, "operation": document.operation,
+                "version": delivery.version});
+            let body = with_member(&body, "misp_ecs", &envelope.to_string());
             let (id, revision) = (&document.id, delivery.revision);
             let id = format!("{id}-{revision}-{:016x}", document.fingerprint);
             Ok(Step::new(
@@ -147,6 +151,30 @@ pub(super) fn step(names: &Names, place: usize, delivery: &Delivery) -> Result<S
             ))
         }
     }
+}
+
+/// What is stored of a put where each document is there once.
+fn latest_body(delivery: &Delivery) -> Result<Bytes, BodyError> {
+    let Delivery {
+        document, version, ..
+    } = delivery;
+    let body = without_data_stream(&document.body)?;
+    let envelope = json!({"id": document.id, "version": version});
+    Ok(with_member(&body, "misp_ecs", &envelope.to_string()))
+}
+
+/// The hash of what a put of this delivery stores where each document is there once.
+pub(super) fn stored_hash(delivery: &Delivery) -> Option<u64> {
+    latest_body(delivery).ok().map(|body| hash(&body))
+}
+
+/// The first 64 bits of the SHA-256 of what is stored.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }
 
 /// Where the document may be under other mappings, taken away.

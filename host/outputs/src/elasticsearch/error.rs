@@ -68,17 +68,70 @@ pub enum ElasticError {
         /// What the server said.
         reason: String,
     },
-    /// An index or a data stream that is not there and is not made.
-    #[error("there is no {index} and the server makes none: run `misp-ecs setup elasticsearch`")]
+    /// The write alias or the data stream is missing.
+    #[error("{index} is missing: run `misp-ecs setup elasticsearch`")]
     NoIndex {
         /// Its name.
         index: String,
     },
     /// A template that is not there.
-    #[error("the index template {name} is missing: run `misp-ecs setup elasticsearch`")]
+    #[error("the index template {name} is missing: run `misp-ecs setup elasticsearch{}`",
+        of_mapping(mapping.as_deref()))]
     NoTemplate {
         /// Its name.
         name: String,
+        /// The mapping that it is for, where known.
+        mapping: Option<String>,
+    },
+    /// An index that lacks an alias.
+    #[error("the index {index} lacks the alias {alias}: run `misp-ecs setup elasticsearch`")]
+    NoAlias {
+        /// The index.
+        index: String,
+        /// The alias.
+        alias: String,
+    },
+    /// An index has the name that the write alias, or the data stream, should have.
+    #[error(
+        "{name} is an index that `misp-ecs setup` did not make, or one of an earlier version: \
+         `misp-ecs setup elasticsearch --recreate` deletes it and makes the right one, and the \
+         next poll sends everything again"
+    )]
+    NotAnAlias {
+        /// The name.
+        name: String,
+    },
+    /// An index whose fields are not those of its template.
+    #[error(
+        "the index {index} was not made from its template: the field `{field}` is {found} instead \
+         of {wanted}{}; {repair}", and_more(*more)
+    )]
+    WrongFields {
+        /// The index.
+        index: String,
+        /// The first field.
+        field: String,
+        /// What the index has.
+        found: String,
+        /// What the template has.
+        wanted: String,
+        /// How many other fields are wrong.
+        more: usize,
+        /// The one command that repairs it.
+        repair: &'static str,
+    },
+    /// An index that lacks fields of its template.
+    #[error(
+        "the index {index} lacks {count} fields of its template, such as `{field}`: run \
+        `misp-ecs setup elasticsearch`"
+    )]
+    MissingFields {
+        /// The index.
+        index: String,
+        /// The first field.
+        field: String,
+        /// How many.
+        count: usize,
     },
     /// A template that somebody else made.
     #[error(
@@ -112,6 +165,18 @@ pub enum ElasticError {
     },
 }
 
+fn of_mapping(mapping: Option<&str>) -> String {
+    mapping.map_or_else(String::new, |mapping| format!(" --mapping {mapping}"))
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " (and 1 more field)".to_owned(),
+        more => format!(" (and {more} more fields)"),
+    }
+}
+
 impl Classify for ElasticError {
     fn class(&self) -> Class {
         match self {
@@ -124,6 +189,10 @@ impl Classify for ElasticError {
             | Self::Refused { .. }
             | Self::NoIndex { .. }
             | Self::NoTemplate { .. }
+            | Self::NoAlias { .. }
+            | Self::NotAnAlias { .. }
+            | Self::WrongFields { .. }
+            | Self::MissingFields { .. }
             | Self::ForeignTemplate { .. }
             | Self::Version { .. }
             | Self::Breaker { .. } => Class::Fatal,

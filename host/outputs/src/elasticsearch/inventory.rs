@@ -1,15 +1,18 @@
-//! What an index holds: ids and versions, by scrolling.
+//! What an index holds: ids, versions and hashes, by scrolling.
 
 use async_trait::async_trait;
 use pipeline::{Inventory, OutputError, StoredDocument};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
+use super::encode::hash;
 use super::error::ElasticError;
 use super::output::Core;
 
-/// Documents in one answer; about 150 bytes each.
-const PAGE: u64 = 5_000;
+/// Documents in one answer; most have some 10 kB.
+const PAGE: u64 = 500;
 /// How long the server keeps the place between two questions.
 const KEEP: &str = "5m";
 
@@ -21,6 +24,46 @@ pub(super) struct Scroll<'o> {
     /// How many there are, and how many have come.
     total: u64,
     came: u64,
+}
+
+/// An answer, as far as it is needed.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(rename = "_scroll_id")]
+    place: Option<String>,
+    timed_out: Option<bool>,
+    #[serde(rename = "_shards")]
+    shards: Option<Shards>,
+    hits: Hits,
+}
+
+#[derive(Deserialize)]
+struct Shards {
+    failed: u64,
+}
+
+#[derive(Deserialize)]
+struct Hits {
+    total: Option<Total>,
+    hits: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    value: u64,
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    #[serde(rename = "_index")]
+    index: String,
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(rename = "_version")]
+    version: u64,
+    /// The bytes that were delivered: servers keep them as they came.
+    #[serde(rename = "_source")]
+    source: Option<Box<RawValue>>,
 }
 
 enum At {
@@ -53,7 +96,7 @@ impl<'o> Scroll<'o> {
                     }
                     refreshed => drop(refreshed?),
                 }
-                let body = json!({"size": PAGE, "_source": false, "version": true,
+                let body = json!({"size": PAGE, "version": true,
                     "track_total_hits": true, "sort": ["_doc"], "query": {"match_all": {}}});
                 let path = format!("{searched}/_search?scroll={KEEP}&ignore_unavailable=true");
                 (path, body)
@@ -63,7 +106,10 @@ impl<'o> Scroll<'o> {
                 json!({"scroll": KEEP, "scroll_id": id}),
             ),
         };
-        let Some(answer) = client.json(Method::POST, &path, Some(&body)).await? else {
+        let answer = client
+            .read::<Page>(Method::POST, &path, Some(&body))
+            .await?;
+        let Some(answer) = answer else {
             // There is no index yet; a place that is gone is an error.
             if matches!(self.at, At::Start) {
                 self.at = At::End;
@@ -73,20 +119,18 @@ impl<'o> Scroll<'o> {
                 "the server has forgotten the place in the listing",
             ));
         };
-        let failed = answer.pointer("/_shards/failed").and_then(Value::as_u64);
-        let late = answer.get("timed_out").and_then(Value::as_bool);
-        if failed.unwrap_or(0) > 0 || late == Some(true) {
+        let failed = answer.shards.map_or(0, |shards| shards.failed);
+        if failed > 0 || answer.timed_out == Some(true) {
             return Err(unreadable("some shards did not answer"));
         }
+        let Hits { total, hits } = answer.hits;
         if matches!(self.at, At::Start) {
-            let total = answer.pointer("/hits/total/value").and_then(Value::as_u64);
-            self.total = total.ok_or_else(|| unreadable("there is no total in it"))?;
+            let total = total.ok_or_else(|| unreadable("there is no total in it"))?;
+            self.total = total.value;
         }
-        let hits = answer.pointer("/hits/hits").and_then(Value::as_array);
-        let hits = hits.ok_or_else(|| unreadable("there are no hits in it"))?;
-        let place = answer.get("_scroll_id").and_then(Value::as_str);
+        let place = answer.place;
         if hits.is_empty() {
-            self.end(place).await;
+            self.end(place.as_deref()).await;
             if self.came != self.total {
                 return Err(unreadable(&format!(
                     "{} documents came of {}",
@@ -96,23 +140,19 @@ impl<'o> Scroll<'o> {
             return Ok(None);
         }
         let place = place.ok_or_else(|| unreadable("there is no place to go on at in it"))?;
-        self.at = At::Place(place.to_owned());
+        self.at = At::Place(place);
         self.came += hits.len() as u64;
-        let read = hits.iter().map(|hit| self.stored(hit));
-        read.collect::<Option<Vec<_>>>()
-            .map(Some)
-            .ok_or_else(|| unreadable("a hit has no id or no version"))
+        Ok(Some(hits.into_iter().map(|hit| self.stored(hit)).collect()))
     }
 
-    fn stored(&self, hit: &Value) -> Option<StoredDocument> {
-        let index = hit.get("_index")?.as_str()?;
-        let mapping = index.strip_prefix(&self.core.names.searched);
-        let mapping = mapping.and_then(|rest| rest.strip_prefix('-'));
-        Some(StoredDocument {
-            id: hit.get("_id")?.as_str()?.to_owned(),
-            version: hit.get("_version")?.as_u64()?,
+    fn stored(&self, hit: Hit) -> StoredDocument {
+        let mapping = self.core.names.mapping_of(&hit.index);
+        StoredDocument {
             mapping: mapping.map(str::to_owned),
-        })
+            id: hit.id,
+            version: hit.version,
+            hash: hit.source.map(|source| hash(source.get().as_bytes())),
+        }
     }
 
     /// The place would be kept for some minutes; nothing depends on it.

@@ -6,6 +6,7 @@ mod client;
 mod credentials;
 mod encode;
 mod error;
+mod fields;
 mod inventory;
 mod names;
 mod options;
@@ -13,10 +14,11 @@ mod output;
 mod reply;
 mod setup;
 mod strip;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use error::ElasticError;
 pub use options::{ElasticMode, ElasticsearchOptions};
 pub use output::ElasticsearchOutput;
-pub use setup::{SetupReport, SetupStep};
+pub use setup::{SetupAct, SetupMode, SetupReport, SetupStep};

@@ -54,7 +54,7 @@ impl Names {
         })
     }
 
-    /// Where documents of a mapping go.
+    /// Where documents of a mapping are written to: an alias (latest) or the data stream.
     ///
     /// # Errors
     /// When the mapping's name cannot be part of an index's.
@@ -70,6 +70,31 @@ impl Names {
         }
         Ok(format!("{}-{mapping}", self.searched))
     }
+}
+
+impl Names {
+    /// The mapping whose documents an index of this name has: `ALIAS-MAPPING-000001` behind its
+    /// write alias, or `ALIAS-MAPPING` as earlier versions made it.
+    pub(super) fn mapping_of<'n>(&self, index: &'n str) -> Option<&'n str> {
+        let mapping = index.strip_prefix(&self.searched)?.strip_prefix('-')?;
+        let numbered = mapping.rsplit_once('-').filter(|(_, number)| {
+            number.len() == FIRST.len() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        Some(numbered.map_or(mapping, |(mapping, _)| mapping))
+    }
+}
+
+/// The number of the first index behind a write alias; a rollover counts on.
+const FIRST: &str = "000001";
+
+/// The first index behind a write alias.
+pub(super) fn first_index(alias: &str) -> String {
+    format!("{alias}-{FIRST}")
+}
+
+/// Every index that may be behind a write alias.
+pub(super) fn indices_of(alias: &str) -> String {
+    format!("{alias}-0*")
 }
 
 impl ElasticsearchOptions {
@@ -140,6 +165,20 @@ mod tests {
             names.of_mapping("ecs-9").unwrap(),
             "logs-ti_misp_ecs.threat-lab"
         );
+    }
+
+    #[test]
+    fn an_index_names_its_mapping_in_both_layouts() {
+        let names = Names::new(&ElasticsearchOptions::default()).unwrap();
+        let alias = names.of_mapping("ecs-9").unwrap();
+        for index in [
+            alias.as_str(),
+            &first_index(&alias),
+            &format!("{alias}-000002"),
+        ] {
+            assert_eq!(names.mapping_of(index), Some("ecs-9"), "{index}");
+        }
+        assert_eq!(names.mapping_of("another"), None);
     }
 
     #[test]

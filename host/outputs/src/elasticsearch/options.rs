@@ -13,8 +13,8 @@ use crate::tls::{Address, Tls};
 #[serde(default, deny_unknown_fields)]
 pub struct ElasticsearchOptions {
     /// The nodes, such as `https://elastic.example.org:9200`: the next is used when one cannot
-    /// be reached. No user name or password in it. What went out is remembered for the first:
-    /// another one in its place counts as another cluster.
+    /// be reached. No user name or password in it. Another cluster behind them gets everything
+    /// again.
     pub urls: Vec<Address>,
     /// The id of a deployment of Elastic Cloud, instead of `urls`.
     pub cloud_id: Option<String>,
@@ -37,15 +37,16 @@ pub struct ElasticsearchOptions {
     pub mode: ElasticMode,
     /// The last part of the names, without `-`. Default: default.
     pub namespace: String,
-    /// Another name: that of the alias (latest; an index is this name, `-` and the mapping's
-    /// name) or of the data stream (append). Default: `logs-ti_misp_ecs.latest-NAMESPACE` or
+    /// Another name: that of the alias (latest; documents of a mapping are written to this name, `-`
+    /// and the mapping's name, an alias of an index with `-000001` after it) or of the data stream
+    /// (append). Default: `logs-ti_misp_ecs.latest-NAMESPACE` or
     /// `logs-ti_misp_ecs.threat-NAMESPACE`.
     pub index: Option<String>,
     /// Take names of Elastic's own MISP integration (`logs-ti_misp.*`, the module `ti_misp`): its
     /// templates, transforms and upgrades then work on these documents too. Default: false.
     pub force_names: bool,
-    /// Look, before the first document, whether `misp-ecs setup elasticsearch` was run here.
-    /// Default: true.
+    /// Write only to what `misp-ecs setup elasticsearch` made: its templates and the alias or data
+    /// stream. Default: true.
     pub require_templates: bool,
     /// The most bytes of one bulk, before compression; a larger document goes alone. Default:
     /// 5MiB.

@@ -1,10 +1,10 @@
 //! An Elasticsearch or OpenSearch as an [`Output`].
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pipeline::{Backoff, Delivery, Inventory, Output, OutputError, Verdict};
+use pipeline::{Backoff, Delivery, Inventory, Output, OutputError, TargetIdentity, Verdict};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::bulk::{self, Limits};
 use super::client::Client;
 use super::credentials::Environment;
-use super::encode::{NoStep, Step, step, steps_before};
+use super::encode::{Action, NoStep, Step, step, steps_before, stored_hash};
 use super::error::{AtWork, ElasticError};
 use super::inventory::Scroll;
 use super::names::Names;
@@ -28,9 +28,17 @@ const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 pub struct ElasticsearchOutput {
     name: String,
     core: Result<Core, ElasticError>,
-    /// One batch at a time, so that no document has two writes under way; and the indices whose
-    /// template is known to be there.
-    turn: Mutex<BTreeSet<String>>,
+    /// One batch at a time, so that no document has two writes under way.
+    turn: Mutex<Turn>,
+}
+
+/// What is known of the targets between two batches.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The targets that can be written, each with the uuid of its index where that is known.
+    ready: BTreeMap<String, Option<String>>,
+    /// The targets that were written since their last refresh.
+    unrefreshed: BTreeSet<String>,
 }
 
 /// What a sound configuration gives.
@@ -90,6 +98,8 @@ impl Core {
                 count: options.max_bulk_count.max(1) as usize,
                 in_flight: options.in_flight.max(1) as usize,
                 gzip: options.gzip,
+                // An index that the server makes by itself has the wrong fields.
+                require_alias: options.mode == ElasticMode::Latest && options.require_templates,
                 backoff: Backoff {
                     first: options.retry_wait.get(),
                     cap: LONGEST_WAIT,
@@ -101,49 +111,86 @@ impl Core {
         })
     }
 
-    /// Is the template of an index there? Without it the server would make a data stream of it,
-    /// or guess the fields.
-    pub(super) async fn template(&self, index: &str) -> Result<(), ElasticError> {
-        let path = format!("_index_template/{index}");
+    /// Is the template of a target there? Without it the server would make a data stream of it, or
+    /// guess the fields.
+    pub(super) async fn template(&self, name: &str, mapping: &str) -> Result<(), ElasticError> {
+        let path = format!("_index_template/{name}");
         match self.client.json(Method::GET, &path, None).await {
             Ok(Some(found)) if has_template(&found) => Ok(()),
             Ok(_) => Err(ElasticError::NoTemplate {
-                name: index.to_owned(),
+                name: name.to_owned(),
+                mapping: Some(mapping.to_owned()),
             }),
             Err(error) => Err(error),
         }
     }
 
-    /// The same for every index of a batch that was not looked at yet.
+    /// Makes a target ready, and notes which index it is.
     async fn prepare(
         &self,
-        known: &mut BTreeSet<String>,
-        steps: &[Step],
+        turn: &mut Turn,
+        mapping: &str,
+    ) -> Result<Option<TargetIdentity>, ElasticError> {
+        let name = self.names.of_mapping(mapping)?;
+        let known = turn.ready.remove(&name);
+        let found = self.ready(mapping, known.as_ref()).await?;
+        let index = found.as_ref().map(|target| target.index.clone());
+        turn.ready.insert(name, index);
+        Ok(found)
+    }
+
+    /// Makes the targets ready that are written for the first time, and leaves out the deletes where
+    /// there is nothing: a delete with a version would make an index.
+    async fn before_sending(
+        &self,
+        turn: &mut Turn,
+        wave: &[(usize, &Delivery)],
+        steps: &mut Vec<Step>,
+        verdicts: &mut [Option<Verdict>],
     ) -> Result<(), ElasticError> {
-        if !self.options.require_templates {
-            return Ok(());
+        for step in steps.iter().filter(|step| step.action != Action::Delete) {
+            let of_step = wave.iter().find(|(place, _)| *place == step.place);
+            if let Some((_, delivery)) = of_step.filter(|_| !turn.ready.contains_key(&step.index)) {
+                self.prepare(turn, &delivery.mapping.name).await?;
+            }
         }
-        for step in steps {
-            if known.contains(&step.index) {
+        let deletes = steps.iter().filter(|step| step.action == Action::Delete);
+        let indices: BTreeSet<String> = deletes.map(|step| step.index.clone()).collect();
+        for index in indices {
+            if self.is_there(&index).await? {
+                self.refresh_others(turn, &index).await;
                 continue;
             }
-            match self.template(&step.index).await {
-                Ok(()) => {}
-                Err(ElasticError::Forbidden { .. }) => tracing::warn!(
-                    index = step.index,
-                    "the credentials may not look at templates: whether `misp-ecs setup \
-                     elasticsearch` was run is not known"
-                ),
-                Err(error) => return Err(error),
-            }
-            known.insert(step.index.clone());
+            steps.retain(|step| {
+                let stays = step.index != index || step.action != Action::Delete;
+                if !stays {
+                    set(verdicts, step.place, Verdict::Stored);
+                }
+                stays
+            });
         }
         Ok(())
     }
 
+    /// Lets searches find what was written elsewhere, before it is deleted here: each index is
+    /// refreshed by a clock of its own.
+    async fn refresh_others(&self, turn: &mut Turn, index: &str) {
+        if self.names.mode == ElasticMode::Append {
+            return;
+        }
+        let others: Vec<String> = turn.unrefreshed.iter().cloned().collect();
+        for other in others.iter().filter(|other| *other != index) {
+            let path = format!("{other}/_refresh");
+            if let Err(error) = self.client.json(Method::POST, &path, None).await {
+                tracing::debug!(%error, target = other, "could not refresh");
+            }
+            turn.unrefreshed.remove(other);
+        }
+    }
+
     async fn write(
         &self,
-        known: &mut BTreeSet<String>,
+        turn: &mut Turn,
         batch: &[Delivery],
     ) -> Result<Vec<Verdict>, ElasticError> {
         let mut verdicts: Vec<Option<Verdict>> = vec![None; batch.len()];
@@ -160,10 +207,16 @@ impl Core {
                     }
                 }
             }
-            self.prepare(known, &steps).await?;
-            for (place, verdict) in bulk::send(&self.client, self.limits, &steps).await? {
+            self.before_sending(turn, &wave, &mut steps, &mut verdicts)
+                .await?;
+            let sent = bulk::send(&self.client, self.limits, &steps).await;
+            for (place, verdict) in sent.inspect_err(|_| turn.ready.clear())? {
                 set(&mut verdicts, place, verdict);
             }
+            let puts = steps
+                .into_iter()
+                .filter(|step| step.action == Action::Index);
+            turn.unrefreshed.extend(puts.map(|step| step.index));
             // Only once the new document is there: what was refused leaves the old one.
             let mut before = Vec::new();
             for (place, delivery) in &wave {
@@ -175,7 +228,7 @@ impl Core {
                     before.extend(steps_before(&self.names, *place, delivery)?);
                 }
             }
-            self.take_away(before, &mut verdicts).await?;
+            self.take_away(turn, before, &mut verdicts).await?;
         }
         let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
         if verdicts.len() != batch.len() {
@@ -190,12 +243,15 @@ impl Core {
     /// beside the new document, so a refusal counts for the delivery; a newer one may stay.
     async fn take_away(
         &self,
+        turn: &mut Turn,
         mut steps: Vec<Step>,
         verdicts: &mut [Option<Verdict>],
     ) -> Result<(), ElasticError> {
         let indices: BTreeSet<String> = steps.iter().map(|step| step.index.clone()).collect();
         for index in indices {
-            if !self.is_there(&index).await? {
+            if self.is_there(&index).await? {
+                self.refresh_others(turn, &index).await;
+            } else {
                 steps.retain(|step| step.index != index);
             }
         }
@@ -210,18 +266,6 @@ impl Core {
             }
         }
         Ok(())
-    }
-
-    /// A delete with a version would make the index, and without its template a data stream that
-    /// refuses the delete.
-    async fn is_there(&self, index: &str) -> Result<bool, ElasticError> {
-        let path = format!("{index}/_settings?filter_path=*.settings.index.uuid");
-        match self.client.json(Method::GET, &path, None).await {
-            Ok(found) => Ok(found.is_some()),
-            // The credentials may not look: then it is tried.
-            Err(ElasticError::Forbidden { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
     }
 
     fn breaker(&self, verdicts: &[Verdict]) -> Result<(), ElasticError> {
@@ -269,7 +313,8 @@ impl Output for ElasticsearchOutput {
 
     fn target(&self) -> String {
         match &self.core {
-            Ok(core) => format!("{}{}", core.client.first(), core.names.searched),
+            // Which cluster and index it is at the moment: see `prepare`.
+            Ok(core) => core.names.searched.clone(),
             Err(_) => "elasticsearch".to_owned(),
         }
     }
@@ -281,6 +326,24 @@ impl Output for ElasticsearchOutput {
         written.map_err(|error| OutputError::new(AtWork(error)))
     }
 
+    async fn prepare(&self, mapping: &str) -> Result<Option<TargetIdentity>, OutputError> {
+        let core = self.core().map_err(OutputError::new)?;
+        let mut turn = self.turn.lock().await;
+        let mut failed = 0;
+        loop {
+            let error = match core.prepare(&mut turn, mapping).await {
+                Ok(target) => return Ok(target),
+                Err(error) => error,
+            };
+            failed += 1;
+            // As a bulk is tried again.
+            match core.limits.backoff.wait(failed, None) {
+                Some(wait) if error.is_passing() => tokio::time::sleep(wait).await,
+                _ => return Err(OutputError::new(error)),
+            }
+        }
+    }
+
     async fn check(&self) -> Result<(), OutputError> {
         let core = self.core().map_err(OutputError::new)?;
         core.check().await.map_err(OutputError::new)
@@ -289,6 +352,12 @@ impl Output for ElasticsearchOutput {
     async fn advice(&self) -> Result<Vec<String>, OutputError> {
         let core = self.core().map_err(OutputError::new)?;
         core.advice().await.map_err(OutputError::new)
+    }
+
+    fn stored_hash(&self, delivery: &Delivery) -> Option<u64> {
+        let core = self.core.as_ref().ok()?;
+        let latest = core.names.mode == ElasticMode::Latest;
+        latest.then(|| stored_hash(delivery)).flatten()
     }
 
     fn inventory(&self) -> Option<Box<dyn Inventory + '_>> {

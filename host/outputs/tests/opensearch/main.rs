@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use misp_ecs_tests::services::{OpenSearch, OpenSearchNode};
-use outputs::{ElasticMode, ElasticsearchOptions, ElasticsearchOutput};
+use outputs::{ElasticMode, ElasticsearchOptions, ElasticsearchOutput, SetupAct, SetupMode};
 use pipeline::{Class, Classify, Delivery, Document, MappingIdentity, Operation, Output, Verdict};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -24,6 +24,18 @@ const CATALOGUES: [(&str, &str); 2] = [
         include_str!("../../../../crates/mapping-ecs-1-12/generated/component-template.json"),
     ),
 ];
+const REAL: SetupMode = SetupMode {
+    dry_run: false,
+    recreate: false,
+};
+const DRY: SetupMode = SetupMode {
+    dry_run: true,
+    recreate: false,
+};
+const RECREATE: SetupMode = SetupMode {
+    dry_run: false,
+    recreate: true,
+};
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 /// The node refuses larger bodies.
 const LARGEST_BODY: usize = 256 << 10;
@@ -126,13 +138,14 @@ async fn ready(node: &Node, namespace: &str, mode: ElasticMode) -> Elasticsearch
     };
     for (_, catalogue) in catalogues {
         let catalogue: Value = serde_json::from_str(catalogue).unwrap();
-        let dry = output.setup(&catalogue, true).await.unwrap();
-        let first = output.setup(&catalogue, false).await.unwrap();
+        let dry = output.setup(&catalogue, DRY).await.unwrap();
+        let first = output.setup(&catalogue, REAL).await.unwrap();
         assert_eq!(first.product, "OpenSearch");
         assert_eq!(dry.steps, first.steps);
-        assert!(!first.steps[1].replaces);
-        let second = output.setup(&catalogue, false).await.unwrap();
-        assert!(second.steps.iter().all(|step| step.replaces));
+        assert_eq!(first.steps[1].act, SetupAct::Create);
+        let second = output.setup(&catalogue, REAL).await.unwrap();
+        let kept = second.steps.iter().all(|step| step.act == SetupAct::Keep);
+        assert!(kept, "{second}");
     }
     output.check().await.unwrap();
     output
@@ -161,6 +174,9 @@ async fn takes_what_the_output_sends(generation: OpenSearch) {
     what_the_fields_do_not_take_is_refused(&node).await;
     what_is_too_large_is_halved(&node).await;
     append_keeps_every_change(&node).await;
+    an_index_that_is_gone_is_another_one(&node).await;
+    a_foreign_index_is_not_written(&node).await;
+    urls_can_be_aggregated(&node).await;
     a_foreign_template_stays(&node).await;
     the_indicator_rules_find_what_they_should(&node).await;
 }
@@ -191,6 +207,8 @@ async fn latest_keeps_the_newest(node: &Node) {
     let found = node.ask(Method::GET, &path, None).await;
     assert_eq!(found["_version"], 6);
     assert!(found["_source"].get("data_stream").is_none());
+    let envelope = json!({"id": "a", "version": 6});
+    assert_eq!(found["_source"]["misp_ecs"], envelope);
     let batch = [delete("a", 7), delete("never", 7)];
     assert_eq!(write(&output, &batch).await, vec![Verdict::Stored; 2]);
     assert_eq!(write(&output, &[delete("a", 7)]).await, [Verdict::Stored]);
@@ -206,8 +224,9 @@ async fn latest_keeps_the_newest(node: &Node) {
     let settings = node
         .ask(Method::GET, &format!("{alias}/_settings"), None)
         .await;
-    let index = &settings[format!("{alias}-ecs-9")]["settings"]["index"];
+    let index = &settings[format!("{alias}-ecs-9-000001")]["settings"]["index"];
     assert_eq!(index["gc_deletes"], "2h");
+    assert_eq!(index["codec"], "best_compression");
 }
 
 async fn another_mapping_has_another_index(node: &Node) {
@@ -289,9 +308,11 @@ async fn what_is_too_large_is_halved(node: &Node) {
     // The index is there now: its fields can be put again, and more of them.
     let mut catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
     catalogue["template"]["mappings"]["properties"]["made_up"] = json!({"type": "keyword"});
-    let report = output.setup(&catalogue, false).await.unwrap();
-    assert_eq!(report.steps.len(), 3);
-    let index = "logs-ti_misp_ecs.latest-large-ecs-9";
+    let report = output.setup(&catalogue, REAL).await.unwrap();
+    let acts: Vec<SetupAct> = report.steps.iter().map(|step| step.act).collect();
+    let expected = [SetupAct::Replace, SetupAct::Keep, SetupAct::Replace];
+    assert_eq!(acts, expected, "{report}");
+    let index = "logs-ti_misp_ecs.latest-large-ecs-9-000001";
     let path = format!("{index}/_mapping");
     let fields = node.ask(Method::GET, &path, None).await;
     let made_up = &fields[index]["mappings"]["properties"]["made_up"];
@@ -317,12 +338,120 @@ async fn append_keeps_every_change(node: &Node) {
         all,
         ["a-1-00000000000000ab", "a-2-00000000000000ab", "a-3-delete"]
     );
+    let newest = json!({"bool": {"filter": [
+        {"term": {"misp_ecs.id": "a"}}, {"term": {"misp_ecs.version": 6}},
+        {"term": {"misp_ecs.operation": "put"}},
+    ]}});
+    assert_eq!(node.found(stream, &newest).await, ["a-2-00000000000000ab"]);
     let tombstone = json!({"term": {"misp_ecs.operation": "delete"}});
     assert_eq!(node.found(stream, &tombstone).await, ["a-3-delete"]);
     let streams = node
         .ask(Method::GET, &format!("_data_stream/{stream}"), None)
         .await;
     assert_eq!(streams["data_streams"][0]["name"], stream);
+}
+
+async fn indices(node: &Node, name: &str) -> Vec<String> {
+    let path = format!("_cluster/state/metadata/{name}*?filter_path=metadata.indices.*.state");
+    let state = node.ask(Method::GET, &path, None).await;
+    let indices = state["metadata"]["indices"].as_object();
+    indices
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+async fn an_index_that_is_gone_is_another_one(node: &Node) {
+    for (namespace, mode) in [("gone", ElasticMode::Latest), ("lost", ElasticMode::Append)] {
+        let output = ready(node, namespace, mode).await;
+        let first = output.prepare("ecs-9").await.unwrap().unwrap();
+        assert_eq!(write(&output, &[put("a", 5, "x")]).await, [Verdict::Stored]);
+        assert_eq!(output.prepare("ecs-9").await.unwrap(), Some(first.clone()));
+        let path = match mode {
+            ElasticMode::Latest => format!("logs-ti_misp_ecs.latest-{namespace}-ecs-9-000001"),
+            ElasticMode::Append => format!("_data_stream/logs-ti_misp_ecs.threat-{namespace}"),
+        };
+        let gone = node.ask(Method::DELETE, &path, None).await;
+        assert_eq!(gone["acknowledged"], true, "{gone:#}");
+        let second = output.prepare("ecs-9").await.unwrap().unwrap();
+        assert_eq!(second.cluster, first.cluster);
+        assert_ne!(second.index, first.index);
+        output.check().await.unwrap();
+        if mode == ElasticMode::Latest {
+            // Without the template as well: nothing may make the index.
+            let alias = format!("logs-ti_misp_ecs.latest-{namespace}-ecs-9");
+            let template = format!("_index_template/{alias}");
+            node.ask(Method::DELETE, &path, None).await;
+            node.ask(Method::DELETE, &template, None).await;
+            let error = output.write(&[put("b", 6, "x")]).await.unwrap_err();
+            assert!(error.to_string().contains("misp-ecs setup"), "{error}");
+            assert_eq!(write(&output, &[delete("a", 7)]).await, [Verdict::Stored]);
+            assert_eq!(indices(node, &alias).await, Vec::<String>::new());
+        }
+    }
+}
+
+async fn a_foreign_index_is_not_written(node: &Node) {
+    let output = ready(node, "made", ElasticMode::Latest).await;
+    let alias = "logs-ti_misp_ecs.latest-made-ecs-9";
+    let index = format!("{alias}-000001");
+    let catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
+    let templates = format!("_index_template/{alias}");
+    // The index under the alias's own name, and one in its place, both without the template.
+    for (name, aliases) in [
+        (alias, json!({})),
+        (
+            &index,
+            json!({alias: {}, "logs-ti_misp_ecs.latest-made": {}}),
+        ),
+    ] {
+        node.ask(Method::DELETE, &index, None).await;
+        node.ask(Method::DELETE, &templates, None).await;
+        let body = json!({"aliases": aliases, "mappings": {"properties": {
+            "threat": {"properties": {"indicator": {"properties": {"ip": {"type": "text"}}}}}}}});
+        let made = node.ask(Method::PUT, name, Some(&body)).await;
+        assert_eq!(made["acknowledged"], true, "{made:#}");
+        let error = output.setup(&catalogue, REAL).await.unwrap_err();
+        assert!(error.to_string().contains("--recreate"), "{error}");
+        let report = output.setup(&catalogue, RECREATE).await.unwrap();
+        assert!(
+            report.to_string().contains(&format!("deleted {name}")),
+            "{report}"
+        );
+        output.check().await.unwrap();
+        assert_eq!(write(&output, &[put("a", 5, "x")]).await, [Verdict::Stored]);
+    }
+    // An index that lacks its aliases gets them.
+    let remove = json!({"actions": [{"remove": {"index": index, "alias": "*"}}]});
+    node.ask(Method::POST, "_aliases", Some(&remove)).await;
+    let error = output.check().await.unwrap_err();
+    assert!(error.to_string().contains("lacks the alias"), "{error}");
+    output.setup(&catalogue, REAL).await.unwrap();
+    output.check().await.unwrap();
+}
+
+async fn urls_can_be_aggregated(node: &Node) {
+    let output = ready(node, "urls", ElasticMode::Latest).await;
+    let url = json!({"type": "url", "url": {"full": "https://example.net/a"}});
+    let mut batch = [delivery("u", 5, Operation::Put, &document(0, &url))];
+    batch[0].mapping = identity("ecs-9");
+    assert_eq!(write(&output, &batch).await, [Verdict::Stored]);
+    let alias = "logs-ti_misp_ecs.latest-urls";
+    assert_eq!(node.found(alias, &json!({"match_all": {}})).await, ["u"]);
+    // Without the hint OpenSearch 2.19 counts nothing in a segment of which the query matches
+    // every document: it counts terms of the index, which are parts of the value here.
+    let field = "threat.indicator.url.full";
+    let terms = json!({"size": 0, "aggs": {"urls": {"terms":
+        {"field": field, "execution_hint": "map"}}}});
+    let path = format!("{alias}/_search");
+    let answer = node.ask(Method::POST, &path, Some(&terms)).await;
+    let bucket = &answer["aggregations"]["urls"]["buckets"][0];
+    assert_eq!(bucket["key"], "https://example.net/a", "{answer:#}");
+    let sorted = json!({"sort": [{field: "asc"}]});
+    let answer = node.ask(Method::POST, &path, Some(&sorted)).await;
+    let sort = &answer["hits"]["hits"][0]["sort"];
+    assert_eq!(*sort, json!(["https://example.net/a"]), "{answer:#}");
 }
 
 async fn a_foreign_template_stays(node: &Node) {
@@ -332,7 +461,7 @@ async fn a_foreign_template_stays(node: &Node) {
     node.ask(Method::PUT, &path, Some(&foreign)).await;
     let catalogue: Value = serde_json::from_str(CATALOGUES[0].1).unwrap();
     let output = output(node, "foreign", ElasticMode::Latest);
-    let error = output.setup(&catalogue, false).await.unwrap_err();
+    let error = output.setup(&catalogue, REAL).await.unwrap_err();
     assert!(error.to_string().contains("did not make"), "{error}");
     let held = node.ask(Method::GET, &path, None).await;
     assert_eq!(held["index_templates"][0]["index_template"]["priority"], 1);

@@ -54,9 +54,10 @@ async fn send_to<'p>(
         return Ok(None);
     };
     let mut came = came.into_iter();
-    let answers = planned.plans.iter().map(|plan| match *plan {
+    let plans = planned.plans.iter().zip(deliveries);
+    let answers = plans.map(|(plan, delivery)| match *plan {
         Plan::Nothing(act) => (Verdict::Unchanged, act),
-        Plan::Put => sent(came.next(), Fate::Delivered),
+        Plan::Put => stored(sink, delivery, sent(came.next(), Fate::Delivered)),
         Plan::Delete(fate) => sent(came.next(), fate),
     });
     let (verdicts, acts) = answers.unzip();
@@ -65,6 +66,13 @@ async fn send_to<'p>(
         verdicts,
         acts,
     }))
+}
+
+/// A verdict on a put, with the hash of what is there now if it is this.
+fn stored(sink: &Sink, delivery: &Delivery, (verdict, act): (Verdict, Act)) -> (Verdict, Act) {
+    let is_this = matches!(verdict, Verdict::Stored | Verdict::Duplicate);
+    let hash = is_this.then(|| sink.output.stored_hash(delivery)).flatten();
+    (verdict, hash.map_or(act, Act::Stored))
 }
 
 /// A verdict on something that was sent, and what it means for the state.

@@ -17,6 +17,8 @@ use crate::summary::thousands;
 
 /// Deletes in one request, and ids or events in one question to the state.
 const AT_ONCE: usize = 1_000;
+/// Ids of altered documents that are shown.
+const SHOWN: usize = 20;
 /// The largest share of what is there that is deleted without being told to.
 const SHARE: f64 = 0.2;
 
@@ -28,6 +30,10 @@ pub(super) struct Found {
     missing: BTreeMap<(String, String), HashSet<String>>,
     /// There with an older version than what was acknowledged; part of `missing`.
     older: u64,
+    /// There with other content than what was delivered; part of `missing`.
+    altered: u64,
+    /// The ids of the first of these.
+    altered_ids: Vec<String>,
     /// There with a newer version than this state knows of.
     newer: u64,
     /// There, and not by what this state remembers.
@@ -51,10 +57,11 @@ impl Found {
         for (count, what) in [
             (self.there, "documents in it"),
             (
-                self.missing() - self.older,
+                self.missing() - self.older - self.altered,
                 "missing: acknowledged and not there",
             ),
             (self.older, "older than what was acknowledged"),
+            (self.altered, "altered: there, and not as it was delivered"),
             (
                 orphans - self.elsewhere,
                 "orphaned: there, and not by what is remembered here",
@@ -67,10 +74,17 @@ impl Found {
         ] {
             writeln!(text, "    {:>10}  {what}", thousands(count))?;
         }
+        for id in &self.altered_ids {
+            writeln!(text, "      altered: {id}")?;
+        }
+        if self.altered > self.altered_ids.len() as u64 {
+            let more = self.altered - self.altered_ids.len() as u64;
+            writeln!(text, "      and {} more altered documents", thousands(more))?;
+        }
         let verdict = match self.differs() {
             true => {
                 "    differs: `misp-ecs audit --output NAME --repair` deletes what is orphaned and \
-                 sends what is missing"
+                 sends what is missing, older or altered"
             }
             false => "    nothing differs",
         };
@@ -113,6 +127,16 @@ pub(super) async fn compare(
                 if !here {
                     found.elsewhere += 1;
                     found.orphans.push(document.clone());
+                } else if known.fate == Fate::Delivered
+                    && document.version >= known.version
+                    && known
+                        .hash
+                        .is_some_and(|hash| document.hash.is_some_and(|one| one != hash))
+                {
+                    found.altered += 1;
+                    if found.altered_ids.len() < SHOWN {
+                        found.altered_ids.push(document.id.clone());
+                    }
                 } else if document.version >= known.version || known.fate != Fate::Delivered {
                     found.newer += u64::from(document.version > known.version);
                     seen.insert(hash(&document.id));
@@ -184,7 +208,7 @@ pub(super) async fn repair(
     again?;
     writeln!(
         text,
-        "    {:>10}  events are read again for what is missing",
+        "    {:>10}  events are read again for what is missing, older or altered",
         thousands(events)
     )?;
     Ok((text, exit))

@@ -73,11 +73,23 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         ..Mode::default()
     };
     let polled = poll(configured, &mode).await?;
-    Ok(if exit == Exit::HeldBack {
-        exit.into()
-    } else {
-        polled
-    })
+    if exit == Exit::HeldBack {
+        return Ok(exit.into());
+    }
+    let Some(deeper) = deeper.filter(|_| polled == ExitCode::SUCCESS) else {
+        return Ok(polled);
+    };
+    // Whether that was enough.
+    let store = Arc::new(Store::open(&folder)?);
+    let look = Deeper {
+        repair: false,
+        ..deeper
+    };
+    let (text, exit) = inventory_report(&store, &loaded, &look).await?;
+    if exit != Exit::Done {
+        crate::write_out(&text)?;
+    }
+    Ok(exit.into())
 }
 
 /// What an output really has, repaired if that is asked for, and the exit code.

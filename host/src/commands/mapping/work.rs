@@ -12,7 +12,7 @@ use crate::assembly::chosen;
 use crate::config::{Facts, Instance, Loaded};
 use crate::control::{self, Request};
 use crate::mappings::Found;
-use crate::swap::{Cause, Entry, Kept, Setting, named, of_others};
+use crate::swap::{Cause, Entry, Kept, Setting, ask_outputs, named, of_others};
 use crate::wiring;
 
 /// Puts another mapping to work: in the running host, or at its next start.
@@ -36,6 +36,7 @@ pub(super) async fn use_mapping(configured: &Configured, name: &str) -> anyhow::
         at_rest.loaded.directory.clone(),
     )?;
     let mapping = at_rest.tried(&found)?;
+    ask_outputs(&at_rest.loaded.config, &mapping.name).await?;
     at_rest.say(&mapping)?;
     let entry = Entry {
         mapping,
@@ -57,6 +58,7 @@ pub(super) async fn rollback(configured: &Configured) -> anyhow::Result<ExitCode
     let at_rest = AtRest::open(configured, &folder)?;
     let (_, found) = at_rest.setting.kept.before_last()?;
     let mapping = at_rest.tried(&found)?;
+    ask_outputs(&at_rest.loaded.config, &mapping.name).await?;
     let kept = &at_rest.setting.kept;
     kept.go_back(at_rest.configured(), pipeline::now_ms())?;
     at_rest.say(&mapping)?;

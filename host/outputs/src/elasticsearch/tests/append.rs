@@ -57,6 +57,8 @@ async fn every_change_is_a_document_and_the_same_again_is_none() {
     );
     let first: &Value = &documents["a-1-00000000000000ab"];
     assert_eq!(first["data_stream"], stream);
+    let envelope = json!({"id": "a", "operation": "put", "version": 5});
+    assert_eq!(first["misp_ecs"], envelope);
     let bulk = &elastic.bulks()[0].lines()[0];
     assert_eq!(
         *bulk,

@@ -5,6 +5,7 @@ mod faults;
 mod latest;
 mod secrets;
 mod setup;
+mod target;
 mod unsure;
 
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use super::{ElasticMode, ElasticsearchOptions, ElasticsearchOutput};
 use crate::contract::{self, Subject, fixtures};
 use crate::lines::Common;
 
-/// Where documents of the fixtures' mapping go.
+/// The alias through which documents of the fixtures' mapping are written.
 const INDEX: &str = "logs-ti_misp_ecs.latest-default-ecs-1.12";
 const OTHER: &str = "logs-ti_misp_ecs.latest-default-ecs-9";
 const ALIAS: &str = "logs-ti_misp_ecs.latest-default";
+/// The index behind it.
+const FIRST: &str = "logs-ti_misp_ecs.latest-default-ecs-1.12-000001";
 const STREAM: &str = "logs-ti_misp_ecs.threat-default";
 
 fn options(elastic: &FakeElastic) -> ElasticsearchOptions {
@@ -48,7 +51,9 @@ fn add_templates(elastic: &FakeElastic) {
     elastic.with_store(|store| {
         for index in [INDEX, OTHER] {
             let aliases = json!({"aliases": {ALIAS: {}}});
-            let template = json!({"index_patterns": [index], "priority": 500, "template": aliases});
+            let pattern = format!("{index}-0*");
+            let template =
+                json!({"index_patterns": [pattern], "priority": 500, "template": aliases});
             store.index_templates.insert(index.to_owned(), template);
         }
         let template = json!({"index_patterns": [STREAM], "priority": 500, "data_stream": {}});
@@ -76,8 +81,13 @@ impl Subject for Fake {
 
     fn arrived(&self) -> String {
         self.0.with_store(|store| {
-            let applied = store.applied.iter();
-            applied.map(|write| format!("{}\n", write.source)).collect()
+            let applied = store.applied.iter().map(|write| {
+                let mut source = write.source.clone();
+                // What the output adds to each.
+                source.as_object_mut().unwrap().remove("misp_ecs").unwrap();
+                format!("{source}\n")
+            });
+            applied.collect()
         })
     }
 

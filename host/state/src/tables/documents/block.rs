@@ -84,8 +84,30 @@ impl Entry {
 
 /// The entries of a row.
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Entry>, Trouble> {
-    postcard::from_bytes(bytes)
-        .map_err(|error| Trouble::Damaged(format!("a row of documents: {error}")))
+    let damaged = |error: postcard::Error| Trouble::Damaged(format!("a row of documents: {error}"));
+    let (mut entries, hashes): (Vec<Entry>, &[u8]) =
+        postcard::take_from_bytes(bytes).map_err(damaged)?;
+    // Rows without any have nothing behind their entries.
+    if !hashes.is_empty() {
+        let hashes: Vec<Option<u64>> = postcard::from_bytes(hashes).map_err(damaged)?;
+        for (entry, hash) in entries.iter_mut().zip(hashes) {
+            if let Some(document) = &mut entry.document {
+                document.hash = hash;
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// Entries, and behind them a hash for each, if there are any.
+fn written(entries: &[Entry]) -> Result<Vec<u8>, postcard::Error> {
+    let mut bytes = postcard::to_allocvec(entries)?;
+    let hash = |entry: &Entry| entry.document.as_ref().and_then(|document| document.hash);
+    let hashes: Vec<Option<u64>> = entries.iter().map(hash).collect();
+    if hashes.iter().any(Option::is_some) {
+        bytes.extend(postcard::to_allocvec(&hashes)?);
+    }
+    Ok(bytes)
 }
 
 /// Entries as rows, each with the id that it begins with; the first keeps its `start`.
@@ -104,7 +126,7 @@ pub(crate) fn pieces(start: &str, entries: Vec<Entry>) -> Result<Vec<Piece>, Tro
             Ok(Piece {
                 start: first.map_or(start, |entry| &entry.id).to_owned(),
                 due: due(entries),
-                bytes: postcard::to_allocvec(entries)
+                bytes: written(entries)
                     .map_err(|error| Trouble::Damaged(format!("a row to be written: {error}")))?,
             })
         })

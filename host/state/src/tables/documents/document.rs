@@ -25,6 +25,10 @@ pub(crate) struct Document {
     pub(super) revision: u64,
     /// The fingerprint of what was sent last; `None`: a delete.
     pub(super) content: Option<u64>,
+    /// The hash of what the output stores, where that is known. It stands behind the entries of a
+    /// row.
+    #[serde(skip)]
+    pub(super) hash: Option<u64>,
 }
 
 impl Document {
@@ -39,6 +43,7 @@ impl Document {
             wanted_by: Vec::new(),
             revision: 0,
             content: None,
+            hash: None,
         }
     }
 

@@ -78,6 +78,8 @@ pub struct KnownDocument {
     pub version: u64,
     /// The names of the mappings under which the output may have it.
     pub mappings: Vec<String>,
+    /// The hash of what the output stores, where that is known.
+    pub hash: Option<u64>,
 }
 
 /// What is known of these documents, in order.
@@ -99,11 +101,13 @@ pub(crate) fn known(
             found.push(None);
             continue;
         };
+        let hash = document.hash;
         let places = mappings.all(transaction, &document.places)?;
         found.push(Some(KnownDocument {
             fate: document.fate,
             version: document.version,
             mappings: places.iter().map(|mapping| mapping.name.clone()).collect(),
+            hash,
         }));
     }
     Ok(found)

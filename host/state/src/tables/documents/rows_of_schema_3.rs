@@ -192,6 +192,7 @@ impl<'t> Mover<'t> {
             wanted_by,
             revision,
             content,
+            hash: None,
         };
         blocks.set(event, id, document)
     }

@@ -123,6 +123,10 @@ impl Writer<'_> {
     }
 
     fn document(&mut self, delivery: &Delivery, act: Act) -> Result<(), Trouble> {
+        let (act, hash) = match act {
+            Act::Stored(hash) => (Act::Sent(Fate::Delivered), Some(hash)),
+            act => (act, None),
+        };
         let document = &delivery.document;
         let id = document.id.as_str();
         let event = self.event(&delivery.event)?;
@@ -141,8 +145,11 @@ impl Writer<'_> {
         match act {
             Act::Sent(Fate::Sent) if self.version < now.version => {}
             Act::Sent(_) if self.version < now.version => self.ask_others(&mut now)?,
+            // It was taken apart above.
+            Act::Stored(_) => {}
             Act::Sent(fate) => {
                 now.fate = fate;
+                now.hash = hash;
                 now.copy_of = self.instance;
                 let content = fate.may_be_there().then_some(document.fingerprint);
                 now.sends(content, self.version);

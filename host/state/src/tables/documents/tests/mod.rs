@@ -69,7 +69,8 @@ fn delivery(random: &mut Rng, event: &str, mapping: &Arc<MappingIdentity>) -> De
 fn act(random: &mut Rng) -> Act {
     match random.u8(..10) {
         0..=2 => Act::Sent(Fate::Sent),
-        3 | 4 => Act::Sent(Fate::Delivered),
+        3 => Act::Sent(Fate::Delivered),
+        4 => Act::Stored(7),
         5 => Act::Sent(Fate::Refused),
         6 => Act::Sent(Fate::Deleted),
         7 => Act::Unchanged,

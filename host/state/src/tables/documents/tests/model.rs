@@ -21,6 +21,7 @@ struct Known {
     wanted_by: Vec<Who>,
     revision: u64,
     content: Option<u64>,
+    hash: Option<u64>,
 }
 
 impl Known {
@@ -34,6 +35,7 @@ impl Known {
             wanted_by: Vec::new(),
             revision: 0,
             content: None,
+            hash: None,
         }
     }
 
@@ -81,9 +83,15 @@ impl Model {
             .remove(&document.id)
             .unwrap_or_else(Known::new);
         now.wanted_by.retain(|other| *other != me);
+        let (act, hash) = match act {
+            Act::Stored(hash) => (Act::Sent(Fate::Delivered), Some(hash)),
+            act => (act, None),
+        };
         match act {
+            Act::Stored(_) => unreachable!(),
             Act::Sent(fate) => {
                 now.fate = fate;
+                now.hash = hash;
                 now.copy_of = Some(instance.to_owned());
                 let content = fate.may_be_there().then_some(document.fingerprint);
                 now.sends(content, version);
@@ -277,6 +285,7 @@ impl Model {
             fate: document.fate,
             version: document.version,
             mappings: places.map(|mapping| mapping.name.clone()).collect(),
+            hash: document.hash,
         })
     }
 
