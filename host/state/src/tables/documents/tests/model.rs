@@ -88,7 +88,7 @@ impl Model {
             act => (act, None),
         };
         match act {
-            Act::Stored(_) => unreachable!(),
+            Act::Stored(_) => panic!("made a `Sent` above"),
             Act::Sent(fate) => {
                 now.fate = fate;
                 now.hash = hash;
