@@ -196,10 +196,22 @@ async fn an_instance_that_cannot_read_its_cursor_ends_alone_and_with_four() {
     let setup = Setup::new(&misp, "");
     let ran = output(setup.command(&["run", "--once"])).await;
     assert!(ran.status.success(), "{}", text(&ran.stderr));
-    let config = setup.folder.path().join("misp-ecs.yaml");
-    let yaml = std::fs::read_to_string(&config).unwrap();
-    let other_clock = yaml.replacen("{name: lab,", "{name: lab, cursor: timestamp,", 1);
-    std::fs::write(&config, other_clock).unwrap();
+    // As a newer program would have written it.
+    {
+        let store = state::Store::open(&setup.folder.path().join("state")).unwrap();
+        let cursor = pipeline::Cursor(r#"{"v":9,"walk":"publish","w":1}"#.to_owned());
+        let commit = pipeline::Commit {
+            instance: "lab",
+            walk: "lab",
+            cursor: Some(&cursor),
+            version: store.next_version(0).unwrap(),
+            outputs: &[],
+            whole: &[],
+            no_longer_wanted: &[],
+            unread: &[],
+        };
+        pipeline::State::commit(&store, &commit).unwrap();
+    }
     let alone = output(setup.command(&["run"])).await;
     assert_eq!(alone.status.code(), Some(4), "{}", text(&alone.stderr));
     add_instance(&setup, &misp, misp.key(), "");
