@@ -84,7 +84,8 @@ async fn a_filter_that_misp_would_ignore_is_refused_before_any_request() {
         for command in ["run", "check"] {
             let ran = output(setup.command(&[command])).await;
             assert_eq!(ran.status.code(), Some(2), "{command}");
-            let said = text(&ran.stderr);
+            // The report of `check` is on stdout.
+            let said = text(&ran.stdout) + &text(&ran.stderr);
             assert!(said.contains("lab: ") && said.contains(words), "{said}");
         }
     }
