@@ -15,7 +15,7 @@ use common::{Setup, hostile, output, text};
 use misp_ecs_tests::{FakeMisp, events};
 use serde_json::Value;
 
-const BAD: [&str; 13] = [
+const BAD: [&str; 12] = [
     "trap",
     "panic",
     "loop",
@@ -26,7 +26,6 @@ const BAD: [&str; 13] = [
     "newline",
     "no-object",
     "no-id",
-    "no-facts",
     "too-few",
     "too-many",
 ];
