@@ -71,8 +71,10 @@ impl Known {
         if value.is_empty() {
             return;
         }
-        let escaped = Value::from(value.as_str()).to_string();
-        self.values.insert(escaped.trim_matches('"').to_owned());
+        // As it stands in JSON, and in JSON that stands in a text, as `event.original` does.
+        let once = escaped(&value);
+        self.values.insert(escaped(&once));
+        self.values.insert(once);
         self.values.insert(value);
     }
 
@@ -105,6 +107,15 @@ impl Known {
         }
         value.clone()
     }
+}
+
+/// A text as JSON has it between the quotes.
+fn escaped(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(&quoted).to_owned()
 }
 
 #[cfg(test)]
