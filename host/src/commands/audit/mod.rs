@@ -4,13 +4,15 @@ mod inventory;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
 use serde::{Deserialize, Serialize};
-use state::Store;
+use state::{Store, StoreError};
 
 use super::run::poll;
 use crate::args::Audit;
@@ -21,6 +23,8 @@ use crate::exit::Exit;
 use crate::summary::thousands;
 use crate::wiring::{self, Server};
 
+/// How long the tasks of a poll that has ended may hold the state.
+const REOPEN: Duration = Duration::from_secs(10);
 /// Events that are listed before the rest is summed up.
 const EVENTS: usize = 20;
 
@@ -80,7 +84,7 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         return Ok(polled);
     };
     // Whether that was enough.
-    let store = Arc::new(Store::open(&folder)?);
+    let store = Arc::new(reopened(&folder).await?);
     let look = Deeper {
         repair: false,
         ..deeper
@@ -90,6 +94,21 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         crate::write_out(&text)?;
     }
     Ok(exit.into())
+}
+
+/// Opens the state after a poll of this process, whose tasks may hold it for a moment longer.
+async fn reopened(folder: &Path) -> Result<Store, StoreError> {
+    let give_up = Instant::now() + REOPEN;
+    loop {
+        match Store::open(folder) {
+            Err(StoreError::Held { pid, .. })
+                if pid == Some(std::process::id()) && Instant::now() < give_up =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// What an output really has, repaired if that is asked for, and the exit code.
@@ -126,7 +145,7 @@ pub(crate) async fn inventory_report(
 pub(crate) async fn report(
     store: &Arc<Store>,
     loaded: &Loaded,
-    folder: &std::path::Path,
+    folder: &Path,
     only: Option<&str>,
 ) -> anyhow::Result<(String, Exit)> {
     let engine = crate::engine::engine(Some(folder), &loaded.config.limits)?;
