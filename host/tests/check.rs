@@ -155,7 +155,7 @@ async fn what_misp_says_of_the_user_and_the_key_is_told() {
         "it may change things in MISP",
         "it ends in 30 days",
         "from 192.0.2.7, 2001:db8::/48 only",
-        " s behind ours",
+        " s behind this machine's",
     ] {
         assert!(said.contains(what), "{what}: {said}");
     }
@@ -182,9 +182,9 @@ async fn a_sweep_that_could_list_nothing() {
     misp.habits(|habits| habits.refuses = Some("/events/index/minimal:1"));
     let (works, said) = check(&misp, "").await;
     assert!(
-        !works && said.contains("FAIL  sweep: what is there cannot be listed"),
+        !works && said.contains("FAIL  reconciliation: MISP cannot list"),
         "{said}"
     );
     let (works, said) = check(&misp, ", sweep: 0s").await;
-    assert!(works && !said.contains("sweep"), "{said}");
+    assert!(works && !said.contains("reconciliation"), "{said}");
 }

@@ -91,7 +91,7 @@ async fn what_was_refused_is_replayed_after_a_fix_and_not_before() {
 
     // Not fixed: refused once more, and as often open as before.
     for round in 2..4 {
-        runs(&setup, &["dead-letter", "replay"]).await;
+        common::exits(&setup, &["dead-letter", "replay"], 1).await;
         assert_eq!(letters(&setup), round * refused);
         let list = runs(&setup, &["dead-letter", "list"]).await;
         assert!(list.starts_with(&format!("{refused} refused")), "{list}");
@@ -121,7 +121,8 @@ async fn a_running_host_replays_at_once() {
     let setup = Setup::with_receiver(&misp, &receiver, "");
     let victim = published(&misp).into_iter().next().unwrap();
     receiver.refuse(&victim, 400, "no");
-    runs(&setup, &["run", "--once"]).await;
+    // Something was rejected.
+    common::exits(&setup, &["run", "--once"], 1).await;
     receiver.takes_all();
     let mut child = started(&mut setup.command(&["run"]));
     let socket = setup.folder.path().join("state/control.sock");

@@ -290,6 +290,10 @@ async fn events_that_the_user_names_stay_named() {
         json!({"eventid": {"NOT": [1]}, "uuid": all[..2]}),
     ] {
         for endpoint in BOTH {
+            // There `uuid` is that of an attribute.
+            if endpoint == Endpoint::Attributes && filters.get("uuid").is_some() {
+                continue;
+            }
             let options = WalkOptions {
                 filters: map(filters.clone()),
                 ..small()
