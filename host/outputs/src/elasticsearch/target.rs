@@ -192,6 +192,9 @@ impl Core {
                         ElasticError::Forbidden { .. } => Ok(None),
                         error => Err(error),
                     })?;
+                    // A data stream holds the documents of every mapping that was active, so their
+                    // types may differ: `check` and `setup` report it, and writing goes on.
+                    let differing = differing.filter(|_| self.names.mode == ElasticMode::Latest);
                     if let Some(error) =
                         differing.and_then(|fields| fields.wrong(self.names.mode, &index))
                     {
