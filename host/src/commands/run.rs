@@ -1,5 +1,6 @@
 //! `misp-ecs run`: polls every instance of the configuration.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tracing::Instrument as _;
 
 use crate::args::{Configured, Run};
 use crate::assembly::{Assembled, Mode, Running, assemble};
+use crate::config::Loaded;
 use crate::control::{Control, Host};
 use crate::exit::Exit;
 use crate::signals::{Ended, until_stopped};
@@ -33,11 +35,22 @@ pub(crate) async fn run(args: &Run) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result<ExitCode> {
-    let started = Instant::now();
     let loaded = wiring::load_config(configured)?;
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
-    let loaded = Arc::new(loaded);
     let store = Arc::new(Store::open(&folder)?);
+    poll_with(configured, mode, loaded, &folder, store).await
+}
+
+/// As [`poll`], with a state that the command has opened already.
+pub(super) async fn poll_with(
+    configured: &Configured,
+    mode: &Mode,
+    loaded: Loaded,
+    folder: &Path,
+    store: Arc<Store>,
+) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let loaded = Arc::new(loaded);
     instances::configure(&store, &loaded.config)?;
     instances::report(&store, &loaded.config)?;
     let Assembled {
@@ -46,7 +59,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         replay,
         others,
         dead_letters,
-    } = assemble(&loaded, configured.config.as_deref(), &folder, &store, mode).await?;
+    } = assemble(&loaded, configured.config.as_deref(), folder, &store, mode).await?;
     if let Some(what) = &mode.reprocess {
         let only = mode.only.as_deref();
         let text = tokio::task::block_in_place(|| swap.reprocess(only, what.in_store().as_ref()))?;
@@ -60,7 +73,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
         .map(|instance| (instance.name.clone(), Arc::clone(&instance.ledger)))
         .collect();
     let control = Control::start(Host {
-        folder: folder.clone(),
+        folder: folder.to_owned(),
         store,
         loaded: Arc::clone(&loaded),
         swap: Arc::clone(&swap),
@@ -115,7 +128,7 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
                 started.elapsed(),
                 &dead_letters,
             ));
-            for line in why_nothing(&loaded, name, ledger, &folder).await {
+            for line in why_nothing(&loaded, name, ledger, folder).await {
                 crate::say(&format!("  {line}"));
             }
         }

@@ -7,14 +7,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use pipeline::{Comparison, Difference, DifferenceCounts, Listing, OutputKey, State};
 use serde::{Deserialize, Serialize};
-use state::{Store, StoreError};
+use state::Store;
 
-use super::run::poll;
+use super::run::poll_with;
 use crate::args::Audit;
 use crate::assembly::{Mode, chosen};
 use crate::config::{Facts, Loaded, nearest_or_all};
@@ -23,8 +22,6 @@ use crate::exit::Exit;
 use crate::summary::thousands;
 use crate::wiring::{self, Server};
 
-/// How long the tasks of a poll that has ended may hold the state.
-const REOPEN: Duration = Duration::from_secs(10);
 /// Events that are listed before the rest is summed up.
 const EVENTS: usize = 20;
 
@@ -70,13 +67,13 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         return Ok(exit.into());
     }
     // What is missing is wanted now: one pass fetches it.
-    drop(store);
     let mode = Mode {
         once: true,
         only,
         ..Mode::default()
     };
-    let polled = poll(configured, &mode).await?;
+    let loaded_again = wiring::load_config(configured)?;
+    let polled = poll_with(configured, &mode, loaded_again, &folder, Arc::clone(&store)).await?;
     if exit == Exit::HeldBack {
         return Ok(exit.into());
     }
@@ -84,7 +81,6 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         return Ok(polled);
     };
     // Whether that was enough.
-    let store = Arc::new(reopened(&folder).await?);
     let look = Deeper {
         repair: false,
         ..deeper
@@ -94,21 +90,6 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         crate::write_out(&text)?;
     }
     Ok(exit.into())
-}
-
-/// Opens the state after a poll of this process, whose tasks may hold it for a moment longer.
-async fn reopened(folder: &Path) -> Result<Store, StoreError> {
-    let give_up = Instant::now() + REOPEN;
-    loop {
-        match Store::open(folder) {
-            Err(StoreError::Held { pid, .. })
-                if pid == Some(std::process::id()) && Instant::now() < give_up =>
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            opened => return opened,
-        }
-    }
 }
 
 /// What an output really has, repaired if that is asked for, and the exit code.
