@@ -68,6 +68,13 @@ impl World {
         editor::start(Arc::clone(&self.misp), self.random.fork(), seed)
     }
 
+    /// From now on somebody edits between requests; both sides stay well.
+    pub(crate) fn edit_only(&mut self) -> JoinHandle<()> {
+        self.made += 1;
+        let seed = self.made * 10_000_000;
+        editor::start(Arc::clone(&self.misp), self.random.fork(), seed)
+    }
+
     /// Nobody waits for a host that is down.
     pub(crate) fn edit(&mut self) {
         self.made += 1;

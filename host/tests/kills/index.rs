@@ -33,9 +33,18 @@ pub(crate) type Documents = BTreeMap<String, Value>;
 
 /// What stands in the indices of all mappings; an id is in one of them only.
 pub(crate) fn latest(elastic: &FakeElastic) -> Documents {
+    of_indices(elastic, LATEST)
+}
+
+/// What a search by this alias finds, by id.
+pub(crate) fn of_alias(elastic: &FakeElastic, alias: &str) -> Documents {
+    of_indices(elastic, alias)
+}
+
+fn of_indices(elastic: &FakeElastic, name: &str) -> Documents {
     elastic.with_store(|store| {
         let mut found = Documents::new();
-        for (index, held) in store.behind(LATEST) {
+        for (index, held) in store.behind(name) {
             assert!(!held.data_stream, "{index}");
             for (id, document) in held.documents() {
                 let twice = found.insert(id.to_owned(), still(document));

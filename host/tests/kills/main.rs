@@ -24,6 +24,7 @@ mod common;
 mod editor;
 mod host;
 mod index;
+mod operators;
 mod output;
 mod soak;
 
