@@ -243,7 +243,9 @@ async fn an_event_that_misp_cannot_serve_holds_up_nothing_and_comes_later() {
     let setup = Setup::new(&misp, ", sweep: 1s, interval: 1s");
     let mut child = started(&mut setup.command(&["run"]));
     let swept = |one: &serde_json::Value| {
-        one["counts"]["sweep"]["listed"].as_u64() == Some(8) && walks(one) > 1
+        one["counts"]["sweep"]["listed"].as_u64() == Some(8)
+            && walks(one) > 1
+            && one["health"]["stage"] == "events"
     };
     let lab = status_until(&setup, "lab", swept).await;
     assert_eq!(setup.attributes().len(), 8);
