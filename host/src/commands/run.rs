@@ -38,19 +38,18 @@ pub(super) async fn poll(configured: &Configured, mode: &Mode) -> anyhow::Result
     let loaded = wiring::load_config(configured)?;
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
     let store = Arc::new(Store::open(&folder)?);
-    poll_with(configured, mode, loaded, &folder, store).await
+    poll_with(configured, mode, Arc::new(loaded), &folder, store).await
 }
 
 /// As [`poll`], with a state that the command has opened already.
 pub(super) async fn poll_with(
     configured: &Configured,
     mode: &Mode,
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     folder: &Path,
     store: Arc<Store>,
 ) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let loaded = Arc::new(loaded);
     instances::configure(&store, &loaded.config)?;
     instances::report(&store, &loaded.config)?;
     let Assembled {

@@ -40,7 +40,7 @@ pub(crate) struct Deeper {
 pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
     let configured = &args.instance.configured;
     let only = args.instance.instance.clone();
-    let loaded = wiring::load_config(configured)?;
+    let loaded = Arc::new(wiring::load_config(configured)?);
     let folder = wiring::state_folder(configured, Some(&loaded.config))?;
     let deeper = args.output.clone().map(|output| Deeper {
         output,
@@ -72,8 +72,8 @@ pub(crate) async fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
         only,
         ..Mode::default()
     };
-    let loaded_again = wiring::load_config(configured)?;
-    let polled = poll_with(configured, &mode, loaded_again, &folder, Arc::clone(&store)).await?;
+    let (config, state) = (Arc::clone(&loaded), Arc::clone(&store));
+    let polled = poll_with(configured, &mode, config, &folder, state).await?;
     if exit == Exit::HeldBack {
         return Ok(exit.into());
     }
