@@ -301,14 +301,15 @@ impl View<'_> {
             let held = reader.held_by_one(one.event, &one.id, &one.key)?;
             self.count_held(held.fate);
             let there = held.fate.may_be_there();
-            let difference = if there && self.is_published_since(&held.event, one.event)? {
+            let published = self.changed_since_read(&held.event, one.event)?;
+            let difference = if there && published == Some(true) {
                 self.counts.orphaned += 1;
                 Difference::Unsure {
                     event: held.event,
                     orphaned: true,
                 }
             } else {
-                self.orphan(one.event, held)?
+                self.orphan(held, published == Some(false))
             };
             if !(self.see)(difference) {
                 return Ok(false);
@@ -335,8 +336,7 @@ impl View<'_> {
         }))
     }
 
-    fn orphan(&mut self, event: u32, held: Held) -> Result<Difference, Trouble> {
-        let worked_on = self.is_worked_on(&held.event, event)?;
+    fn orphan(&mut self, held: Held, worked_on: bool) -> Difference {
         // What is gone already only has its row left.
         if held.fate.may_be_there() {
             if worked_on {
@@ -345,7 +345,7 @@ impl View<'_> {
                 self.counts.orphaned += 1;
             }
         }
-        Ok(Difference::Orphan { held, worked_on })
+        Difference::Orphan { held, worked_on }
     }
 
     /// Sees the documents of events that have no attributes. No listing names such an event as one
@@ -376,7 +376,8 @@ impl View<'_> {
                 if is_published {
                     continue;
                 }
-                let orphan = self.orphan(event, held)?;
+                let worked_on = self.changed_since_read(&held.event, event)? == Some(false);
+                let orphan = self.orphan(held, worked_on);
                 if !(self.see)(orphan) {
                     return Ok(());
                 }
@@ -405,30 +406,17 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Is the event there, published, and changed since it was read? It has been published while
-    /// it was listed, or it is another one that the filters match no longer.
-    fn is_published_since(&self, uuid: &str, event: u32) -> Result<bool, Trouble> {
+    /// Whether the event is published, if it is there and has changed since it was read. A published
+    /// one has been published while it was listed, or the filters no longer match it.
+    fn changed_since_read(&self, uuid: &str, event: u32) -> Result<Option<bool>, Trouble> {
         let Some((_, instance)) = self.place else {
-            return Ok(false);
+            return Ok(None);
         };
         let Some(row) = self.events.get(uuid)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let (timestamp, published) = row.value();
         let read = progress::published(self.state, instance, event)?.unwrap_or(0);
-        Ok(published && timestamp > read)
-    }
-
-    /// Is the event there, unpublished, and changed since it was read as published?
-    fn is_worked_on(&self, uuid: &str, event: u32) -> Result<bool, Trouble> {
-        let Some((_, instance)) = self.place else {
-            return Ok(false);
-        };
-        let Some(row) = self.events.get(uuid)? else {
-            return Ok(false);
-        };
-        let (timestamp, published) = row.value();
-        let read = progress::published(self.state, instance, event)?.unwrap_or(0);
-        Ok(!published && timestamp > read)
+        Ok((timestamp > read).then_some(published))
     }
 }
