@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Up to so many entries are compared one by one: most lists have fewer.
+/// The number of entries up to which each is compared with all others: most lists have fewer.
 const FEW: usize = 16;
 
 /// A list whose entries have a key.

@@ -26,7 +26,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// A longer key (with all its letters escaped) is none of these.
+    /// A longer key (with all its letters escaped) is not one of these.
     pub(crate) const LONGEST: usize = 6 * "publish_timestamp".len() + 2;
 
     /// Of a key as written, with its quotes.

@@ -181,7 +181,7 @@ impl Scanner {
             let ahead = self.reader.ahead();
             let end = token::string(ahead, from);
             if let End::At(end) | End::More(end) = end {
-                // One byte more than the longest name shows that it is none.
+                // One byte more than the longest name shows that it is not one of them.
                 let room = (Name::LONGEST + 1).saturating_sub(self.key.len());
                 self.key
                     .extend_from_slice(ahead.get(..end.min(room)).unwrap_or_default());

@@ -7,7 +7,7 @@ use splitter::{Spool, SpoolError, SpoolLimits};
 
 use crate::body::Keep;
 
-/// After so many bytes the free space is looked at again.
+/// Bytes between two looks at the free space.
 const EVERY: u64 = 4 << 20;
 /// The most that is kept free, bytes; on a small file system a tenth of it.
 const RESERVE: u64 = 1 << 30;

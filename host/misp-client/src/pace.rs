@@ -103,7 +103,7 @@ impl Pace {
         }
     }
 
-    /// A piece of so many bytes came.
+    /// Counts a piece of this length, bytes.
     pub fn came(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }

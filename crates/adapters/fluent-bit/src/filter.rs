@@ -108,7 +108,7 @@ impl Filter {
         self.answer.get_mut()
     }
 
-    /// Writes the answer for a record, or for one of so many bytes that is not there.
+    /// Writes the answer for a record, or for one of this length that the engine did not pass.
     fn answer_to(
         &self,
         mode: Mode,

@@ -18,6 +18,6 @@ fn leave(info: &PanicHookInfo<'_>) {
     left.extend_from_slice(text.len().to_string().as_bytes());
     left.push(b':');
     left.extend_from_slice(text.as_bytes());
-    // Nobody reads it here: without this the compiler would leave it out.
+    // Only the host reads it: without this the compiler would leave it out.
     std::hint::black_box(left.leak());
 }

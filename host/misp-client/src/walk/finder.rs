@@ -139,7 +139,7 @@ pub(super) struct Finder {
     /// Where the next walk begins; `None` before the first.
     position: Option<Position>,
     pub(super) walk: Option<Steps>,
-    /// Where the first of the walks began after which nobody has asked what else was published:
+    /// Where the first walk began after which the other publications were not asked for:
     /// the first second to ask for, and the one before which an event was read by earlier walks.
     unlisted_since: Option<(i64, i64)>,
     /// What is dated from this second on is known already: this walk does not ask for it.

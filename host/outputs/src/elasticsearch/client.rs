@@ -213,7 +213,7 @@ impl Client {
                 reason: self.reason(&body),
                 after,
             }),
-            // A search server redirects nobody.
+            // A search server does not redirect.
             300..=399 => Err(ElasticError::Unreadable {
                 reason: format!("it is a redirect ({status})"),
             }),

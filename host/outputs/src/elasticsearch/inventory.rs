@@ -26,7 +26,7 @@ pub(super) struct Scroll<'o> {
     came: u64,
 }
 
-/// An answer, as far as it is needed.
+/// The part of an answer that is used.
 #[derive(Deserialize)]
 struct Page {
     #[serde(rename = "_scroll_id")]

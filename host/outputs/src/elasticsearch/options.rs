@@ -64,7 +64,7 @@ pub struct ElasticsearchOptions {
     /// The wait before items that were turned away for now (429, 5xx) are sent again; it doubles
     /// up to 10s. After five tries the whole batch waits. Default: 500ms.
     pub retry_wait: Duration,
-    /// Stop rather than fill the dead letters when more than so many percent of the last 200
+    /// Stop rather than fill the dead letters when more than this percentage of the last 200
     /// documents, or of a batch of at least 100, are refused. The batch comes again until fewer
     /// of it are refused. Default: 50; 100 = never.
     pub breaker_percent: u8,
